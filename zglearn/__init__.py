@@ -1,0 +1,50 @@
+"""zglearn: optimization for language models, with and without gradients.
+
+Start with `objective.py` (what may be asked of a loss, and what it costs), then read
+`gradient_methods.py` and `gradient_free_methods.py` (one short generator a method), then
+`trajectory.py` (`run` drives any of them).
+
+Conventions that every method here keeps (chapter 07 shows what each changes):
+
+=====================  =============================================================
+epsilon                outside the square root, after bias correction
+learning rate          multiplies the finished velocity: v = beta v + g; x = x - lr v
+first velocity         equals the first gradient
+rmsprop                no bias correction
+adagrad                the *sum* of squared gradients, from zero
+weight_decay           L2 (added to the gradient) everywhere but in adamw: decoupled
+=====================  =============================================================
+
+These are PyTorch's conventions; `tests/test_gradient_methods.py` holds each method against it.
+"""
+
+# This module stays importable by any Python 3 with nothing installed: `python3 -m zglearn lab`
+# starts here, before numpy exists. Hence the lazy exports below.
+import importlib
+import os
+
+# One BLAS thread: on small matrices more threads cost time, up to 47-fold on a busy machine.
+# It has to be said before numpy loads; a learner who sets the variable keeps their own value.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Objective": "objective",
+    "GradientForbidden": "objective",
+    "run": "trajectory",
+    "Trajectory": "trajectory",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(importlib.import_module("zglearn." + _HOME[name]), name)
+    raise AttributeError("module 'zglearn' has no attribute %r" % name)
+
+
+def __dir__():
+    return sorted(list(globals()) + __all__)

@@ -1,0 +1,143 @@
+"""The objective: a loss that counts and remembers the questions it is asked.
+
+Every comparison in the course is a comparison of cost, so every method asks its questions here.
+The unit is the *forward-equivalent*: one evaluation of the loss costs 1, one gradient costs 3
+(a forward and a backward pass; the chapters measure 2.4 to 2.9, so 3 slightly favours the
+methods that use no gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+FORWARD_COST = 1
+GRADIENT_COST = 3
+
+
+class GradientForbidden(RuntimeError):
+    """Raised when a method asks an objective without a gradient for its gradient."""
+
+
+class BudgetExhausted(Exception):
+    """Raised inside `run` by the question that would have cost more than is left."""
+
+
+class Objective:
+    """A function to minimise, with a ledger of what was asked.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(x)`` for a point of shape (d,) returns a number. With ``batched=True`` it also takes
+        points of shape (population, d) and returns losses of shape (population,).
+    grad : callable, optional
+        ``grad(x)`` returns the gradient, shape (d,). Without it the objective is a black box.
+    batched : bool
+        Whether ``loss`` answers a whole population in one call. If not, it is asked row by row.
+    batches : iterator of tuples of arrays, optional
+        For training: each step draws the next batch, and ``loss(x, *batch)`` and
+        ``grad(x, *batch)`` are asked about it. All questions of one step share the batch, so
+        that the two probes of a difference see the same data.
+
+    Attributes
+    ----------
+    evaluations, gradients : int
+        Points at which the loss, or the gradient, was asked. A population of p counts p.
+    examples : int
+        Training examples that these questions read (0 without ``batches``).
+    forward_equivalents : int
+        ``evaluations + 3 * gradients``.
+    """
+
+    def __init__(
+        self,
+        loss: Callable,
+        grad: Callable | None = None,
+        *,
+        batched: bool = False,
+        batches: Iterator[tuple] | None = None,
+    ):
+        if not callable(loss):
+            raise TypeError(f"loss must be a function of a point, not {type(loss).__name__}")
+        self._loss, self._grad, self._batched = loss, grad, batched
+        self._batches, self._batch = batches, ()
+        self._limit: int | None = None
+        self._watch: list | None = None
+        self.evaluations = self.gradients = self.examples = 0
+        if batches is not None:
+            self.next_batch()
+
+    @property
+    def forward_equivalents(self) -> int:
+        return FORWARD_COST * self.evaluations + GRADIENT_COST * self.gradients
+
+    @property
+    def has_gradient(self) -> bool:
+        return self._grad is not None
+
+    def __call__(self, x):
+        """The loss at ``x``: a float for shape (d,), an array (population,) for (population, d)."""
+        x = _checked(x)
+        points = 1 if x.ndim == 1 else len(x)
+        self._charge(points, FORWARD_COST)
+        self.evaluations += points
+        if self._watch is not None:
+            self._watch.extend(np.array(row) for row in np.atleast_2d(x))
+        return self._losses(x)
+
+    def grad(self, x) -> np.ndarray:
+        """The gradient at ``x``, shape (d,). Raises GradientForbidden if there is none."""
+        if self._grad is None:
+            raise GradientForbidden(
+                "this objective has no gradient: it only answers f(x). "
+                "Use a method from zglearn.gradient_free_methods."
+            )
+        x = _checked(x)
+        if x.ndim != 1:
+            raise ValueError(f"ask for the gradient one point at a time: got shape {x.shape}")
+        self._charge(1, GRADIENT_COST)
+        self.gradients += 1
+        g = np.asarray(self._grad(x, *self._batch))
+        if g.shape != x.shape:
+            raise ValueError(f"the gradient has shape {g.shape}, but the point has {x.shape}")
+        return g
+
+    def peek(self, x):
+        """The loss at ``x`` without counting it: for plots and reports, never for a method."""
+        return self._losses(_checked(x))
+
+    def next_batch(self) -> None:
+        """Draw the batch that the next step's questions share. `run` calls it once a step."""
+        if self._batches is not None:
+            self._batch = next(self._batches, None)
+            if self._batch is None:
+                raise ValueError("the batches ran out: give an iterator that never ends")
+
+    def _losses(self, x):
+        if x.ndim == 2 and not self._batched:
+            return np.array([self._losses(row) for row in x])
+        loss = np.asarray(self._loss(x, *self._batch), dtype=float)
+        if loss.shape != x.shape[:-1]:
+            raise ValueError(f"the loss of points {x.shape} must have shape {x.shape[:-1]}, "
+                             f"but has {loss.shape}")
+        if np.isnan(loss).any() and np.isfinite(x).all():
+            raise ValueError("the loss is nan at a finite point: look for 0/0, log of a negative "
+                             "number or inf - inf in it")
+        return float(loss) if loss.ndim == 0 else loss
+
+    def _charge(self, points: int, cost: int) -> None:
+        if self._limit is not None and self.forward_equivalents + points * cost > self._limit:
+            raise BudgetExhausted
+        if self._batch:
+            self.examples += points * len(self._batch[0])
+
+
+def _checked(x) -> np.ndarray:
+    x = np.asarray(x)
+    if x.ndim not in (1, 2) or x.shape[-1] == 0:
+        raise ValueError(f"a point has shape (d,), a population (population, d): got {x.shape}")
+    if x.dtype.kind not in "fiu":
+        raise TypeError(f"a point holds real numbers, not {x.dtype}")
+    return x

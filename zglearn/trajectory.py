@@ -1,0 +1,178 @@
+"""`run` drives any method on any objective and returns what happened, step by step."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective
+
+IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The path of one run. Entry 0 is the start point, before any question was asked.
+
+    Attributes
+    ----------
+    points : array (n + 1, d)
+        The iterates, copied.
+    losses : array (n + 1,)
+        Their losses, which the run was not charged for.
+    evaluations, gradients : int arrays (n + 1,)
+        What the run had asked by then, counted from its own start.
+    tried : tuple of n arrays (k, 2)
+        In two dimensions, the points whose loss was asked in each step; empty otherwise.
+    stopped : str
+        Why the run ended: "steps", "budget", "method" (the generator ended) or "diverged".
+    """
+
+    points: np.ndarray
+    losses: np.ndarray
+    evaluations: np.ndarray
+    gradients: np.ndarray
+    tried: tuple[np.ndarray, ...] = field(repr=False)
+    stopped: str
+
+    @property
+    def forward_equivalents(self) -> np.ndarray:
+        """Cost by then, int array (n + 1,): 1 for an evaluation, 3 for a gradient."""
+        return FORWARD_COST * self.evaluations + GRADIENT_COST * self.gradients
+
+    @property
+    def best(self) -> int:
+        """The index of the lowest loss."""
+        return int(np.nanargmin(self.losses))
+
+    def steps_to(self, loss: float) -> int | None:
+        """Steps until the loss first was at or below ``loss``; None if it never was."""
+        below = np.flatnonzero(self.losses <= loss)
+        return int(below[0]) if below.size else None
+
+    def __len__(self) -> int:
+        return len(self.points) - 1
+
+    def __repr__(self) -> str:
+        return (f"Trajectory({len(self)} steps, loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}, "
+                f"{self.forward_equivalents[-1]} forward-equivalents, stopped: {self.stopped})")
+
+
+def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = None,
+        budget: int | None = None, seed: int | None = None, **hyper) -> Trajectory:
+    """Run ``method`` on ``f`` from ``x0`` for a number of steps, or until a budget is spent.
+
+    Parameters
+    ----------
+    method : generator function
+        ``method(f, x, *, ...)`` or, if it is random, ``method(f, x, rng, *, ...)``.
+    f : Objective, or a plain loss function (then it has no gradient)
+    x0 : array-like (d,)
+        The start point. It is copied, never changed.
+    steps, budget : int
+        At least one is needed. The budget is in forward-equivalents and is never exceeded: a
+        step that it cannot pay in full is not taken.
+    seed : int, optional
+        The same seed gives the same path.
+    **hyper
+        The method's own hyperparameters.
+
+    Returns
+    -------
+    Trajectory
+        A path that runs off to infinity ends there, with ``stopped == "diverged"``.
+
+    Raises
+    ------
+    TypeError
+        For a hyperparameter that the method does not have.
+    ValueError
+        For a start point, number of steps or budget that cannot be used, or an iterate of the
+        wrong shape.
+    """
+    f = f if isinstance(f, Objective) else Objective(f)
+    x0 = _start_point(x0)
+    _check_length("steps", steps)
+    _check_length("budget", budget)
+    if steps is None and budget is None:
+        raise ValueError("say how long to run: steps=100, or budget=300 forward-equivalents")
+    iterates = _start(method, f, x0.copy(), seed, hyper)
+
+    points, ledger, tried = [x0], [(0, 0)], []
+    spent = f.evaluations, f.gradients
+    before = f._limit, f._watch
+    f._limit = None if budget is None else f.forward_equivalents + budget
+    f._watch = [] if x0.size == 2 else None
+    stopped = "steps"
+    try:
+        while steps is None or len(points) <= steps:
+            f.next_batch()
+            x = np.array(next(iterates), dtype=x0.dtype)
+            if x.shape != x0.shape:
+                raise ValueError(f"{method.__name__} yielded shape {x.shape}, "
+                                 f"but the start point has {x0.shape}")
+            if not np.isfinite(x).all():
+                stopped = "diverged"
+                break
+            if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:
+                raise ValueError(f"{method.__name__} asked nothing in {IDLE_STEPS} steps, so its "
+                                 "budget would last for ever: say steps= as well")
+            points.append(x)
+            ledger.append((f.evaluations - spent[0], f.gradients - spent[1]))
+            if f._watch is not None:
+                tried.append(np.array(f._watch).reshape(-1, 2))
+                f._watch = []
+    except BudgetExhausted:
+        stopped = "budget"
+        if len(points) == 1:
+            raise ValueError(f"a budget of {budget} does not pay for one step of "
+                             f"{method.__name__}: give it more forward-equivalents") from None
+    except StopIteration:
+        stopped = "method"
+    finally:
+        f._limit, f._watch = before
+        iterates.close()
+    evaluations, gradients = np.array(ledger).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = np.array([f.peek(x) for x in points])
+    return Trajectory(np.array(points), losses, evaluations, gradients, tuple(tried), stopped)
+
+
+def _start(method, f, x, seed, hyper):
+    """The method's generator, with its name and hyperparameters checked first."""
+    if not inspect.isgeneratorfunction(method):
+        name = getattr(method, "__name__", repr(method))
+        raise TypeError(f"{name} is not a generator function: a method yields each new point")
+    parameters = inspect.signature(method).parameters
+    takes_rng = "rng" in parameters
+    known = [p for p in list(parameters)[2:] if p != "rng"]
+    for name in hyper:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise TypeError(f"{method.__name__} has no hyperparameter {name!r}: it has "
+                            f"{', '.join(known) or 'none'}.{hint}")
+    rng = (np.random.default_rng(seed),) if takes_rng else ()
+    return method(f, x, *rng, **hyper)
+
+
+def _start_point(x0) -> np.ndarray:
+    x0 = np.asarray(x0)
+    if x0.ndim != 1 or x0.size == 0:
+        raise ValueError(f"the start point needs shape (d,): got {x0.shape}")
+    x0 = np.array(x0, dtype=x0.dtype if x0.dtype == np.float32 else float)
+    if not np.isfinite(x0).all():
+        raise ValueError("the start point holds nan or infinity")
+    return x0
+
+
+def _check_length(name, value) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not math.isfinite(value) or value != int(value) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -1,0 +1,72 @@
+"""Sentences to train a language model on, and their characters as numbers."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cache import load_texts
+from .docstrings import LIBRARIES
+from .texts import library_of
+
+VALIDATION_SHARE = 0.1
+
+# A newline ends a sentence. Whatever else a sentence holds becomes a space.
+ALPHABET = "\n abcdefghijklmnopqrstuvwxyz.,'-"
+_CODE_OF = {character: code for code, character in enumerate(ALPHABET)}
+
+
+@dataclass(frozen=True, repr=False)
+class Corpus:
+    """Sentences in the order of their files; no file is in both ``train`` and ``validation``."""
+
+    train: list[str]
+    validation: list[str]
+
+    def __repr__(self) -> str:
+        return f"Corpus(train={len(self.train):,}, validation={len(self.validation):,} sentences)"
+
+
+def load_sentences(domain: str | None = None, *, without: str | None = None) -> Corpus:
+    """The sentences of the docstrings of numpy, scipy, scikit-learn and matplotlib, each once.
+
+    For a domain shift, train on ``load_sentences(without="matplotlib")`` and fine-tune on
+    ``load_sentences("matplotlib")``: the two share no sentence. A file is for validation if its
+    name's hash says so, so that it is on the same side whatever the domain.
+
+    Parameters
+    ----------
+    domain, without : "numpy", "scipy", "sklearn" or "matplotlib", optional
+        Only that library, or all but that one.
+    """
+    for library in (domain, without):
+        if library is not None and library not in LIBRARIES:
+            raise ValueError(f"a domain is one of {', '.join(LIBRARIES)}, not {library!r}")
+    chosen = {domain} if domain else set(LIBRARIES) - {without}
+    found = load_texts()["sentences"]
+    sides = {True: [], False: []}
+    for text, file in zip(found["texts"], found["files"], strict=True):
+        if library_of(file) in chosen:
+            sides[_is_for_validation(file)].append(text)
+    return Corpus(train=sides[False], validation=sides[True])
+
+
+def encode(sentences: list[str] | str) -> np.ndarray:
+    """The characters as numbers, uint8 (n,): lower-cased, a newline after every sentence of a list.
+
+    ``ALPHABET[number]`` is the character; `decode` turns numbers back into text.
+    """
+    text = sentences if isinstance(sentences, str) else "".join(s + "\n" for s in sentences)
+    text = re.sub(r"[^\na-z.,'-]+", " ", text.lower())
+    return np.array([_CODE_OF[character] for character in text], dtype=np.uint8)
+
+
+def decode(codes) -> str:
+    """The text of an array of numbers from `encode`."""
+    return "".join(ALPHABET[code] for code in codes)
+
+
+def _is_for_validation(file: str) -> bool:
+    digest = hashlib.sha256(file.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < VALIDATION_SHARE * 2**64

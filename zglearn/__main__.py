@@ -1,0 +1,79 @@
+"""`python3 -m zglearn COMMAND`, or `python3 /path/to/the/course/zglearn COMMAND` from anywhere."""
+
+# This file must parse on any Python, so that an old one gets a sentence and not a SyntaxError.
+import importlib
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# command: (module, function, what it does). A module is imported only when its command is called.
+COMMANDS = {
+    "lab": ("zglearn.launcher", "lab", "open the course in JupyterLab (installs it first)"),
+    "test": ("zglearn.launcher", "test", "run everything that CI runs"),
+    "doctor": ("zglearn.course.doctor", "main", "say what is missing or broken and how to mend it"),
+}
+
+
+def require_new_python():
+    if sys.version_info >= (3, 11):
+        return
+    names = ("python3.14", "python3.13", "python3.12", "python3.11")
+    newer = [name for name in names if runs(name)]
+    sys.exit(
+        "This course needs Python 3.11 or newer, and this is Python %s (%s).\n%s"
+        % (".".join(map(str, sys.version_info[:3])), sys.executable,
+           "Try the newer one that is installed here: %s -m zglearn lab" % newer[0] if newer else
+           "Install a newer one (from python.org or your system's packages) and use it instead.")
+    )
+
+
+def runs(python):
+    try:
+        return subprocess.call([python, "-c", ""], stderr=subprocess.PIPE) == 0
+    except OSError:
+        return False
+
+
+def usage():
+    lines = ["usage: python3 -m zglearn COMMAND [options]", ""]
+    lines += ["  %-10s %s" % (name, what) for name, (_, _, what) in COMMANDS.items()]
+    return "\n".join(lines + ["", "COMMAND --help says more. Start with: python3 -m zglearn lab"])
+
+
+def main(argv):
+    require_new_python()
+    if not __package__:  # called as a folder: import the course, not the files next to this one
+        sys.path[0] = ROOT
+    for stream in (sys.stdout, sys.stderr):  # a path in Chinese on a terminal that cannot show it
+        stream.reconfigure(errors="replace")
+    name = argv[0] if argv else "--help"
+    if name in ("-h", "--help", "help"):
+        print(usage())
+    elif name == "--version":
+        print("zglearn " + importlib.import_module("zglearn").__version__)
+    elif name in COMMANDS:
+        return run(name, argv[1:])
+    else:
+        near = importlib.import_module("difflib").get_close_matches(name, COMMANDS)
+        sys.exit("There is no command %r.%s\n\n%s"
+                 % (name, " Did you mean %r?" % near[0] if near else "", usage()))
+
+
+def run(name, argv):
+    launcher = importlib.import_module("zglearn.launcher")
+    module, function, _ = COMMANDS[name]
+    try:
+        if module != launcher.__name__:
+            launcher.enter_environment(name, argv)
+        return getattr(importlib.import_module(module), function)(argv)
+    except launcher.Trouble as trouble:
+        sys.exit("\n%s" % trouble)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. To go on, run the same command again.\n")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

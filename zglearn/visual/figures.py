@@ -76,23 +76,32 @@ def show(fig, alt: str) -> None:
 def plot_landscape(landscape, ax=None, *, bounds=None, resolution=160, minima=True):
     """Contours of a loss of two variables, darker where it is lower.
 
-    The levels cut the visible area into equal parts, which shows a narrow valley and its walls
-    alike. ``bounds`` is ((x_low, x_high), (y_low, y_high)); the landscape's own by default.
+    ``bounds`` are the lowest and highest corner, as in `Landscape`.
     """
     ax = ax or figure(width=5.6, height=4.4)[1]
-    (left, right), (low, high) = np.asarray(landscape.bounds if bounds is None else bounds)
+    (left, low), (right, high) = landscape.bounds if bounds is None else bounds
     x, y = np.linspace(left, right, resolution), np.linspace(low, high, resolution)
-    Z = landscape.f(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)).reshape(len(y), len(x))
-    levels = np.unique(np.quantile(Z[np.isfinite(Z)], np.linspace(0, 1, 15)))
-    ax.contourf(x, y, Z, levels, cmap=TERRAIN)
+    Z = landscape.f(np.stack(np.meshgrid(x, y), axis=-1))
+    levels = contour_levels(Z)
+    ax.contourf(x, y, Z, levels, colors=TERRAIN(np.linspace(0, 1, len(levels) - 1)))
     ax.contour(x, y, Z, levels, colors="#8294a5", linewidths=0.6, linestyles="solid")
     if minima:
-        for point in np.atleast_2d(landscape.minima):
-            ax.plot(*point, marker="*", markersize=13, color="#111111", markeredgecolor="white")
+        for point in landscape.minima:
+            ax.plot(*point, marker="*", markersize=13, color="#111111", markeredgecolor="white",
+                    linestyle="none", zorder=3)
     ax.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$",
            title=landscape.name)
     ax.grid(False)
     return ax
+
+
+def contour_levels(Z, n=15):
+    """Levels that cut the visible area into bands of growing size, the smallest at the bottom.
+
+    Unlike equal steps of the loss, they show a narrow valley and its walls alike.
+    """
+    levels = np.quantile(Z[np.isfinite(Z)], np.linspace(0, 1, n) ** 2)
+    return np.unique(levels) if np.ptp(levels) > 0 else levels[0] + np.arange(2)
 
 
 def plot_paths(landscape, trajectories, labels=None, *, ax=None, bounds=None, markers=12):

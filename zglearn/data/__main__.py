@@ -1,7 +1,6 @@
-"""`python -m zglearn.data` builds the text cache, whether or not there is one."""
+"""`python -m zglearn.data` makes sure that the text cache is there and whole."""
 
-from .cache import build_cache, cache_status
+from .cache import build_cache
 
-build_cache()
-status = cache_status()
-print(f"The text cache is {status.state}: {status.path} ({status.size / 1e6:.1f} MB).")
+status = build_cache()
+print(f"The text cache is {status.state}: {status.path} ({status.size / 1e6:.1f} MB)")

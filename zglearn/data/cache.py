@@ -54,38 +54,42 @@ def cache_folder() -> Path:
     return user_cache_path("zglearn", appauthor=False)
 
 
-def load_texts() -> dict:
-    """The documents and sentences of `texts.build`: from the cache, or built now if need be."""
+def load_texts(progress: bool = True) -> dict:
+    """The documents and sentences of `texts.build`: from the cache, or built now if need be.
+
+    ``progress`` shows a bar on stderr while building. A cache that is damaged, or a folder that
+    cannot be written to, costs a line on stderr that says so. Raises DataError if a library to
+    read is missing.
+    """
     path = _cache_file()
     try:
         return _read(path)
     except FileNotFoundError:
-        return build_cache()
+        pass
     except (OSError, ValueError) as problem:
-        _say(f"The text cache {path} cannot be used ({problem}); building it again.")
-        return build_cache()
-
-
-def build_cache(progress: bool = True) -> dict:
-    """Read the installed libraries and keep the result; takes some seconds. Returns the texts.
-
-    ``progress`` shows a bar on stderr. A folder that cannot be written to costs a line that says
-    so, not the result. Raises DataError if a library is missing.
-    """
-    path = _cache_file()
+        _say(f"The text cache {path} cannot be used ({problem}): building it again.")
     texts = build(progress)
     try:
         _write(path, texts)
         _clean_up(path)
     except OSError as problem:
-        _say(f"The text cache could not be kept in {path.parent} ({problem}), so it is built again "
+        _say(f"The text cache could not be kept in {path.parent} ({problem}), so it is built anew "
              "each time. Set ZGLEARN_CACHE to a folder that can be written to.")
     return texts
 
 
+def build_cache(progress: bool = True) -> CacheStatus:
+    """Make sure that there is a whole cache: takes seconds the first time, then next to nothing.
+
+    To have it built again, delete the file. Raises DataError if a library to read is missing.
+    """
+    load_texts(progress)
+    return cache_status()
+
+
 def cache_status() -> CacheStatus:
     """Is the cache there, and whole? Never raises and builds nothing."""
-    rebuild = "build it: python -m zglearn.data"
+    rebuild = "python -m zglearn.data builds it"
     try:
         path = _cache_file()
     except DataError as problem:

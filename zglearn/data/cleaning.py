@@ -72,7 +72,8 @@ def _prose_sections(docstring: str) -> str:
     headings = list(HEADING.finditer(docstring))
     ends = [heading.start() for heading in headings] + [len(docstring)]
     notes = [docstring[heading.end():end]
-             for heading, end in zip(headings, ends[1:], strict=True) if heading[1].strip() == "Notes"]
+             for heading, end in zip(headings, ends[1:], strict=True)
+             if heading[1].strip() == "Notes"]
     return "\n\n".join([docstring[:ends[0]], *notes])
 
 

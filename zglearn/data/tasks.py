@@ -1,14 +1,12 @@
-"""Text classification: records with train, validation and test, and their TF-IDF matrices."""
+"""What a classification task is: a record with train, validation and test, and its TF-IDF."""
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cache import load_texts
-from .texts import WORD, library_of
+from .texts import WORD
 
-# How `tfidf` counts, unless it is told otherwise.
+# How `tfidf` counts words, or pieces of words, unless it is told otherwise.
 WORDS = {"token_pattern": WORD.pattern, "stop_words": "english", "min_df": 3, "max_df": 0.5,
          "sublinear_tf": True}
 CHARACTERS = {"analyzer": "char_wb", "ngram_range": (1, 3), "min_df": 2, "sublinear_tf": True}
@@ -16,9 +14,10 @@ CHARACTERS = {"analyzer": "char_wb", "ngram_range": (1, 3), "min_df": 2, "sublin
 
 @dataclass(frozen=True, repr=False)
 class Texts:
-    """One part of a task: ``texts`` (n strings), ``labels`` (n,) ints, ``groups`` (n strings).
+    """One part of a text task: n ``texts``, their ``labels``, an int array (n,), and ``groups``.
 
-    The group is where a text stands (its source file); no group is in two parts.
+    A text's group is its source file, or whatever else must not be torn apart: no group is in
+    two parts.
     """
 
     texts: list[str]
@@ -28,7 +27,7 @@ class Texts:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # a notebook should not show whole documents
         return f"Texts({len(self):,})"
 
 
@@ -40,15 +39,15 @@ class TextTask:
     train: Texts
     validation: Texts
     test: Texts
-    counting: dict  # what `tfidf` should do by default
+    counting: dict = field(repr=False)  # the task's default settings for `tfidf`
 
 
 @dataclass(frozen=True)
 class Tfidf:
-    """TF-IDF matrices (texts, terms), scipy CSR float64, rows of length 1.
+    """TF-IDF matrices (texts, terms): scipy CSR, float64, rows of length 1 (0 if all unknown).
 
-    ``terms[column]`` is a column's term; ``vectorizer`` is scikit-learn's, fitted on train only,
-    for texts of your own: ``vectorizer.transform(["a text"])``.
+    ``terms[column]`` is the term of a column. ``vectorizer`` is scikit-learn's, for texts of your
+    own: ``vectorizer.transform(["a text"])``.
     """
 
     train: object
@@ -58,52 +57,40 @@ class Tfidf:
     vectorizer: object
 
 
-def load_docstrings(split_seed: int = 0) -> TextTask:
-    """Docstrings of numpy, scipy, scikit-learn and matplotlib, with every name of them masked.
-
-    Parameters
-    ----------
-    split_seed : int
-        Chooses the files of each part: about 56 % train, 19 % validation and 25 % test.
-    """
-    documents = load_texts()["documents"]
-    names = [library_of(file) for file in documents["files"]]
-    return _split(documents["texts"], names, documents["files"], split_seed, WORDS)
-
-
 def tfidf(task: TextTask, **settings) -> Tfidf:
-    """TF-IDF of a task, fitted on its train part only; two lines reach a classifier:
+    """TF-IDF of a task, fitted on its train part only. Two lines reach a classifier:
 
         X = tfidf(task)
         LogisticRegression().fit(X.train, task.train.labels)
 
-    ``settings`` are those of scikit-learn's TfidfVectorizer.
+    ``settings`` of scikit-learn's TfidfVectorizer replace the task's own, one by one.
     """
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(**{**task.counting, **settings}).fit(task.train.texts)
-    parts = [csr_array(vectorizer.transform(part.texts))
-             for part in (task.train, task.validation, task.test)]
-    return Tfidf(*parts, vectorizer.get_feature_names_out(), vectorizer)
+    vectorizer = TfidfVectorizer(**{**task.counting, **settings})
+    train = vectorizer.fit_transform(task.train.texts)
+    validation, test = (vectorizer.transform(p.texts) for p in (task.validation, task.test))
+    return Tfidf(csr_array(train), csr_array(validation), csr_array(test),
+                 vectorizer.get_feature_names_out(), vectorizer)
 
 
-def _split(texts, names, groups, seed, counting) -> TextTask:
-    """By group, with the labels in proportion: a quarter for test, a quarter of the rest for
-    validation.
+def split_by_group(texts, names, groups, seed: int, counting: dict) -> TextTask:
+    """A quarter for test, a quarter of the rest for validation: whole groups, labels in
+    proportion as far as that goes. ``names`` are the labels in words.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     label_names, labels = np.unique(names, return_inverse=True)
     groups = np.array(groups)
 
     def quarter(rows):
+        from sklearn.model_selection import StratifiedGroupKFold
+
         folds = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
         rest, chosen = next(folds.split(rows, labels[rows], groups[rows]))
         return rows[rest], rows[chosen]
 
     rest, test = quarter(np.arange(len(texts)))
     train, validation = quarter(rest)
-    parts = [Texts([texts[i] for i in rows], labels[rows], groups[rows].tolist())
-             for rows in (train, validation, test)]
-    return TextTask(tuple(map(str, label_names)), *parts, counting)
+    parts = (Texts([texts[i] for i in rows], labels[rows], groups[rows].tolist())
+             for rows in (train, validation, test))
+    return TextTask(tuple(label_names.tolist()), *parts, dict(counting))

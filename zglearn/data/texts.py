@@ -82,13 +82,13 @@ def _one_of_each(documents):
 
 
 def _plain_sentences(lines):
-    """Whole sentences in plain ASCII that are mostly words, each once."""
+    """Whole sentences in plain ASCII that are mostly words; of those with the same words, one."""
     kept = {}
     for text, name in lines:
         if (5 <= len(text.split()) <= 60 and text.isascii()
                 and text[0].isupper() and text[-1] in ".!?"
                 and sum(c.isalpha() or c == " " for c in text) >= 0.72 * len(text)):
-            kept.setdefault(text, (text, name))
+            kept.setdefault(_letters(text), (text, name))
     return list(kept.values())
 
 

@@ -102,9 +102,9 @@ def genetic_algorithm(f, x, rng, *, population=40, spread=1.0, sigma=0.1, tourna
     The first generation is x and Gaussian points around it, `spread` wide. Each parent is the best
     of `tournament` random members; a child takes every coordinate from either parent and is
     mutated by Gaussian noise `sigma`; the `elite` best survive and are not asked again.
-    Yields the best member, the best so far.
+    Yields the best member: with an elite, the best point so far.
     """
-    _check_population(population, at_least=2)
+    _check_population(population, at_least=elite + 1)
     X = np.vstack([x, x + spread * _normal(rng, x, population - 1)])
     F = f(X)
     while True:
@@ -168,7 +168,7 @@ def cma_es(f, x, rng, *, sigma=0.5, population=None):
     m, C, B, D, p_c, p_s, g = x.astype(float), np.eye(n), np.eye(n), np.ones(n), 0, 0, 0
     while True:
         Z = rng.standard_normal((lam, n))
-        Y = Z * D @ B.T  # ~ N(0, C)
+        Y = (Z * D) @ B.T  # ~ N(0, C)
         best = f((m + sigma * Y).astype(x.dtype)).argsort(kind="stable")
         Y, Z, g = Y[best], Z[best], g + 1
         y_w = w_plus @ Y
@@ -210,7 +210,9 @@ def mezo(f, x, rng, *, lr=0.01, eps=1e-3, noise="gaussian"):
     (random signs, cheaper to draw). This version says what happens and holds x and z in memory;
     the one in place is in `zglearn.models`. Yields x, whose own loss is never asked.
     """
-    draw = {"gaussian": _normal, "rademacher": _signs}[noise]
+    if noise not in ("gaussian", "rademacher"):
+        raise ValueError(f'noise is "gaussian" or "rademacher", not {noise!r}')
+    draw = _normal if noise == "gaussian" else _signs
     while True:
         seed = rng.integers(2**63)
         z = draw(np.random.default_rng(seed), x)
@@ -262,7 +264,7 @@ def _cma_constants(n, lam):
     chi_n = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))  # expected length of N(0, I)
     alpha = min(1 + c_1 / c_mu, 1 + 2 * mu_eff_minus / (mu_eff + 2), (1 - c_1 - c_mu) / (n * c_mu))
     w = np.where(w > 0, w / plus.sum(), alpha * w / -minus.sum())  # eq. 53
-    lazy = max(1, int(1 / (10 * n * (c_1 + c_mu))))
+    lazy = max(1, int(0.5 / (n * (c_1 + c_mu))))  # as in pycma; in the tutorial a fifth of it
     return w, np.maximum(w, 0), mu_eff, c_c, c_s, c_1, c_mu, d_s, chi_n, lazy
 
 

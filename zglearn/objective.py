@@ -61,6 +61,8 @@ class Objective:
     ):
         if not callable(loss):
             raise TypeError(f"loss must be a function of a point, not {type(loss).__name__}")
+        if grad is not None and not callable(grad):
+            raise TypeError(f"grad must be a function of a point, not {type(grad).__name__}")
         self._loss, self._grad, self._batched = loss, grad, batched
         self._batches, self._batch = batches, ()
         self._limit: int | None = None
@@ -85,7 +87,11 @@ class Objective:
         self.evaluations += points
         if self._watch is not None:
             self._watch.extend(np.array(row) for row in np.atleast_2d(x))
-        return self._losses(x)
+        loss = self._losses(x)
+        if np.isnan(loss).any() and np.isfinite(x).all():
+            raise ValueError("the loss is nan at a finite point: look for 0/0, log of a negative "
+                             "number or inf - inf in it")
+        return loss
 
     def grad(self, x) -> np.ndarray:
         """The gradient at ``x``, shape (d,). Raises GradientForbidden if there is none."""
@@ -99,13 +105,17 @@ class Objective:
             raise ValueError(f"ask for the gradient one point at a time: got shape {x.shape}")
         self._charge(1, GRADIENT_COST)
         self.gradients += 1
-        g = np.asarray(self._grad(x, *self._batch))
-        if g.shape != x.shape:
-            raise ValueError(f"the gradient has shape {g.shape}, but the point has {x.shape}")
+        g = _answer(self._grad(x, *self._batch), "gradient", x.dtype, x.shape)
+        if np.isnan(g).any() and np.isfinite(self.peek(x)):
+            raise ValueError("the gradient is nan where the loss is finite: look for 0/0, the root "
+                             "of 0 or inf - inf in it")
         return g
 
     def peek(self, x):
-        """The loss at ``x`` without counting it: for plots and reports, never for a method."""
+        """The loss at ``x`` without counting it: for plots and reports, never for a method.
+
+        Where the loss is nan, this says nan: a report can show a hole.
+        """
         return self._losses(_checked(x))
 
     def next_batch(self) -> None:
@@ -114,17 +124,14 @@ class Objective:
             self._batch = next(self._batches, None)
             if self._batch is None:
                 raise ValueError("the batches ran out: give an iterator that never ends")
+            if not isinstance(self._batch, tuple):
+                raise TypeError("each batch must be a tuple of arrays, such as (X, y), not "
+                                f"{type(self._batch).__name__}")
 
     def _losses(self, x):
         if x.ndim == 2 and not self._batched:
             return np.array([self._losses(row) for row in x])
-        loss = np.asarray(self._loss(x, *self._batch), dtype=float)
-        if loss.shape != x.shape[:-1]:
-            raise ValueError(f"the loss of points {x.shape} must have shape {x.shape[:-1]}, "
-                             f"but has {loss.shape}")
-        if np.isnan(loss).any() and np.isfinite(x).all():
-            raise ValueError("the loss is nan at a finite point: look for 0/0, log of a negative "
-                             "number or inf - inf in it")
+        loss = _answer(self._loss(x, *self._batch), "loss", float, x.shape[:-1])
         return float(loss) if loss.ndim == 0 else loss
 
     def _charge(self, points: int, cost: int) -> None:
@@ -140,4 +147,14 @@ def _checked(x) -> np.ndarray:
         raise ValueError(f"a point has shape (d,), a population (population, d): got {x.shape}")
     if x.dtype.kind not in "fiu":
         raise TypeError(f"a point holds real numbers, not {x.dtype}")
-    return x
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
+def _answer(value, name, dtype, shape) -> np.ndarray:
+    """What the user's function returned, as an array of the precision and shape it must have."""
+    if value is None:
+        raise TypeError(f"the {name} function returned None: is its `return` missing?")
+    value = np.asarray(value, dtype=dtype)
+    if value.shape != shape:
+        raise ValueError(f"the {name} must have shape {shape} here, but has {value.shape}")
+    return value

@@ -13,6 +13,7 @@ import numpy as np
 from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective
 
 IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
+PEEK = 2**15  # numbers in the points whose losses are looked up together after the run
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Trajectory:
         return len(self.points) - 1
 
     def __repr__(self) -> str:
-        return (f"Trajectory({len(self)} steps, loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}, "
+        first, last = self.losses[[0, -1]]
+        return (f"Trajectory({len(self)} steps, loss {first:.4g} -> {last:.4g}, "
                 f"{self.forward_equivalents[-1]} forward-equivalents, stopped: {self.stopped})")
 
 
@@ -92,8 +94,9 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     TypeError
         For a hyperparameter that the method does not have.
     ValueError
-        For a start point, number of steps or budget that cannot be used, or an iterate of the
-        wrong shape.
+        For a start point, number of steps, budget or hyperparameter that cannot be used, an
+        iterate of the wrong shape, or a loss that is nan where it should not be. What the
+        objective itself raises passes through, with a note that says in which step.
     """
     f = f if isinstance(f, Objective) else Objective(f)
     x0 = _start_point(x0)
@@ -102,6 +105,8 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     if steps is None and budget is None:
         raise ValueError("say how long to run: steps=100, or budget=300 forward-equivalents")
     iterates = _start(method, f, x0.copy(), seed, hyper)
+    if np.isnan(f.peek(x0)):
+        raise ValueError("the loss is nan at the start point")
 
     points, ledger, tried = [x0], [(0, 0)], []
     spent = f.evaluations, f.gradients
@@ -134,13 +139,22 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
                              f"{method.__name__}: give it more forward-equivalents") from None
     except StopIteration:
         stopped = "method"
+    except Exception as error:
+        error.add_note(f"This happened in step {len(points)} of {method.__name__}.")
+        raise
     finally:
         f._limit, f._watch = before
         iterates.close()
     evaluations, gradients = np.array(ledger).T
+    points = np.array(points)
+    return Trajectory(points, _losses(f, points), evaluations, gradients, tuple(tried), stopped)
+
+
+def _losses(f, points):
+    """The losses along a path, looked up in blocks: as fast as can be, and in little memory."""
+    rows = max(1, PEEK // points.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
-        losses = np.array([f.peek(x) for x in points])
-    return Trajectory(np.array(points), losses, evaluations, gradients, tuple(tried), stopped)
+        return np.concatenate([f.peek(points[i : i + rows]) for i in range(0, len(points), rows)])
 
 
 def _start(method, f, x, seed, hyper):
@@ -151,21 +165,33 @@ def _start(method, f, x, seed, hyper):
     parameters = inspect.signature(method).parameters
     takes_rng = "rng" in parameters
     known = [p for p in list(parameters)[2:] if p != "rng"]
-    for name in hyper:
+    for name, value in hyper.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             raise TypeError(f"{method.__name__} has no hyperparameter {name!r}: it has "
                             f"{', '.join(known) or 'none'}.{hint}")
+        if isinstance(parameters[name].default, float) and not _is_finite(value):
+            raise ValueError(f"{name} must be a finite number, not {value!r}")
     rng = (np.random.default_rng(seed),) if takes_rng else ()
     return method(f, x, *rng, **hyper)
+
+
+def _is_finite(value) -> bool:
+    try:
+        return bool(np.isfinite(np.asarray(value, dtype=float)).all())
+    except (TypeError, ValueError):
+        return False
 
 
 def _start_point(x0) -> np.ndarray:
     x0 = np.asarray(x0)
     if x0.ndim != 1 or x0.size == 0:
         raise ValueError(f"the start point needs shape (d,): got {x0.shape}")
-    x0 = np.array(x0, dtype=x0.dtype if x0.dtype == np.float32 else float)
+    try:
+        x0 = np.array(x0, dtype=x0.dtype if x0.dtype == np.float32 else float)
+    except (TypeError, ValueError):
+        raise ValueError(f"the start point must hold real numbers, not {x0.dtype}") from None
     if not np.isfinite(x0).all():
         raise ValueError("the start point holds nan or infinity")
     return x0
@@ -174,5 +200,6 @@ def _start_point(x0) -> np.ndarray:
 def _check_length(name, value) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not math.isfinite(value) or value != int(value) or value < 1:
+    whole = isinstance(value, (int, float, np.number)) and math.isfinite(value) and value % 1 == 0
+    if isinstance(value, bool) or not whole or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -1,0 +1,200 @@
+"""What a learner types: check, hint, solution, predict, reveal. And an author's %%trial.
+
+Each finds the learner's names in the notebook that called it, shows its answer in plain text and
+in HTML, and remembers in the progress file what was asked.
+"""
+
+from __future__ import annotations
+
+import html
+import linecache
+import re
+import sys
+
+import nbformat
+
+from . import paths, progress
+from .answer import NotPlain, decode, encode
+from .exercise import (
+    Exercise,
+    UnknownExercise,
+    Verdict,
+    _code,
+    answer_name,
+    find,
+    framed,
+    judge_names,
+)
+
+
+class Said:
+    """A short text for a learner: plain, and as HTML that is legible in light and dark."""
+
+    def __init__(self, text: str, body: str = ""):
+        self.text, self.body = text, body or f"<div>{_code(text)}</div>"
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_html_(self):
+        return framed(self.body)
+
+
+class CourseError(Exception):
+    """A message to the learner or author: shown without a traceback in a notebook."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def check(id: str, names: dict | None = None) -> Verdict:
+    """Check your answer to an exercise: ``check("04.2")``."""
+    verdict = judge_names(_find(id), _callers(names))
+    progress.record("check", id, status=verdict.status)
+    return verdict
+
+
+def hint(id: str) -> Said:
+    """The next hint: first a nudge, then the formula, then the skeleton."""
+    exercise = _find(id)
+    given = len(progress.events("hint", id))
+    if given >= len(exercise.hints):
+        every = "\n".join(f"{n}. {text}" for n, text in enumerate(exercise.hints, 1))
+        return Said(f'All hints for {id}:\n{every}\nIf it still does not come: solution("{id}").',
+                    "<ol>" + "".join(f"<li><pre>{html.escape(h)}</pre></li>"
+                                     for h in exercise.hints) + "</ol>"
+                    f"If it still does not come: <code>solution(\"{id}\")</code>.")
+    progress.record("hint", id, number=given + 1)
+    text = exercise.hints[given]
+    head = f"Hint {given + 1} of 3 for {id}"
+    return Said(f"{head}: {text}", f"<b>{head}</b><pre>{html.escape(text)}</pre>")
+
+
+def solution(id: str) -> Said:
+    """The course's own answer. That you saw it is remembered, in your own progress file only."""
+    exercise = _find(id)
+    source = solution_source(exercise)
+    if source is None:
+        return Said(f"The solution of {id} is not in this copy of the course: your instructor has "
+                    "it. `hint` still helps.")
+    progress.record("solution", id)
+    head = f"One solution of {id} (others may be as good)"
+    return Said(f"{head}:\n{source}", f"<b>{head}</b><pre>{html.escape(source)}</pre>")
+
+
+def solution_source(exercise: Exercise) -> str | None:
+    """The answer cell of the solutions notebook without its markers, if the notebook is here."""
+    path = paths.notebook("solutions", exercise.chapter)
+    cell = path and cell_of(path, "ans-" + exercise.id.replace(".", "-"))
+    if not cell:
+        return None
+    kept = [line for line in cell.source.splitlines()
+            if not re.fullmatch(r"\s*# (BEGIN|END) SOLUTION\s*", line)]
+    return re.sub(r"  # SOLUTION$", "", "\n".join(kept), flags=re.M)
+
+
+def cell_of(path, id: str):
+    """The cell of that id in a notebook, or None."""
+    cells = nbformat.read(path, as_version=4).cells
+    return next((cell for cell in cells if cell.get("id") == id), None)
+
+
+def predict(id: str, value) -> Said:
+    """Commit a prediction, before its experiment may run. The first one counts."""
+    exercise = _find(id)
+    if exercise.kind != "predict":
+        raise CourseError(f"{id} asks for no prediction")
+    if value is ... or value is None or value == "":
+        return Said(f"No prediction for {id} yet: put yours in the place of `...`. A guess will "
+                    "do; being wrong first is how it sticks.")
+    try:
+        value = decode(*encode(value))
+    except NotPlain as error:
+        raise CourseError(f"A prediction is a number, a text or a list, not {error}") from None
+    if exercise.options and value not in exercise.options:
+        raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
+    verdict = judge_names(exercise, {answer_name(id): value})
+    first = not progress.events("prediction", id)
+    progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct",
+                    first=first)
+    note = "" if first else " Your first prediction is the one that is remembered."
+    return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.{note}")
+
+
+def reveal(id: str) -> Said:
+    """The first line of an experiment: it goes no further until a prediction is committed."""
+    _find(id)
+    made = progress.events("prediction", id)
+    if not made:
+        raise CourseError("Predict first: this experiment runs once you have committed a "
+                          f'prediction, predict("{id}", {answer_name(id)}), in the cell above.')
+    return Said(f"You predicted {made[-1].data['value']!r}. Here is what happens:")
+
+
+def _jsonable(value):
+    return value if isinstance(value, bool | int | float | str) else repr(value)
+
+
+def _find(id) -> Exercise:
+    try:
+        return find(id)
+    except UnknownExercise as error:
+        raise CourseError(str(error)) from None
+
+
+def _callers(names: dict | None) -> dict:
+    """The names of the notebook that called: two frames up from here."""
+    return sys._getframe(2).f_globals if names is None else names
+
+
+# --- an author's trials -----------------------------------------------------------------------
+
+
+class TrialFailed(CourseError):
+    """A wrong answer was accepted, or a right one was not."""
+
+
+def trial(line: str, source: str, names: dict, seed: int = 0) -> Verdict:
+    """Try an alternative answer: ``line`` is "04.2 wrong forgets the velocity" or "04.2 right ...".
+
+    The source runs in a copy of `names`, then the check runs, with a fixed seed so that its
+    message is the same every time. Raises TrialFailed if a wrong answer passes or a right one
+    fails.
+    """
+    exercise, right, name = parse_trial(line)
+    copy = dict(names)
+    run_source(source, copy, f"<trial {line}>")
+    verdict = judge_names(exercise, copy, seed)
+    if verdict.accepted != right:
+        was = "accepted" if verdict.accepted else "not accepted"
+        raise TrialFailed(f"trial {exercise.id}: the {'right' if right else 'wrong'} answer "
+                          f"{name!r} was {was}.\n{verdict!r}")
+    if not right and verdict.status != "incorrect":
+        raise TrialFailed(f"trial {exercise.id}: the wrong answer {name!r} counts as not "
+                          f"attempted: {verdict.message}")
+    return verdict
+
+
+def parse_trial(line: str) -> tuple[Exercise, bool, str]:
+    """The exercise, whether the trial is right, and its name; raises CourseError if malformed."""
+    match = re.fullmatch(r"\s*(\S+)\s+(wrong|right)\s+(\S.*?)\s*", line)
+    if not match:
+        raise CourseError(f"%%trial {line}: write an id, `wrong` or `right`, and a name, such as "
+                          "`%%trial 04.2 wrong forgets the velocity`")
+    id, kind, name = match.groups()
+    return _find(id), kind == "right", name
+
+
+def run_source(source: str, names: dict, filename: str) -> None:
+    """Run a cell's source in `names`; its lines can be quoted in messages."""
+    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
+    names.setdefault("__name__", "__main__")
+    exec(compile(source, filename, "exec"), names)
+
+
+def register_magics(shell) -> None:
+    """Teach IPython the %%trial magic. The verdict is shown as the cell's output."""
+    def trial_magic(line, cell):
+        return trial(line, cell, shell.user_ns)
+
+    shell.register_magic_function(trial_magic, "cell", "trial")

@@ -1,0 +1,108 @@
+"""What a learner did, in one small private file that is only ever added to.
+
+The file holds one table of events: when, what, which exercise, and the details as JSON. All that
+the course knows of a learner is computed from these. SQLite's write-ahead log lets two notebooks
+write at once and survives a crash; a new version of the course reads the same table.
+
+`ZGLEARN_PROGRESS` names another file; ":memory:" keeps nothing (tests and authors use it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+import warnings
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from . import paths
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
+    exercise TEXT NOT NULL DEFAULT '', data TEXT NOT NULL DEFAULT '{}')
+"""
+_memory: list[Event] = []
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened: `kind` is check, hint, solution, prediction, score or interview."""
+
+    at: float
+    kind: str
+    exercise: str
+    data: dict
+
+
+def file() -> Path | None:
+    """The progress file; None when nothing is to be kept."""
+    name = os.environ.get("ZGLEARN_PROGRESS")
+    if name == ":memory:":
+        return None
+    return Path(name) if name else paths.private() / "progress.sqlite"
+
+
+def record(kind: str, exercise: str = "", **data) -> None:
+    """Add an event. A progress file that cannot be written never stops the learner: it warns."""
+    event = Event(time.time(), kind, exercise, data)
+    try:
+        path = file()
+        if path is None:
+            _memory.append(event)
+            return
+        with closing(_open(path)) as store, store:
+            store.execute("INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)",
+                          (event.at, kind, exercise, json.dumps(data)))
+    except (sqlite3.Error, OSError) as error:
+        _memory.append(event)
+        warnings.warn(f"Your progress could not be saved ({error}); the course goes on without. "
+                      "`python -m zglearn doctor` looks into it.", stacklevel=2)
+
+
+def events(kind: str = "", exercise: str = "") -> list[Event]:
+    """The events so far, oldest first, of one kind or exercise if it is given."""
+    try:
+        found = _saved() + _memory
+    except (sqlite3.Error, OSError) as error:
+        warnings.warn(f"Your progress could not be read ({error}).", stacklevel=2)
+        found = list(_memory)
+    return [e for e in found if kind in ("", e.kind) and exercise in ("", e.exercise)]
+
+
+def _saved() -> list[Event]:
+    path = file()
+    if path is None or not path.exists():
+        return []
+    with closing(_open(path)) as store:
+        rows = store.execute("SELECT at, kind, exercise, data FROM events ORDER BY id").fetchall()
+    return [Event(at, kind, exercise, json.loads(data)) for at, kind, exercise, data in rows]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # busy, read-only, full: not damaged
+            raise
+        aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S}")
+        path.rename(aside)
+        warnings.warn(f"The progress file was damaged. It is kept as {aside.name}, and a new one "
+                      "is begun.", stacklevel=2)
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    store = sqlite3.connect(path, timeout=10)
+    try:
+        store.execute("PRAGMA journal_mode=WAL")
+        store.execute(SCHEMA)
+        return store
+    except sqlite3.Error:
+        store.close()
+        raise

@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COMMANDS = {
     "lab": ("zglearn.launcher", "lab", "open the course in JupyterLab (installs it first)"),
     "test": ("zglearn.launcher", "test", "run everything that CI runs"),
-    "notebooks": ("zglearn.course.notebooks", "main", "for authors: run notebooks, derive exercises"),
+    "notebooks": ("zglearn.course.notebooks", "main", "authors: run notebooks, derive exercises"),
     "doctor": ("zglearn.course.doctor", "main", "say what is missing or broken and how to mend it"),
 }
 

@@ -153,7 +153,8 @@ def missing_packages() -> list[str]:
 
 def stands(*locks: str) -> bool:
     """Whether the private environment works, with the current version of each lock installed."""
-    if not STAMP.exists() or any(stamps().get(lock) != digest(lock) for lock in locks):
+    stamped = stamps()
+    if not stamped or any(stamped.get(lock) != digest(lock) for lock in locks):
         return False
     try:  # -I: neither the current folder nor PYTHONPATH may answer in the environment's place
         return subprocess.run([PYTHON, "-I", "-c", "import zglearn"], capture_output=True,
@@ -270,18 +271,19 @@ def pip_install(lock: str, guard) -> None:
                                encoding="utf-8", errors="replace", cwd=HOME, **inherited,
                                env=environ | {"PIP_USER": "0"})
     reader = PipReader(packages=len(re.findall(r"^\w", (ROOT / lock).read_text(), re.MULTILINE)))
-    try:
-        with Progress("packages") as progress, open(PIP_LOG, "w", encoding="utf-8") as log:
+    with Progress("packages") as progress, open(PIP_LOG, "w", encoding="utf-8") as log:
+        try:
             for line in process.stdout:
                 log.write(line)
                 progress.detail = reader.read(line) or progress.detail
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        process.wait()
-    if process.returncode:
-        raise Trouble(explain(PIP_LOG.read_text(encoding="utf-8")))
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            process.wait()
+        if process.returncode:
+            log.flush()
+            raise Trouble(explain(PIP_LOG.read_text(encoding="utf-8")))
 
 
 def install_torch() -> None:
@@ -378,7 +380,8 @@ def explain(output: str) -> str:
         return f"Something could not be written (see {PIP_LOG}). Mend the folder's rights. {again}"
     if re.search(r"NewConnection|ConnectTimeout|ReadTimeout|timed out|Max retries|ProxyError|"
                  r"SSLError|Connection (refused|reset|aborted)|name resolution|"
-                 r"Network is unreachable|NameResolution|Could not fetch URL", output):
+                 r"Network is unreachable|NameResolution|Could not fetch URL|"
+                 r"from versions: none", output):  # the index gave no version at all
         return ("The packages could not be fetched: the network or the package index did not "
                 "answer.\nCheck the connection; behind a proxy, set HTTPS_PROXY. " + again +
                 f"\nWhat pip said is in {PIP_LOG}")

@@ -64,6 +64,9 @@ class Objective:
         if grad is not None and not callable(grad):
             raise TypeError(f"grad must be a function of a point, not {type(grad).__name__}")
         self._loss, self._grad, self._batched = loss, grad, batched
+        if batches is not None and not isinstance(batches, Iterator):
+            raise TypeError("batches must be an iterator that never ends, such as "
+                            "itertools.cycle(batches)")
         self._batches, self._batch = batches, ()
         self._limit: int | None = None
         self._watch: list | None = None

@@ -117,7 +117,8 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     try:
         while steps is None or len(points) <= steps:
             f.next_batch()
-            x = np.array(next(iterates), dtype=x0.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):  # said once, by `stopped`
+                x = np.array(next(iterates), dtype=x0.dtype)
             if x.shape != x0.shape:
                 raise ValueError(f"{method.__name__} yielded shape {x.shape}, "
                                  f"but the start point has {x0.shape}")

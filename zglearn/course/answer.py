@@ -317,24 +317,25 @@ class LocalNamespace:
 
     def keep(self, name, args, kwargs):
         made = self._call(name, args, kwargs)
-        self.kept.append(iter(made) if isinstance(made, list | np.ndarray) else made)
+        self.kept.append((name, iter(made) if isinstance(made, list | np.ndarray) else made))
         return len(self.kept) - 1
 
     def take(self, kept, n):
-        items, iterator = [], self.kept[kept]
+        name, iterator = self.kept[kept]
         if not hasattr(iterator, "__next__"):
-            raise AnswerFailed("the method gives no iterates: `yield` each new point")
+            raise AnswerFailed(f"{name} gives no iterates: `yield` each new point")
+        items = []
         while len(items) < n:
             try:
-                items.append(self._copy("the generator yielded", self._guarded("the generator",
-                                                                              iterator.__next__)))
+                items.append(self._copy(f"{name} yielded",
+                                        self._guarded(name, iterator.__next__)))
             except StopIteration:
                 break
         return items
 
     def _find(self, name, kept=None):
         if kept is not None:
-            owner = self.kept[kept]
+            _, owner = self.kept[kept]
             if not hasattr(owner, name):
                 raise AnswerFailed(f"a {type(owner).__name__} has no {name!r}")
             return getattr(owner, name)
@@ -377,8 +378,11 @@ class LocalNamespace:
     def _describe(self, name, error):
         said = f": {error}" if str(error) else ""
         text = f"{name} raised {type(error).__name__}{said[:300]}"
-        line = _own_line(error.__traceback__, self.names)
-        return text + (f" (line {line})" if line else "")
+        if line := _own_line(error.__traceback__, self.names):
+            return f"{text} (line {line})"
+        if isinstance(error, TypeError) and f"{name}()" in str(error):
+            return f"{text}. Keep the arguments as the task gives them."
+        return text
 
     def _copy(self, name, value):
         try:

@@ -6,7 +6,8 @@ In a solutions notebook an exercise is a row of cells, found by their ids:
     ans-04-2   the answer, with its solution marked
     chk-04-2   check("04.2")
     run-04-2   for a prediction: reveal("04.2"), then the experiment
-    try-04-2-… %%trial cells: at least three wrong answers and two right ones
+    try-04-2-… %%trial cells: at least three wrong answers and two right ones (a choice or an
+               open question needs none: its trials are made)
 
 Between ``# BEGIN SOLUTION`` and ``# END SOLUTION`` stands what the learner is to write; it becomes
 ``raise NotImplementedError``. After ``# INSTEAD`` inside it, commented lines are the broken code
@@ -286,15 +287,14 @@ def _prediction_rules(exercise, answer, run) -> list[str]:
 
 
 def _trial_rules(exercise, by_id, order, answer_id) -> list[str]:
-    wrong = []
+    wrong, own = [], not exercise.options and not exercise.is_open  # others: see trials.py
     trials = [cell for cell in by_id.values()
               if is_trial(cell) and exercise_of(cell.id) == exercise.id]
     heads = [cell.source.partition("\n")[0].removeprefix("%%trial").split(None, 2)
              for cell in trials]
     for kind, least in (("wrong", WRONG_TRIALS), ("right", RIGHT_TRIALS)):
-        least = _least(exercise, kind, least)
         count = sum(head[1:2] == [kind] for head in heads)
-        if count < least:
+        if own and count < least:
             wrong.append(f"{count} {kind} trials, but it needs {least}")
     wrong += [f"trial {cell.id} stands before {answer_id}" for cell in trials
               if order.index(cell.id) < order.index(answer_id)]
@@ -302,11 +302,6 @@ def _trial_rules(exercise, by_id, order, answer_id) -> list[str]:
     wrong += [f"two trials are named {name!r}" for name in sorted(set(names))
               if names.count(name) > 1]
     return wrong
-
-
-def _least(exercise: Exercise, kind: str, least: int) -> int:
-    """A choice has one right answer (written in two ways) and as many wrong ones as options."""
-    return len(exercise.options) - 1 if exercise.options and kind == "wrong" else least
 
 
 # --- proof that nothing leaks -----------------------------------------------------------------

@@ -100,7 +100,7 @@ def cell_of(path, id: str):
 
 
 def predict(id: str, value) -> Said:
-    """Commit a prediction, before its experiment may run. The first one counts."""
+    """Commit a prediction, before its experiment may run. The first one is what counts."""
     exercise = _find(id)
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
@@ -114,11 +114,8 @@ def predict(id: str, value) -> Said:
     if exercise.options and value not in exercise.options:
         raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
     verdict = judge_names(exercise, {answer_name(id): value})
-    first = not progress.events("prediction", id)
-    progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct",
-                    first=first)
-    note = "" if first else " Your first prediction is the one that is remembered."
-    return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.{note}")
+    progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct")
+    return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.")
 
 
 def reveal(id: str) -> Said:

@@ -4,7 +4,7 @@ The file holds one table of events: when, what, which exercise, and the details 
 the course knows of a learner is computed from these. SQLite's write-ahead log lets two notebooks
 write at once and survives a crash; a new version of the course reads the same table.
 
-`ZGLEARN_PROGRESS` names another file; ":memory:" keeps nothing (tests and authors use it).
+`ZGLEARN_PROGRESS` names another file, and ":memory:" none; notebooks in solutions/ record nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Event:
 def file() -> Path | None:
     """The progress file; None when nothing is to be kept."""
     name = os.environ.get("ZGLEARN_PROGRESS")
-    if name == ":memory:":
+    if name == ":memory:" or not name and Path.cwd() == paths.home() / "solutions":
         return None
     return Path(name) if name else paths.private() / "progress.sqlite"
 

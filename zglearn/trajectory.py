@@ -189,10 +189,9 @@ def _start_point(x0) -> np.ndarray:
     x0 = np.asarray(x0)
     if x0.ndim != 1 or x0.size == 0:
         raise ValueError(f"the start point needs shape (d,): got {x0.shape}")
-    try:
-        x0 = np.array(x0, dtype=x0.dtype if x0.dtype == np.float32 else float)
-    except (TypeError, ValueError):
-        raise ValueError(f"the start point must hold real numbers, not {x0.dtype}") from None
+    if x0.dtype.kind not in "fiu":
+        raise ValueError(f"the start point must hold real numbers, not {x0.dtype}")
+    x0 = np.array(x0, dtype=x0.dtype if x0.dtype == np.float32 else float)
     if not np.isfinite(x0).all():
         raise ValueError("the start point holds nan or infinity")
     return x0

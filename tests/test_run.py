@@ -1,0 +1,347 @@
+"""`run` and its Trajectory, and what holds for every method alike."""
+
+import dataclasses
+import inspect
+import itertools
+
+import numpy as np
+import pytest
+
+from zglearn import Objective, Trajectory, run
+from zglearn import gradient_free_methods as free
+from zglearn import gradient_methods as guided
+from zglearn.landscapes import himmelblau, ravine, rosenbrock
+
+GUIDED = [guided.gradient_descent, guided.momentum, guided.nesterov, guided.adagrad,
+          guided.rmsprop, guided.adam, guided.adamw, guided.amsgrad]
+FREE = [free.random_search, free.hill_climbing, free.nelder_mead, free.simulated_annealing,
+        free.genetic_algorithm, free.one_plus_one_es, free.evolution_strategy, free.cma_es,
+        free.spsa, free.mezo]
+METHODS = GUIDED + FREE
+RANDOM = [method for method in FREE if method is not free.nelder_mead]
+
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
+every_free_method = pytest.mark.parametrize("method", FREE, ids=lambda m: m.__name__)
+
+
+def forbidden(x):
+    raise AssertionError("a derivative-free method asked for a gradient")
+
+
+# What holds for every method
+
+@every_free_method
+def test_a_derivative_free_method_never_touches_the_gradient(method):
+    valley = himmelblau()
+    path = run(method, Objective(valley.f, forbidden, batched=True), valley.start, steps=50)
+    assert path.gradients[-1] == 0 and path.evaluations[-1] >= 50
+
+
+@every_method
+def test_the_same_seed_gives_the_same_path(method):
+    valley = ravine(kappa=10, d=3)
+    paths = [run(method, valley.objective(), valley.start, steps=20, seed=5) for _ in range(2)]
+    np.testing.assert_array_equal(paths[0].points, paths[1].points)
+    np.testing.assert_array_equal(paths[0].evaluations, paths[1].evaluations)
+
+
+@pytest.mark.parametrize("method", RANDOM, ids=lambda m: m.__name__)
+def test_another_seed_gives_another_path(method):
+    valley = ravine(kappa=10, d=3)
+    one, two = (run(method, valley.objective(), valley.start, steps=20, seed=s) for s in (5, 6))
+    assert (one.points != two.points).any()
+
+
+@every_method
+def test_the_start_point_is_never_changed(method):
+    valley = ravine(kappa=10, d=3)
+    x0 = np.array(valley.start)
+    run(method, valley.objective(), x0, steps=20, seed=0)
+    np.testing.assert_array_equal(x0, valley.start)
+
+    iterates = method(valley.objective(), x0, *_rng(method))  # nor without run's own copy
+    kept = [next(iterates) for _ in range(20)]
+    copies = [np.array(x) for x in kept]
+    for _ in range(20):
+        next(iterates)
+    np.testing.assert_array_equal(x0, valley.start)
+    np.testing.assert_array_equal(kept, copies, "an iterate changed after it was yielded")
+
+
+def _rng(method):
+    return (np.random.default_rng(0),) if method in FREE else ()
+
+
+@every_method
+def test_no_budget_is_ever_exceeded(method, monkeypatch):
+    """Counted by the loss and the gradient themselves, not by the ledger."""
+    monkeypatch.setattr(Objective, "peek", lambda self, x: np.zeros(np.shape(x)[:-1]))
+    asked = 0
+
+    def loss(x):
+        nonlocal asked
+        asked += 1
+        return float(x @ x)
+
+    def grad(x):
+        nonlocal asked
+        asked += 3
+        return 2 * x
+
+    paid = 0
+    for budget in [*range(1, 20), 50, 51, 97, 200]:
+        asked = 0
+        try:
+            path = run(method, Objective(loss, grad), np.ones(3), budget=budget, seed=budget)
+        except ValueError as error:
+            assert "does not pay for one step" in str(error)
+        else:
+            paid += 1
+            assert path.stopped == "budget" and path.forward_equivalents[-1] <= asked
+        assert asked <= budget
+    assert paid >= 3
+
+
+@every_method
+def test_single_precision_in_single_precision_out(method):
+    asked = set()
+
+    def loss(x):
+        asked.add(x.dtype)
+        return (x * x).sum(axis=-1)
+
+    f = Objective(loss, lambda x: 2 * x.astype(float), batched=True)
+    x0 = np.ones(3, np.float32)
+    assert run(method, f, x0, steps=10, seed=0).points.dtype == np.float32
+    assert all(x.dtype == np.float32
+               for x in itertools.islice(method(f, x0, *_rng(method)), 10))
+    assert asked == {np.dtype(np.float32)}
+
+
+@every_method
+def test_an_unknown_hyperparameter_is_named_with_the_ones_that_exist(method):
+    with pytest.raises(TypeError, match=f"{method.__name__} has no hyperparameter 'speed'"):
+        run(method, ravine().objective(), [1.0, 1.0], steps=3, speed=2)
+
+
+@every_method
+def test_a_hyperparameter_that_is_no_number_is_refused(method):
+    numbers = [name for name, parameter in inspect.signature(method).parameters.items()
+               if isinstance(parameter.default, float)]
+    for name, wrong in itertools.product(numbers, ["fast", np.nan, np.inf, None, [0.1, "b"]]):
+        with pytest.raises(ValueError, match=f"{name} must be a finite number"):
+            run(method, ravine().objective(), [1.0, 1.0], steps=3, **{name: wrong})
+    assert numbers
+
+
+@every_method
+def test_an_objective_that_raises_is_heard_and_the_step_is_named(method):
+    class Broken(Exception):
+        pass
+
+    calls = itertools.count()
+
+    def answer(x):
+        if next(calls) >= 30:
+            raise Broken("the disk is full")
+        return x @ x
+
+    def grad(x):
+        answer(x)
+        return 2 * x
+
+    f = Objective(answer, grad)
+    with pytest.raises(Broken, match="the disk is full") as caught:
+        run(method, f, np.ones(2), steps=100, seed=0)
+    assert any(f"of {method.__name__}" in note for note in caught.value.__notes__)
+
+
+@every_method
+def test_nan_is_a_clear_error_wherever_it_comes_from(method):
+    nan = Objective(lambda x: np.nan, lambda x: np.full_like(x, np.nan))
+    with pytest.raises(ValueError, match="nan at the start"):
+        run(method, nan, np.ones(2), steps=5)
+
+    calls = itertools.count()
+
+    def later(x):
+        return np.nan if next(calls) == 20 else float(x @ x)
+
+    f = Objective(later, lambda x: 2 * x * (1 if next(calls) < 20 else np.nan))
+    with pytest.raises(ValueError, match="is nan"):
+        run(method, f, np.ones(2), steps=100, seed=0)
+
+
+# The run itself
+
+@pytest.mark.parametrize(("x0", "words"), [
+    (1.0, "shape"), ([], "shape"), ([[1.0, 2.0]], "shape"), ([1.0, np.nan], "nan or infinity"),
+    ([1.0, np.inf], "nan or infinity"), (["a", "b"], "real numbers"), ([1j, 2], "real numbers")])
+def test_a_start_point_that_is_none_is_refused(x0, words):
+    with pytest.raises(ValueError, match=words):
+        run(guided.adam, Objective(lambda x: (x * x).sum(axis=-1), lambda x: 2 * x), x0, steps=3)
+
+
+def two_steps_then_end(f, x, *, lr=1.0):
+    for _ in range(2):
+        x = x - lr * f.grad(x)
+        yield x
+
+
+def test_entry_0_is_the_start_and_the_ledger_counts_from_there():
+    f = Objective(lambda x: float(x @ x), lambda x: 2 * x)
+    f(np.ones(2))
+    f.grad(np.ones(2))
+    path = run(two_steps_then_end, f, [1, 2], steps=9, lr=0.25)
+    np.testing.assert_array_equal(path.points, [[1, 2], [0.5, 1], [0.25, 0.5]])
+    np.testing.assert_array_equal(path.losses, [5, 1.25, 0.3125])
+    np.testing.assert_array_equal(path.gradients, [0, 1, 2])
+    np.testing.assert_array_equal(path.evaluations, [0, 0, 0])
+    np.testing.assert_array_equal(path.forward_equivalents, [0, 3, 6])
+    assert path.stopped == "method" and len(path) == 2 and path.best == 2
+    assert (f.evaluations, f.gradients) == (1, 3), "the losses of the report are not charged"
+
+
+def test_a_plain_function_is_an_objective_without_a_gradient():
+    assert run(free.hill_climbing, lambda x: float(x @ x), [1.0], steps=5, seed=0).losses[-1] < 1
+    with pytest.raises(RuntimeError, match="no gradient"):
+        run(guided.adam, lambda x: float(x @ x), [1.0], steps=5)
+
+
+def test_steps_and_budget_end_a_run_whichever_comes_first():
+    def race(**length):
+        return run(guided.adam, rosenbrock().objective(), [0.0, 0.0], **length)
+
+    assert (len(race(steps=10)), race(steps=10).stopped) == (10, "steps")
+    assert (len(race(budget=32)), race(budget=32).stopped) == (10, "budget")
+    assert (len(race(steps=10, budget=15)), race(steps=10, budget=15).stopped) == (5, "budget")
+    assert race(steps=10, budget=30).stopped == "steps"
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 1.5, np.nan, np.inf, True, "ten", [10]])
+@pytest.mark.parametrize("name", ["steps", "budget"])
+def test_a_length_that_is_no_count_is_refused(name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1"):
+        run(guided.adam, ravine().objective(), [1.0, 1.0], **{name: wrong})
+
+
+def test_a_run_needs_an_end():
+    with pytest.raises(ValueError, match="steps=100, or budget=300"):
+        run(guided.adam, ravine().objective(), [1.0, 1.0])
+
+
+def test_a_budget_that_buys_no_step_says_so():
+    with pytest.raises(ValueError, match="a budget of 2 does not pay for one step of adam"):
+        run(guided.adam, ravine().objective(), [1.0, 1.0], budget=2)
+
+
+def test_the_limit_of_a_run_ends_with_it():
+    f = Objective(lambda x: float(x @ x))
+    run(free.hill_climbing, f, [1.0], budget=4, seed=0)
+    with pytest.raises(ValueError, match="does not pay"):
+        run(free.genetic_algorithm, f, [1.0], budget=4)
+    assert f([2.0]) == 4.0
+
+
+def test_a_second_run_on_the_same_objective_has_its_own_budget():
+    f = rosenbrock().objective()
+    paths = [run(guided.adam, f, [0.0, 0.0], budget=30) for _ in range(2)]
+    assert [len(path) for path in paths] == [10, 10] and f.gradients == 20
+
+
+def test_a_misspelt_hyperparameter_gets_a_suggestion():
+    with pytest.raises(TypeError, match="Did you mean weight_decay"):
+        run(guided.adam, ravine().objective(), [1.0, 1.0], steps=3, weigth_decay=0.9)
+
+
+def test_a_method_must_be_a_generator():
+    with pytest.raises(TypeError, match="yields"):
+        run(lambda f, x: x, ravine().objective(), [1.0, 1.0], steps=3)
+
+
+def test_an_iterate_of_the_wrong_shape_is_named():
+    def halves(f, x):
+        while True:
+            yield x[:1]
+
+    with pytest.raises(ValueError, match=r"halves yielded shape \(1,\)"):
+        run(halves, ravine().objective(), [1.0, 1.0], steps=3)
+
+
+def test_a_method_that_asks_nothing_cannot_spend_a_budget():
+    def idle(f, x):
+        while True:
+            yield x
+
+    assert len(run(idle, ravine().objective(), [1.0, 1.0], steps=1500)) == 1500
+    with pytest.raises(ValueError, match="asked nothing"):
+        run(idle, ravine().objective(), [1.0, 1.0], budget=10)
+
+
+def test_a_method_that_works_in_place_is_recorded_point_by_point():
+    def in_place(f, x, *, lr=0.1):
+        while True:
+            x -= lr * f.grad(x)
+            yield x
+
+    x0 = np.array([1.0, 1.0])
+    path = run(in_place, ravine(kappa=1).objective(), x0, steps=3)
+    np.testing.assert_allclose(path.points[:, 0], 0.9 ** np.arange(4))
+    assert (x0 == 1).all()
+
+
+def test_the_points_tried_are_kept_in_two_dimensions_only():
+    path = run(free.cma_es, ravine(d=2).objective(), [1.0, 1.0], steps=4, seed=0, population=6)
+    assert [len(tried) for tried in path.tried] == [6] * 4
+    assert path.tried[0].shape == (6, 2)
+    spread = np.concatenate(path.tried).std()
+    assert 0.1 < spread < 10
+    assert run(free.cma_es, ravine(d=3).objective(), np.ones(3), steps=4, seed=0).tried == ()
+
+
+def test_a_step_shares_a_batch_and_the_next_step_draws_another():
+    seen = []
+    batches = ((np.array([n]),) for n in itertools.count())
+    f = Objective(lambda x, b: seen.append(int(b[0])) or float(x @ x), batches=batches)
+    monitored = []
+
+    def two_probes(f, x):
+        while True:
+            seen.clear()
+            f(x)
+            f(-x)
+            monitored.append(tuple(seen))
+            yield x
+
+    run(two_probes, f, [1.0], steps=5)
+    assert all(a == b for a, b in monitored) and len(set(monitored)) == 5
+
+
+def test_a_diverged_path_is_kept_up_to_its_last_finite_point():
+    f = Objective(lambda x: float((x**4).sum() - (x**2).sum()), lambda x: 4 * x**3 - 2 * x)
+    path = run(guided.gradient_descent, f, [2.0], steps=100, lr=1.0)
+    assert path.stopped == "diverged" and 2 < len(path) < 20
+    assert np.isfinite(path.points).all() and len(path.losses) == len(path.points)
+    assert path.losses[path.best] == np.nanmin(path.losses)
+
+
+def test_steps_to_finds_the_first_step_at_or_below_a_loss():
+    path = run(two_steps_then_end, Objective(lambda x: float(x @ x), lambda x: 2 * x), [1.0],
+               steps=2, lr=0.25)  # losses 1, 1/4, 1/16
+    assert [path.steps_to(loss) for loss in (2, 1, 0.9, 0.25, 0.1, 0.01)] == [0, 0, 1, 1, 2, None]
+
+
+def test_a_trajectory_is_frozen_and_tells_its_story():
+    path = run(two_steps_then_end, Objective(lambda x: float(x @ x), lambda x: 2 * x), [1.0],
+               steps=2, lr=0.25)
+    assert isinstance(path, Trajectory)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        path.losses = None
+    assert repr(path) == ("Trajectory(2 steps, loss 1 -> 0.0625, 6 forward-equivalents, "
+                          "stopped: steps)")
+
+
+def test_the_losses_of_a_long_path_are_those_of_its_points():
+    valley = rosenbrock(d=7)
+    path = run(free.cma_es, valley.objective(), valley.start, steps=8000, seed=0)
+    np.testing.assert_allclose(path.losses, [valley.f(x) for x in path.points], rtol=1e-12)

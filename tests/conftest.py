@@ -2,6 +2,8 @@ import os
 
 import pytest
 
+import zglearn  # noqa: F401  before numpy: it keeps BLAS to one thread
+
 
 @pytest.fixture(scope="session")
 def jupyterlab(tmp_path_factory):

@@ -1,0 +1,266 @@
+"""Factorizations against LAPACK, scikit-learn and closed forms, dense and sparse."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.decomposition import NMF
+from sklearn.linear_model import Ridge
+from sklearn.utils.extmath import randomized_svd
+
+from zglearn.factorization import als, nmf, truncated_svd
+
+KINDS = {"dense": np.asarray, "csr_matrix": sp.csr_matrix, "csc_array": sp.csc_array}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def A(rng):
+    return rng.gamma(0.5, size=(60, 40)) * (rng.random((60, 40)) < 0.4)
+
+
+def text_like(rng, m=900, n=700):
+    """A sparse matrix whose spectrum falls slowly, as a TF-IDF matrix's does."""
+    topics = rng.gamma(0.1, size=(30, n)) / np.arange(1, n + 1)
+    A = rng.poisson(rng.dirichlet(np.full(30, 0.1), m) @ topics * 60).astype(float)
+    return sp.csr_array(A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1))
+
+
+# --- truncated_svd ---------------------------------------------------------------------------
+
+def assert_is_svd(A, k, U, s, Vt, excess, angle=1e-11):
+    """Orthonormal factors whose error exceeds the best possible by no more than `excess`."""
+    A = A.toarray() if sp.issparse(A) else A
+    assert U.shape == (A.shape[0], k) and s.shape == (k,) and Vt.shape == (k, A.shape[1])
+    np.testing.assert_allclose(U.T @ U, np.eye(k), atol=angle)
+    np.testing.assert_allclose(Vt @ Vt.T, np.eye(k), atol=angle)
+    assert (np.diff(s) <= 1e-9 * s[0]).all()
+    best = np.linalg.svd(A, compute_uv=False)
+    error = np.linalg.norm(A - (U * s) @ Vt)
+    floor = 1e-10 * np.linalg.norm(A)
+    assert error <= (1 + excess) * np.sqrt(np.sum(best[k:] ** 2)) + floor
+    return best
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("turn", ["tall", "wide"])
+def test_a_small_svd_is_exact(A, kind, turn):
+    A = A if turn == "tall" else A.T
+    U, s, Vt = truncated_svd(KINDS[kind](A), 7)
+    best = assert_is_svd(A, 7, U, s, Vt, excess=1e-12)
+    np.testing.assert_allclose(s, best[:7], rtol=1e-12)
+
+
+@pytest.mark.parametrize("turn", ["tall", "wide"])
+@pytest.mark.parametrize("k", [1, 20, 60])
+def test_krylov_svd_reaches_lapack_when_asked_to(rng, k, turn):
+    A = text_like(rng)
+    A = A if turn == "tall" else A.T
+    best = assert_is_svd(A, k, *truncated_svd(A, k), excess=3e-4)
+    U, s, Vt = truncated_svd(A, k, tol=1e-13)
+    assert_is_svd(A, k, U, s, Vt, excess=1e-9)
+    np.testing.assert_allclose(s, best[:k], rtol=1e-6)
+
+
+def test_krylov_svd_is_closer_than_randomized_svd(rng):
+    A = text_like(rng)
+    error = [np.linalg.norm(A.toarray() - (U * s) @ Vt) for U, s, Vt in
+             (truncated_svd(A, 40), randomized_svd(A, 40, random_state=0))]
+    assert error[0] <= error[1]
+
+
+@pytest.mark.parametrize("name, k", [("rank 10", 10), ("rank 10", 30), ("identity", 20),
+                                     ("three values", 20), ("geometric", 50), ("zero", 5)])
+def test_krylov_svd_survives_hard_spectra(rng, name, k):
+    m, n = 650, 600
+    P, Q = (np.linalg.qr(rng.normal(size=(d, n)))[0] for d in (m, n))
+    s = {"rank 10": np.arange(n) < 10, "identity": np.ones(n), "zero": np.zeros(n),
+         "three values": np.repeat([5.0, 3.0, 1.0], n // 3),
+         "geometric": np.logspace(0, -12, n)}[name]
+    A = (P * s) @ Q.T
+    assert_is_svd(A, k, *truncated_svd(A, k, tol=1e-8), excess=1e-5)
+
+
+def test_signs_do_not_depend_on_the_method_or_the_seed(rng):
+    A = text_like(rng)
+    by_lapack = truncated_svd(A.toarray()[:, :400], 5)
+    by_krylov = truncated_svd(sp.csr_array(A.toarray()[:, :400]), 5, tol=1e-14, seed=3)
+    for F, G in zip(by_lapack, by_krylov, strict=True):
+        np.testing.assert_allclose(F, G, atol=1e-5)
+    Vt = by_lapack[2]
+    assert (Vt[np.arange(5), np.abs(Vt).argmax(axis=1)] > 0).all()
+
+
+# --- nmf -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss, solver, peer", [
+    ("frobenius", "hals", dict(solver="cd")),
+    ("frobenius", "multiplicative", dict(solver="mu")),
+    ("kl", "multiplicative", dict(solver="mu", beta_loss="kullback-leibler")),
+])
+def test_nmf_takes_the_steps_of_sklearn(A, rng, loss, solver, peer, kind):
+    W, H = rng.random((60, 5)) + 0.1, rng.random((5, 40)) + 0.1
+    theirs = NMF(5, init="custom", max_iter=20, tol=0, **peer)
+    their_W = theirs.fit_transform(A, W=W.copy(), H=H.copy())
+    ours = nmf(KINDS[kind](A), 5, loss=loss, solver=solver, steps=20, tol=0, start=(W, H))
+    np.testing.assert_allclose(ours.W, their_W, atol=1e-9)
+    np.testing.assert_allclose(ours.H, theirs.components_, atol=1e-9)
+    half = 2 if loss == "kl" else 1  # sklearn reports sqrt(2 KL)
+    np.testing.assert_allclose(half * ours.losses[-1], theirs.reconstruction_err_**2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss, solver", [("frobenius", "hals"), ("frobenius", "multiplicative"),
+                                          ("kl", "multiplicative")])
+def test_the_nmf_loss_never_rises_and_no_entry_is_negative(A, loss, solver):
+    fit = nmf(A, 6, loss=loss, solver=solver, steps=300, tol=0)
+    assert (np.diff(fit.losses) <= 1e-9 * fit.losses[0]).all()
+    assert fit.losses[-1] < 0.7 * fit.losses[0]
+    assert min(fit.W.min(), fit.H.min()) >= 0
+
+
+def test_hals_needs_fewer_steps_than_the_multiplicative_rules(A):
+    hals, lee_seung = (nmf(A, 6, solver=solver, steps=10, tol=0).losses[-1]
+                       for solver in ("hals", "multiplicative"))
+    assert hals < 0.95 * lee_seung
+
+
+def test_one_component_under_kl_is_the_product_of_the_margins(A):
+    fit = nmf(A, 1, loss="kl")
+    np.testing.assert_allclose(fit.W @ fit.H, np.outer(A.sum(1), A.sum(0)) / A.sum(), atol=1e-12)
+
+
+def test_nmf_finds_factors_that_exist(rng):
+    W, H = rng.random((50, 3)) ** 4, rng.random((3, 30)) ** 4
+    fit = nmf(W @ H, 3, steps=3000, tol=0)
+    assert fit.rmse(W @ H) < 1e-3 * (W @ H).mean()
+
+
+def test_nmf_keeps_float32_and_its_arguments(A):
+    A32 = A.astype(np.float32)
+    W, H = np.ones((60, 4)), np.ones((4, 40))
+    before = A32.copy()
+    fit = nmf(A32, 4, start=(W, H), steps=5)
+    assert fit.W.dtype == fit.H.dtype == np.float32
+    assert (A32 == before).all() and (W == 1).all() and (H == 1).all()
+
+
+def test_a_component_that_is_zero_stays_zero(A):
+    W, H = np.ones((60, 2)), np.ones((2, 40))
+    W[:, 1] = 0
+    H[1] = 0
+    for loss, solver in (("frobenius", "hals"), ("kl", "multiplicative")):
+        fit = nmf(A, 2, loss=loss, solver=solver, start=(W, H), steps=5)
+        assert np.isfinite(fit.losses).all() and not fit.W[:, 1].any()
+
+
+def test_the_same_seed_gives_the_same_factors(A):
+    for fit in (lambda seed: nmf(A, 4, seed=seed, steps=10), lambda seed: als(A, 4, seed=seed)):
+        assert (fit(1).W == fit(1).W).all() and (fit(1).W != fit(2).W).any()
+
+
+# --- als -------------------------------------------------------------------------------------
+
+def test_als_on_a_complete_matrix_ends_at_the_svd(A):
+    best = np.sum(np.linalg.svd(A, compute_uv=False)[5:] ** 2)
+    fit = als(A, 5, ridge=0, steps=5000, tol=1e-15)
+    np.testing.assert_allclose(fit.losses[-1], best, rtol=1e-8)
+    np.testing.assert_allclose(fit.losses[-1], np.sum((A - fit.W @ fit.H) ** 2), rtol=1e-10)
+
+
+@pytest.fixture
+def holes(rng):
+    """A matrix of rank 3 with noise, and a mask that hides a third of it."""
+    A = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 40)) + 0.1 * rng.normal(size=(50, 40))
+    return A, rng.random(A.shape) < 2 / 3
+
+
+def test_als_fills_holes_and_never_reads_them(holes):
+    A, known = holes
+    fit = als(np.where(known, A, np.nan), 3, mask=known, ridge=0.1)
+    assert (np.diff(fit.losses) <= 1e-9 * fit.losses[0]).all()
+    assert fit.rmse(A, known) < fit.rmse(A, ~known) < 0.2 < A.std() / 5
+    error = np.sum((A - fit.W @ fit.H)[known] ** 2)
+    penalty = 0.1 * (np.sum(fit.W**2) + np.sum(fit.H**2))
+    np.testing.assert_allclose(fit.losses[-1], error + penalty, rtol=1e-10)
+
+
+def test_every_row_of_als_is_a_ridge_regression(holes):
+    A, known = holes
+    fit = als(A, 3, mask=known, ridge=0.5, steps=3)
+    for i in (0, 17, 49):
+        row = Ridge(alpha=0.5, fit_intercept=False).fit(fit.H[:, known[i]].T, A[i, known[i]])
+        np.testing.assert_allclose(fit.W[i], row.coef_, rtol=1e-9)
+
+
+def test_als_takes_every_kind_of_matrix_and_mask(holes):
+    A, known = holes
+    A = np.where(known, A, 0)
+    A[known.nonzero()[0][0], known.nonzero()[1][0]] = 0  # a known zero is known
+    expected = als(A, 3, mask=known).losses
+    for B in (sp.csr_matrix(A), sp.csc_array(A)):
+        for mask in (known, sp.csr_array(known)):
+            np.testing.assert_allclose(als(B, 3, mask=mask).losses, expected)
+    stored = sp.csr_array(A)
+    np.testing.assert_allclose(als(stored, 3, mask="stored").losses,
+                               als(A, 3, mask=A != 0).losses)
+    np.testing.assert_allclose(als(stored, 3).losses, als(A, 3).losses)
+    np.testing.assert_allclose(als(A, 3, mask=np.ones(A.shape, bool)).losses, als(A, 3).losses)
+
+
+def test_rmse_over_the_whole_matrix(A):
+    fit = als(A, 4)
+    direct = np.sqrt(np.mean((A - fit.W @ fit.H) ** 2))
+    for kind in KINDS.values():
+        np.testing.assert_allclose(fit.rmse(kind(A)), direct, rtol=1e-10)
+
+
+# --- errors say what to do -------------------------------------------------------------------
+
+@pytest.mark.parametrize("factorize", [truncated_svd, nmf, als])
+def test_bad_matrices_and_ranks(A, factorize):
+    for k in (0, -1, 41, 2.5, True):
+        with pytest.raises(ValueError, match="k must be a whole number from 1 to 40"):
+            factorize(A, k)
+    with pytest.raises(ValueError, match="nan or infinity"):
+        factorize(np.where(A > 1, np.nan, A), 2)
+    with pytest.raises(ValueError, match="not of shape"):
+        factorize(A[0], 1)
+    with pytest.raises(ValueError, match="real numbers"):
+        factorize(A.astype(complex), 2)
+
+
+def test_bad_nmf_arguments(A):
+    with pytest.raises(ValueError, match="below zero"):
+        nmf(A - 1, 2)
+    with pytest.raises(ValueError, match="kl with multiplicative"):
+        nmf(A, 2, loss="kl", solver="hals")
+    with pytest.raises(ValueError, match="no rule for loss 'l1'"):
+        nmf(A, 2, loss="l1")
+    with pytest.raises(ValueError, match="start needs"):
+        nmf(A, 2, start=(np.ones((60, 3)), np.ones((3, 40))))
+    with pytest.raises(ValueError, match="below zero, nan"):
+        nmf(A, 2, start=(-np.ones((60, 2)), np.ones((2, 40))))
+    with pytest.raises(ValueError, match="steps"):
+        nmf(A, 2, steps=0)
+
+
+def test_bad_als_arguments(holes):
+    A, known = holes
+    blind = known.copy()
+    blind[:, 4] = False
+    with pytest.raises(ValueError, match="column 4 has no known entry"):
+        als(A, 2, mask=blind)
+    with pytest.raises(ValueError, match="row 4 has no known entry"):
+        als(A.T, 2, mask=blind.T)
+    with pytest.raises(ValueError, match="mask must be boolean"):
+        als(A, 2, mask=known.astype(int))
+    with pytest.raises(ValueError, match="stored"):
+        als(A, 2, mask="stored")
+    with pytest.raises(ValueError, match="ridge must"):
+        als(A, 2, ridge=-1)
+    with pytest.raises(ValueError, match="give ridge > 0"):
+        als(np.ones((6, 5)), 3, ridge=0)

@@ -11,11 +11,13 @@ are values like any other (only `als` has a mask). Bad input raises ValueError.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK = 1 << 22  # numbers held in one temporary array: 32 MB
+SMALL = 1 << 22  # a matrix of at most so many numbers (32 MB) may be made dense
+CHUNK = 1 << 17  # numbers in one temporary array: 1 MB stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def truncated_svd(A, k, *, tol=1e-4, seed=0):
     wide = A.shape[0] < A.shape[1]  # the basis is built on the shorter side
     B = A.T if wide else A
     n = B.shape[1]
-    if n <= 3 * k or (n <= 500 and B.shape[0] * n <= CHUNK):
+    if n <= 3 * k or (n <= 500 and B.shape[0] * n <= SMALL):
         U, s, Vt = np.linalg.svd(_dense(B), full_matrices=False)
         U, s, Vt = U[:, :k], s[:k], Vt[:k]
     else:
@@ -87,34 +89,42 @@ def truncated_svd(A, k, *, tol=1e-4, seed=0):
 
 
 def _block_krylov(A, k, tol, rng):
-    """Block Krylov iteration (Musco and Musco 2015) for A (m, n), n <= m.
+    """Block Krylov iteration (Musco and Musco 2015), by block Lanczos on AᵀA; A is (m, n), n <= m.
 
     Randomized subspace iteration keeps only the last power (AᵀA)ʲX of a random block X. This
     keeps them all, so that the same number of products with A buys a better subspace.
     """
-    m, n = A.shape
-    block = max(4, k // 5)
+    n, block = A.shape[1], max(4, k // 4)
     room = min(n, 10 * k + 20 * block)
-    Q, AQ = np.empty((n, room), order="F"), np.empty((m, room), order="F")
-    gram = np.empty((room, room))  # (AQ)ᵀAQ; its eigenvalues are the squared singular values of AQ
-    enough, energy, width = tol * _squared_norm(A), 0.0, 0
-    X = rng.normal(size=(n, block))
-    while width < room:
-        X = X[:, :room - width]
-        for _ in range(2):  # twice is enough: after that, X ⟂ Q to rounding
-            X, _ = np.linalg.qr(X - Q[:, :width] @ (Q[:, :width].T @ X))
+    Q = np.empty((n, room), order="F")  # an orthonormal basis of X, AᵀAX, (AᵀA)²X, ...
+    T = np.empty((room, room))          # QᵀAᵀAQ, of which the upper triangle is filled
+    width, energy, enough = 0, 0.0, tol * _squared_norm(A)
+    X, _ = np.linalg.qr(rng.normal(size=(n, block)))
+    while True:
         new, width = slice(width, width + X.shape[1]), width + X.shape[1]
-        Q[:, new], AQ[:, new] = X, A @ X
-        gram[new, :width] = AQ[:, new].T @ AQ[:, :width]  # eigh reads the lower triangle
-        if width >= k:
-            before, energy = energy, np.linalg.eigvalsh(gram[:width, :width])[-k:].sum()
-            if energy - before <= enough:
+        Q[:, new] = X
+        X = A.T @ (A @ X)
+        T[:width, new] = Q[:, :width].T @ X
+        if width >= min(2 * k, room):
+            before, energy = energy, np.linalg.eigvalsh(T[:width, :width], UPLO="U")[-k:].sum()
+            if energy - before <= enough or width == room:
                 break
-        X = A.T @ AQ[:, new]
-    best = np.linalg.eigh(gram[:width, :width])[1][:, :-k - 1:-1]
-    P, R = np.linalg.qr(AQ[:, :width] @ best)  # an SVD of k columns: exact where squares are not
-    U, s, Vt = np.linalg.svd(R)
-    return P @ U, s, Vt @ (Q[:, :width] @ best).T
+        X = X[:, :room - width]
+        overlap = T[:width, new][:, :X.shape[1]]
+        while True:
+            size = np.linalg.norm(X)
+            X, R = np.linalg.qr(X - Q[:, :width] @ overlap)
+            if np.abs(np.diag(R)).min() > 0.01 * size:
+                break
+            overlap = Q[:, :width].T @ X  # most of it cancelled, so the rest is not yet ⟂ Q
+    V = Q[:, :width] @ np.linalg.eigh(T[:width, :width], UPLO="U")[1][:, :-k - 1:-1]
+    US = A @ V
+    s = np.linalg.norm(US, axis=0)
+    if s[-1] > 0.01 * s[0]:
+        return US / s, s, V.T
+    P, R = np.linalg.qr(US)  # dividing by a tiny s would spoil the angles between the columns
+    U, s, Wt = np.linalg.svd(R)
+    return P @ U, s, Wt @ V.T
 
 
 # --- non-negative matrix factorization -------------------------------------------------------
@@ -151,29 +161,24 @@ def nmf(A, k, *, loss="frobenius", solver=None, steps=200, tol=1e-5, seed=0, sta
         raise ValueError("A has an entry below zero, so no non-negative factors can reach it: "
                          "shift or clip it first, or use truncated_svd")
     solver = solver or ("hals" if loss == "frobenius" else "multiplicative")
-    rules = {("frobenius", "hals"): (_hals, _squared_error),
-             ("frobenius", "multiplicative"): (_multiplicative, _squared_error),
-             ("kl", "multiplicative"): (_multiplicative_kl, _divergence)}
+    rules = {("frobenius", "hals"): _hals, ("frobenius", "multiplicative"): _multiplicative,
+             ("kl", "multiplicative"): _multiplicative_kl}
     if (loss, solver) not in rules:
         raise ValueError(f"no rule for loss {loss!r} with solver {solver!r}: there are "
                          + ", ".join(f"{a} with {b}" for a, b in rules))
-    rule, measure = rules[loss, solver]
     W, H = _start_point(A, k, start, seed)
     Wt = np.ascontiguousarray(W.T)  # both factors as k rows: a component lies together in memory
-    losses = [measure(A, Wt.T, H)]
-    for _ in range(steps):
-        losses.append(rule(A, Wt, H))
-        if losses[-2] - losses[-1] <= tol * losses[0]:
-            break
-    return Factors(np.ascontiguousarray(Wt.T), H, np.array(losses))
+    return _descend(rules[loss, solver](A, Wt, H), steps, tol)
 
 
 def _hals(A, Wt, H):
     """One pass over the components, each set to its best non-negative value given the others."""
-    _hals_sweep(Wt, H @ H.T, H @ A.T)
     gram, target = Wt @ Wt.T, Wt @ A
-    _hals_sweep(H, gram, target)
-    return _expanded_error(A, gram, target, H)
+    while True:
+        yield _expanded_error(A, gram, target, H), Wt.T, H
+        _hals_sweep(Wt, H @ H.T, H @ A.T)
+        gram, target = Wt @ Wt.T, Wt @ A
+        _hals_sweep(H, gram, target)
 
 
 def _hals_sweep(F, gram, target):
@@ -185,17 +190,22 @@ def _hals_sweep(F, gram, target):
 
 def _multiplicative(A, Wt, H):
     """Lee and Seung: gradient descent with a step so chosen that it becomes a multiplication."""
-    Wt *= (H @ A.T) / _positive(H @ H.T @ Wt)
     gram, target = Wt @ Wt.T, Wt @ A
-    H *= target / _positive(gram @ H)
-    return _expanded_error(A, gram, target, H)
+    while True:
+        yield _expanded_error(A, gram, target, H), Wt.T, H
+        Wt *= (H @ A.T) / _positive(H @ H.T @ Wt)
+        gram, target = Wt @ Wt.T, Wt @ A
+        H *= target / _positive(gram @ H)
 
 
 def _multiplicative_kl(A, Wt, H):
     """The same for the divergence; on counts it is the EM algorithm of the mixture model."""
-    Wt *= (H @ _ratio(A, Wt.T, H).T) / _positive(H.sum(axis=1))[:, None]
-    H *= (Wt @ _ratio(A, Wt.T, H)) / _positive(Wt.sum(axis=1))[:, None]
-    return _divergence(A, Wt.T, H)
+    ratio = _ratio(A, Wt.T, H)
+    while True:
+        yield _divergence(A, ratio, Wt, H), Wt.T, H
+        Wt *= (H @ ratio.T) / _positive(H.sum(axis=1))[:, None]
+        H *= (Wt @ _ratio(A, Wt.T, H)) / _positive(Wt.sum(axis=1))[:, None]
+        ratio = _ratio(A, Wt.T, H)
 
 
 def _ratio(A, W, H):
@@ -207,11 +217,11 @@ def _ratio(A, W, H):
     return ratio
 
 
-def _divergence(A, W, H) -> float:
-    a, ratio = _values(A).ravel(), _values(_ratio(A, W, H)).ravel()
+def _divergence(A, ratio, Wt, H) -> float:
+    a, r = _values(A).ravel(), _values(ratio).ravel()
     seen = a > 0
-    total = W.sum(axis=0) @ H.sum(axis=1)  # the sum of all entries of W @ H
-    return float(a[seen] @ np.log(ratio[seen]) - a.sum() + total)
+    total = Wt.sum(axis=1) @ H.sum(axis=1)  # the sum of all entries of W @ H
+    return float(a[seen] @ np.log(r[seen]) - a.sum() + total)
 
 
 def _start_point(A, k, start, seed):
@@ -269,39 +279,36 @@ def als(A, k, *, mask=None, ridge=0.1, steps=50, tol=1e-6, seed=0):
     _check_steps(steps)
     if not ridge >= 0:
         raise ValueError(f"ridge must be at least 0, not {ridge!r}")
-    if mask is None:
-        best_rows, Kt = _best_rows_of_complete, K.T
-    else:
+    if mask is not None:
         _check_no_empty_line(K)
-        best_rows, Kt = _best_rows, K.T.tocsr()
-    rng = np.random.default_rng(seed)
-    scale = np.sqrt(np.abs(_values(K)).mean() / k)
-    W, V = (scale * rng.normal(size=(length, k)) for length in K.shape)
-    losses = [_ridge_loss(K, W, V, ridge, mask)]
-    for _ in range(steps):
-        try:
-            W = best_rows(K, V, ridge)
-            V = best_rows(Kt, W, ridge)
-        except np.linalg.LinAlgError:
-            raise ValueError(f"with ridge={ridge} some row has too few known entries, or A too "
-                             f"small a rank, for k={k}: give ridge > 0 or a smaller k") from None
-        losses.append(_ridge_loss(K, W, V, ridge, mask))
-        if losses[-2] - losses[-1] <= tol * losses[0]:
-            break
-    return Factors(W, np.ascontiguousarray(V.T), np.array(losses))
+    V = np.random.default_rng(seed).normal(size=(K.shape[1], k))
+    try:
+        return _descend(_als(K, V, ridge, complete=mask is None), steps, tol)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"with ridge={ridge} some row or column has too few known entries, or A "
+                         f"too small a rank, for k={k}: give ridge > 0 or a smaller k") from None
+
+
+def _als(K, V, ridge, complete):
+    best_rows = _best_rows_of_complete if complete else _best_rows
+    Kt = K.T if complete else K.T.tocsr()
+    while True:
+        W, right = best_rows(K, V, ridge)
+        # where (G + ridge I) w = b, |a - V w|² + ridge |w|² is |a|² - b·w
+        yield (_squared_norm(K) - float(np.vdot(right, W)) + ridge * _squared_norm(V)), W, V.T
+        V, _ = best_rows(Kt, W, ridge)
 
 
 def _best_rows_of_complete(A, V, ridge):
-    """With nothing missing, all rows share one matrix of normal equations."""
-    return np.linalg.solve(V.T @ V + ridge * np.eye(V.shape[1]), (A @ V).T).T
+    """The ridge regression of every row of A on V, and its right-hand sides. With nothing
+    missing, all rows share one matrix."""
+    right = A @ V
+    return np.linalg.solve(V.T @ V + ridge * np.eye(V.shape[1]), right.T).T, right
 
 
 def _best_rows(K, V, ridge):
-    """The ridge regression of every row of K on the rows of V that it knows about.
-
-    Row i needs its own Gram matrix, the sum of v vᵀ over its known entries: one sparse product
-    adds them up for all rows, and one call solves a stack of systems.
-    """
+    """The same where entries are missing. Row i needs its own Gram matrix, the sum of v vᵀ over
+    its known entries: a sparse product adds them up for many rows, and one call solves them."""
     k = V.shape[1]
     i, j = np.tril_indices(k)
     outer = V[:, i] * V[:, j]  # v vᵀ is symmetric: half of it is enough
@@ -315,15 +322,7 @@ def _best_rows(K, V, ridge):
         gram[:, i, j] = gram[:, j, i] = half
         gram += ridge * np.eye(k)
         W[part] = np.linalg.solve(gram, right[part, :, None])[..., 0]
-    return W
-
-
-def _ridge_loss(K, W, V, ridge, mask) -> float:
-    if mask is None:
-        error = _squared_error(K, W, V.T)
-    else:
-        error = np.sum((K.data - _product_at(W, V.T, *_coordinates(K))) ** 2)
-    return float(error + ridge * (_squared_norm(W) + _squared_norm(V)))
+    return W, right
 
 
 def _known_entries(A, mask):
@@ -354,7 +353,18 @@ def _check_no_empty_line(K):
                              "leave it out, or move one of its entries into the mask")
 
 
-# --- what dense and sparse matrices share ----------------------------------------------------
+# --- what they share -------------------------------------------------------------------------
+
+def _descend(iterates, steps, tol) -> Factors:
+    """Draw (loss, W, H) until `steps` are done or a step gains too little."""
+    losses = []
+    for iterate in itertools.islice(iterates, steps + 1):
+        losses.append(iterate[0])
+        if len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[0]:
+            break
+    _, W, H = iterate
+    return Factors(np.ascontiguousarray(W), np.ascontiguousarray(H), np.array(losses))
+
 
 def _matrix(A, dtype=None):
     """A as a finite real matrix: CSR if it is sparse, else an array; float32 is kept."""

@@ -95,7 +95,7 @@ def enter_environment(command: str, argv: list[str]) -> None:
 
     Returns where it is already, or where the packages are installed and no private environment is.
     """
-    if ENV.exists() and ENV.samefile(sys.prefix):
+    if in_private_environment():
         return
     if not stands() and (command == "doctor" or not missing_packages()):
         return
@@ -149,6 +149,10 @@ def missing_packages() -> list[str]:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     names = [match[0] for line in lines if (match := re.match(r"[A-Za-z][\w.-]*", line))]
     return [name for name in names if is_missing(name)]
+
+
+def in_private_environment() -> bool:
+    return ENV.exists() and ENV.samefile(sys.prefix)
 
 
 def stands(*locks: str) -> bool:

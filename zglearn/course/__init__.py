@@ -13,6 +13,7 @@ _HOME = {
     "reveal": "learner",
     "dashboard": "overview",
     "interview": "interview_widget",
+    "show_code": "reading",
 }
 
 __all__ = sorted(_HOME)

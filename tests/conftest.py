@@ -1,8 +1,13 @@
+"""What all tests share: no test writes a learner's progress, and the trials' table is printed."""
+
 import os
 
 import pytest
 
 import zglearn  # noqa: F401  before numpy: it keeps BLAS to one thread
+
+os.environ["ZGLEARN_PROGRESS"] = ":memory:"
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,15 @@ def jupyterlab(tmp_path_factory):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with JupyterLab(copy_notebooks(tmp_path_factory.mktemp("course"))) as lab:
         yield lab
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print exercises by trials, collected from all workers."""
+    reports = [r for group in terminalreporter.stats.values() for r in group]
+    rows = [row for r in reports if getattr(r, "when", "") == "call"
+            for name, value in r.user_properties if name == "trials" for row in value]
+    if rows:
+        from zglearn.course.trials import table
+
+        terminalreporter.section("trials: each check, tried with wrong and right answers")
+        terminalreporter.write_line(table(sorted(rows)))

@@ -33,6 +33,8 @@ from .learner import CourseError, parse_trial
 
 BEGIN, INSTEAD, END, VALUE = "# BEGIN SOLUTION", "# INSTEAD", "# END SOLUTION", "# SOLUTION"
 MARKERS = (BEGIN, INSTEAD, END, VALUE)
+NOT_A_VALUE = (f"`{VALUE}` stands at the end of a whole answer that is not indented, "
+               f"`name = value  {VALUE}`; inside a function use `{BEGIN}`")
 STUB = ["# YOUR CODE HERE", "raise NotImplementedError"]
 BROKEN = ["# YOUR CODE HERE: delete the next line, run this and see it fail, then repair it",
           "raise NotImplementedError"]
@@ -145,14 +147,12 @@ def _without_values(source: str, where: str) -> str:
         if statement.end_lineno not in marked:
             continue
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
-            raise Malformed(f"{where}, line {statement.lineno}: `{VALUE}` marks a whole answer, "
-                            "`name = value  # SOLUTION`")
+            raise Malformed(f"{where}, line {statement.end_lineno}: {NOT_A_VALUE}")
         marked.remove(statement.end_lineno)
         answer = f"{statement.targets[0].id} = ...  # YOUR ANSWER"
         lines[statement.lineno - 1 : statement.end_lineno] = [answer]
     if marked:
-        raise Malformed(f"{where}, line {marked[0]}: `{VALUE}` stands at the end of a statement "
-                        f"that is not indented; inside a function use `{BEGIN}`")
+        raise Malformed(f"{where}, line {marked[0]}: {NOT_A_VALUE}")
     return "\n".join(lines)
 
 

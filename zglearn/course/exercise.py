@@ -127,7 +127,7 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
     def check(answer, rng):
         chosen = answer.value(name)
-        key = chosen.strip().lower() if isinstance(chosen, str) else chosen
+        key = chosen.strip(" ().").lower() if isinstance(chosen, str) else chosen
         if not isinstance(key, str) or key not in options:
             raise Incorrect(f"choose one of {', '.join(map(repr, options))}, for example "
                             f'`{name} = "{next(iter(options))}"`')

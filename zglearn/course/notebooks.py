@@ -142,7 +142,7 @@ def execute(notebook, path: Path) -> None:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        said = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+        said = re.sub(r"\x1b\[[\d;]*m", "", getattr(error, "traceback", str(error))).strip()
         raise Malformed(f"{_failed_cell(notebook)}: {said}") from None
     finally:
         if before is None:

@@ -131,20 +131,25 @@ def _run(trial: Trial, names: dict, seed: int) -> Outcome:
     return Outcome(trial, judge_names(trial.exercise, names, seed))
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """Exercises by trials: how many wrong answers were caught and right ones accepted."""
-    lines = [f"{'exercise':<44} {'blank':>7} {'wrong caught':>13} {'right accepted':>15}"]
-    by_exercise: dict[str, list[Outcome]] = {}
+def counts(outcomes: list[Outcome]) -> list[tuple]:
+    """A row for each exercise: its title, then (as expected, tried) for blank, wrong, right."""
+    by_exercise: dict[Exercise, list[Outcome]] = {}
     for outcome in outcomes:
-        by_exercise.setdefault(outcome.trial.exercise.id, []).append(outcome)
-    for id, group in by_exercise.items():
-        counts = [_share(group, kind) for kind in ("blank", "wrong", "right")]
-        title = f"{id} {group[0].trial.exercise.title}"[:44]
-        lines.append("{:<44} {:>7} {:>13} {:>15}".format(title, *counts))
-    total = [_share(outcomes, kind) for kind in ("blank", "wrong", "right")]
-    return "\n".join([*lines, "{:<44} {:>7} {:>13} {:>15}".format("all", *total)])
+        by_exercise.setdefault(outcome.trial.exercise, []).append(outcome)
+    return [(f"{exercise.id} {exercise.title}", *(_count(group, kind) for kind in EXPECTED))
+            for exercise, group in by_exercise.items()]
 
 
-def _share(outcomes, kind) -> str:
+def table(rows: list[tuple]) -> str:
+    """Exercises by trials, as text: wrong answers caught and right ones accepted."""
+    total = ("all exercises", *([sum(n) for n in zip(*column, strict=True)]
+                                for column in list(zip(*rows, strict=True))[1:]))
+    head = f"{'exercise':<50} {'blank':>7} {'wrong caught':>13} {'right accepted':>15}"
+    return "\n".join([head, *(
+        "{:<50} {:>7} {:>13} {:>15}".format(title[:50], *(f"{good}/{of}" for good, of in columns))
+        for title, *columns in [*rows, total])])
+
+
+def _count(outcomes, kind) -> tuple[int, int]:
     of_kind = [o for o in outcomes if o.trial.kind == kind]
-    return f"{sum(o.as_expected for o in of_kind)}/{len(of_kind)}"
+    return sum(o.as_expected for o in of_kind), len(of_kind)

@@ -1,0 +1,326 @@
+"""The notebooks that learners get: in step with their source, run by nbval, their checks tried."""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from zglearn.course import derive, notebooks
+from zglearn.course import exercise as bank
+from zglearn.course.trials import counts, run_trials
+
+ROOT = Path(__file__).parents[1]
+ALL = notebooks.hand_edited()
+SOLUTIONS = [path for path in ALL if notebooks.is_solutions(path)]
+KERNEL_TROUBLE = re.compile("Address already in use|Kernel died before|Kernel didn't respond")
+
+
+def named(paths):
+    return pytest.mark.parametrize("path", paths, ids=[f"{p.parent.name}/{p.stem}" for p in paths])
+
+
+# --- the real notebooks -----------------------------------------------------------------------
+
+
+@named(ALL)
+def test_in_order_and_exercises_in_step(path):
+    assert notebooks.check(path) == "in step"
+
+
+@named(ALL)
+def test_nbval_gets_the_outputs_that_are_saved(path):
+    for attempt in (1, 2):
+        done = nbval(path)
+        if done.returncode == 0 or not KERNEL_TROUBLE.search(done.stdout) or attempt == 2:
+            break
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def nbval(path):
+    command = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(ROOT), "-q",
+               "--nbval", "--nbval-current-env", "--nbval-cell-timeout=300", "--color=no",
+               "-p", "no:cacheprovider", "-p", "no:xdist", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=ROOT)
+
+
+@named(SOLUTIONS)
+def test_every_trial_gets_its_verdict(path, record_property):
+    outcomes = run_trials(notebooks.read(path), path.parent, seeds=range(3))
+    record_property("trials", counts(outcomes))
+    unexpected = [f"{o.trial.exercise.id}, {o.trial.kind}: {o.trial.name}\n{o.verdict!r}"
+                  for o in outcomes if not o.as_expected]
+    assert not unexpected, "\n".join(unexpected)
+    assert not [o for o in outcomes if "NameError" in o.verdict.message], "a trial must stand alone"
+
+
+@named(SOLUTIONS)
+def test_every_wrong_answer_has_its_own_message(path):
+    messages = {}
+    for outcome in run_trials(notebooks.read(path), path.parent):
+        trial = outcome.trial
+        if trial.kind == "wrong" and (trial.name.startswith(("option ", "no such")) or
+                                      not trial.exercise.options):
+            text = re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "#", outcome.verdict.message)
+            messages.setdefault((trial.exercise.id, text), []).append(trial.name)
+    shared = {key: names for key, names in messages.items() if len(names) > 1}
+    assert not shared
+
+
+def test_every_exercise_of_the_bank_stands_in_a_notebook():
+    chapters = {path.name[:2] for path in SOLUTIONS}
+    assert not [e.id for e in bank.all_exercises() if e.chapter not in chapters]
+
+
+# --- a small notebook of our own --------------------------------------------------------------
+
+ANSWER = """def twice(x):
+    \"\"\"Two times x.\"\"\"
+    # BEGIN SOLUTION
+    doubled = x + x
+    return doubled
+    # END SOLUTION"""
+
+
+def trial(kind, name, body):
+    return f"%%trial 98.1 {kind} {name}\ndef twice(x):\n    {body}"
+
+
+CELLS = {
+    "intro": "# Exercises",
+    "setup": "from zglearn.course import check",
+    "ex-98-1": "## 98.1 · Double it\n\nReturn two times x.",
+    "ans-98-1": ANSWER,
+    "chk-98-1": 'check("98.1")',
+    "try-98-1-square": trial("wrong", "squares", "return x * x"),
+    "try-98-1-none": trial("wrong", "returns nothing", "pass"),
+    "try-98-1-text": trial("wrong", "says it in words", 'return "double"'),
+    "try-98-1-times": trial("right", "multiplies", "return 2 * x"),
+    "try-98-1-list": trial("right", "sums", "return sum([x, x])"),
+}
+
+
+@pytest.fixture
+def fake_bank(monkeypatch):
+    """A bank with one exercise, 98.1."""
+    monkeypatch.setattr(bank, "_bank", {})
+    monkeypatch.setattr(bank, "load", lambda chapter="": None)
+
+    @bank.exercise("98.1", "Double it", kind="implement", difficulty=1, minutes=1, points=2,
+                   names=["twice"], hints=["a", "b", "c"])
+    def double_it(answer, rng):
+        x = rng.uniform(3, 4)
+        bank.expect_close(answer.call("twice", x), 2 * x, case="a random x",
+                          mistakes={"this is the square": x * x})
+
+
+def notebook(changes=None):
+    """The small notebook; `changes` maps a cell id to its new source, or to None to drop it."""
+    cells = []
+    for id, source in {**CELLS, **(changes or {})}.items():
+        if source is not None:
+            text = id == "intro" or id.startswith(("ex-", "note-"))
+            new = nbformat.v4.new_markdown_cell if text else nbformat.v4.new_code_cell
+            cells.append(new(source))
+            cells[-1]["id"] = id
+    return nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA)
+
+
+def source_of(derived, id):
+    return next(cell.source for cell in derived.cells if cell.id == id)
+
+
+def test_the_exercise_notebook_holds_the_stub_and_no_solution(fake_bank):
+    derived = derive.derive(notebook(), "98_fake")
+    assert [cell.id for cell in derived.cells] == ["intro", "setup", "ex-98-1", "ans-98-1",
+                                                   "chk-98-1"]
+    assert source_of(derived, "ans-98-1").split("\n") == [
+        "def twice(x):", '    """Two times x."""', "    # YOUR CODE HERE",
+        "    raise NotImplementedError"]
+    assert source_of(derived, "ex-98-1") == (
+        "## 98.1 · Double it\n\n*Implement · 1 minute · 2 points · difficulty 1 of 3*\n\n"
+        "Return two times x.")
+    assert derive.leaked_lines(notebook(), derived) == []
+
+
+def test_a_leak_is_found(fake_bank):
+    derived = derive.derive(notebook(), "98_fake")
+    derived.cells[0].source += "\n\nMind: `doubled = x + x`\n\n    return doubled"
+    assert derive.leaked_lines(notebook(), derived) == ["return doubled"]
+    derived.cells[1].source += "\ndef helper():\n    return sum([x, x])"
+    assert "return sum([x, x])" in derive.leaked_lines(notebook(), derived)
+
+
+@pytest.mark.parametrize("source, expected", [
+    ('answer_98_1 = "b"  # SOLUTION', "answer_98_1 = ...  # YOUR ANSWER"),
+    ('answer_98_1 = """many\nlines"""  # SOLUTION\nprint(1)',
+     "answer_98_1 = ...  # YOUR ANSWER\nprint(1)"),
+    ("%matplotlib inline\na = (1 +\n     2)  # SOLUTION",
+     "%matplotlib inline\na = ...  # YOUR ANSWER"),
+    ("# BEGIN SOLUTION\nx = 1\n# INSTEAD\n# x = 2\n#\n# y = 3\n# END SOLUTION",
+     "\n".join([*derive.BROKEN, "x = 2", "", "y = 3"])),
+    ("s = '# BEGIN SOLUTION'  # in a text it is no marker",
+     "s = '# BEGIN SOLUTION'  # in a text it is no marker"),
+])
+def test_stubs(source, expected):
+    assert derive.stub(source, "here") == expected
+
+
+@pytest.mark.parametrize("source, complaint", [
+    ("# BEGIN SOLUTION\nx = 1", "without `# END SOLUTION`"),
+    ("x = 1\n# END SOLUTION", "without `# BEGIN SOLUTION`"),
+    ("# BEGIN SOLUTION\n# BEGIN SOLUTION\nx = 1\n# END SOLUTION", "a second"),
+    ("if a:\n    # BEGIN SOLUTION\n    x = 1\n# END SOLUTION", "not indented as"),
+    ("# BEGIN SOLUTION\n\n# END SOLUTION", "nothing after"),
+    ("### BEGIN SOLUTION\nx = 1\n### END SOLUTION", "looks like a marker"),
+    ("# BEGIN SOLTUION\nx = 1\n# END SOLUTION", "looks like a marker"),
+    ("# begin solution\nx = 1\n# end solution", "looks like a marker"),
+    ("x = 1  # solution", "looks like a marker"),
+    ("x = 1  # BEGIN SOLUTION", "looks like a marker"),
+    ("def f():\n    return 1  # SOLUTION", "not indented"),
+    ("print(1)  # SOLUTION", "at the end of a whole answer"),
+    ("# BEGIN SOLUTION\nx = 1\n# INSTEAD\nx = 2\n# END SOLUTION", "are comments"),
+    ("def f(:  # SOLUTION", "not Python"),
+])
+def test_a_malformed_marker_is_refused(source, complaint):
+    with pytest.raises(derive.Malformed, match=re.escape(complaint)):
+        derive.stub(source, "here")
+
+
+@pytest.mark.parametrize("changes, complaint", [
+    ({"ex-98-1": None}, "cell ex-98-1 is missing"),
+    ({"chk-98-1": None}, "cell chk-98-1 is missing"),
+    ({"ans-98-1": None}, "cell ans-98-1 is missing"),
+    ({"ex-98-1": "## 98.1 Double it"}, "first line is `## 98.1 · Double it`"),
+    ({"ans-98-1": "def twice(x):\n    return 2 * x"}, "marks no solution"),
+    ({"ans-98-1": ANSWER.replace("twice", "double")}, "does not define twice"),
+    ({"chk-98-1": 'check("98.2")'}, 'does not call check("98.1")'),
+    ({"setup": ANSWER}, "a solution stands in a cell whose id"),
+    ({"ex-98-2": "## 98.2 · More"}, "no exercise 98.2 in the bank"),
+    ({"try-98-1-none": None}, "2 wrong trials, but it needs 3"),
+    ({"try-98-1-list": None}, "1 right trials, but it needs 2"),
+    ({"try-98-1-none": "%%trial 98.1 maybe odd\n1"}, "write an id, `wrong` or `right`"),
+    ({"try-98-1-none": "def twice(x): ..."}, "a trial starts with `%%trial"),
+    ({"try-98-1-none": trial("wrong", "squares", "return x ** 2")}, "two trials are named"),
+    ({"try-98-7-odd": trial("wrong", "odd", "return 1")}, "an id that starts with try-98-1-"),
+    ({"note-leak": "# BEGIN SOLUTION\nx\n# END SOLUTION"}, "a marker in a text cell"),
+])
+def test_a_broken_rule_is_named(fake_bank, changes, complaint):
+    with pytest.raises(derive.Malformed, match=re.escape(complaint)):
+        derive.derive(notebook(changes), "98_fake")
+
+
+def test_cells_in_the_wrong_order_are_refused(fake_bank):
+    mixed = notebook()
+    mixed.cells = mixed.cells[:2] + mixed.cells[:1:-1]
+    with pytest.raises(derive.Malformed, match="must stand in this order") as error:
+        derive.derive(mixed, "98_fake")
+    assert "stands before ans-98-1" in str(error.value)
+
+
+def test_a_chapter_without_a_bank_is_refused(fake_bank):
+    with pytest.raises(derive.Malformed, match="no bank module ch97_none"):
+        derive.derive(notebook(), "97_none")
+
+
+@pytest.mark.parametrize("id, complaint", [
+    (None, "has no id"), ("intro", "stands twice"), ("Why Kappa", "give it a readable one"),
+    ("3f2a9c01", "readable"), ("8d1f6d2e-57c9-4f36-9b86-0a4f2c0d3f11", "readable"),
+])
+def test_a_cell_needs_a_readable_id(id, complaint):
+    doubtful = notebook()
+    if id is None:
+        del doubtful.cells[1]["id"]
+    else:
+        doubtful.cells[1]["id"] = id
+    with pytest.raises(derive.Malformed, match=complaint):
+        notebooks.check_ids(doubtful)
+
+
+def test_an_empty_cell_is_refused():
+    with pytest.raises(derive.Malformed, match="is empty"):
+        notebooks.check_ids(notebook({"setup": " \n"}))
+
+
+def test_normalise_drops_what_is_volatile():
+    ran = notebook()
+    ran.metadata["widgets"] = {"state": 1}
+    cell = ran.cells[1]
+    cell.metadata.update({"tags": ["a"], "execution": {"start": "now"}})
+    cell.execution_count = 7
+    data = {"text/plain": "w", "image/png": "AAAA", notebooks.WIDGET_VIEW: {"model_id": "x"}}
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=7)]
+    clean = notebooks.normalise(ran)
+    assert dict(clean.metadata) == notebooks.METADATA
+    assert clean.cells[1].metadata == {"tags": ["a"]}
+    assert clean.cells[1].execution_count == clean.cells[1].outputs[0].execution_count == 1
+    assert set(clean.cells[1].outputs[0].data) == {"text/plain", "image/png"}
+    assert notebooks.text_of(clean) == notebooks.text_of(notebooks.normalise(clean))
+    assert "widgets" in ran.metadata
+
+
+@pytest.mark.parametrize("output, complaint", [
+    (nbformat.v4.new_output("stream", name="stderr", text="x:1: UserWarning"), "stderr"),
+    (nbformat.v4.new_output("stream", text=f"{ROOT}/chapters"), "a path of this machine"),
+])
+def test_outputs_that_only_this_machine_has_are_refused(output, complaint):
+    ran = notebook()
+    ran.cells[1].outputs = [output]
+    with pytest.raises(derive.Malformed, match=complaint):
+        notebooks.normalise(ran)
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch, fake_bank):
+    """A course in a folder of its own, with the small notebook in solutions/."""
+    monkeypatch.setenv("ZGLEARN_HOME", str(tmp_path))
+    for cell in (small := notebook()).cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+    path = tmp_path / "solutions" / "98_fake.ipynb"
+    notebooks.write(notebooks.normalise(small), path)
+    return tmp_path
+
+
+def test_the_command_derives_and_checks(course, capsys):
+    assert notebooks.main(["--check"]) == 1
+    assert "98_fake.ipynb is out of step" in capsys.readouterr().err
+    assert notebooks.main(["--no-run"]) == 0
+    assert notebooks.main(["--check"]) == 0
+    exercises = course / "exercises" / "98_fake.ipynb"
+    before = exercises.read_bytes()
+    assert notebooks.main(["--no-run"]) == 0
+    assert exercises.read_bytes() == before
+
+
+def test_deriving_again_keeps_a_copy_of_answers(course):
+    notebooks.main(["--no-run"])
+    path = course / "exercises" / "98_fake.ipynb"
+    mine = nbformat.read(path, as_version=4)
+    mine.cells[3].source = "def twice(x):\n    return 2 * x"
+    nbformat.write(mine, path)
+    notebooks.main(["--no-run"])
+    assert "return 2 * x" not in path.read_text()
+    copies = list((course / ".zglearn" / "copies").iterdir())
+    assert len(copies) == 1 and "return 2 * x" in copies[0].read_text()
+
+
+def test_a_cell_that_fails_is_named(tmp_path):
+    broken = notebook({"setup": "1 / 0"})
+    path = tmp_path / "broken.ipynb"
+    with pytest.raises(derive.Malformed, match="(?s)cell setup: .*ZeroDivisionError") as error:
+        notebooks.execute(copy.deepcopy(broken), path)
+    assert "\x1b" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "{not json", '{"cells": 3}'])
+def test_a_damaged_notebook_is_refused(tmp_path, capsys, text):
+    path = tmp_path / "damaged.ipynb"
+    path.write_text(text)
+    assert notebooks.main([str(path), str(tmp_path / "missing.ipynb")]) == 1
+    said = capsys.readouterr().err
+    assert "not a notebook that can be read" in said and "there is no such notebook" in said

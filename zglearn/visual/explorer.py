@@ -1,0 +1,248 @@
+"""The landscape explorer: methods race on a loss surface, and show what they hold inside.
+
+    explorer(rosenbrock(), {momentum: dict(lr=0.001, beta=0.9), my_method: dict(lr=0.001)})
+
+Any generator of iterates can race, a learner's own among them. What it holds inside is read from
+its local variables between two steps, so a method needs nothing added to be watched.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+
+import numpy as np
+
+from ..trajectory import run
+from . import panels as draw
+from .figures import contour_levels
+from .widget import Part, Widget, choice, hidden, slider
+
+SECONDS = 2.0  # a path that takes longer is shown as far as it came
+TRIED = 60  # of the points tried in one step, so many are drawn
+GRID = 120, 160
+
+LOGARITHMIC = {"effective learning rate", "√v", "temperature T", "step size σ"}
+
+# Ranges of the sliders, by the hyperparameter's name: low, high, logarithmic.
+RANGES = {
+    "lr": (1e-4, 10, True), "beta": (0, 0.999, False), "beta1": (0, 0.999, False),
+    "beta2": (0, 0.9999, False), "rho": (0, 0.999, False), "eps": (1e-10, 1, True),
+    "sigma": (1e-3, 3, True), "temperature": (1e-3, 100, True), "cooling": (0.8, 1, False),
+    "radius": (0.1, 5, True), "size": (0.01, 3, True), "spread": (0.01, 5, True),
+    "population": (4, 60, False), "weight_decay": (0, 1, False), "a": (1.01, 3, False),
+}
+
+
+def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
+    """A widget in which methods race on a landscape of two variables.
+
+    Parameters
+    ----------
+    landscape : Landscape
+        With d = 2.
+    methods : {method: hyperparameters}, or a list of methods
+        Generator functions (f, x, *, ...) or (f, x, rng, *, ...). Every hyperparameter given here
+        gets a slider, which starts there; a method without any gets one for each numeric default.
+    start : array-like (2,)
+        Where they all start; the landscape's own point by default.
+    steps : int
+        How many steps a path has at first.
+    alt : str
+        The still picture in words; a plain description by default.
+    """
+    if landscape.dimension != 2:
+        raise ValueError(f"only a landscape of two variables can be drawn: {landscape.name} has "
+                         f"{landscape.dimension}")
+    methods = _with_hyperparameters(methods)
+    names = [m.__name__ for m in methods]
+    if len(set(names)) < len(names):
+        raise ValueError("two methods have the same name: rename one of them")
+    x0, y0 = landscape.start if start is None else np.asarray(start, dtype=float)
+    home = [float(v) for v in landscape.bounds.ravel()]
+    controls, parts = [hidden("x0", float(x0)), hidden("y0", float(y0)), hidden("box", home)], []
+    parts.append(Part("surface", functools.partial(surface, landscape), ("box",)))
+    for i, (method, hyper) in enumerate(methods.items()):
+        own = [_slider(method.__name__, name, value) for name, value in hyper.items()]
+        controls += own
+        parts.append(Part(method.__name__, _racer(landscape, method, i),
+                          ("x0", "y0", "steps", "seed", "against", *(c.name for c in own))))
+    controls += [slider("steps", "steps", 10, 1000, steps, log=True, whole=True),
+                 slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
+                 choice("against", "loss against", ("cost", "steps"))]
+    return Widget(
+        f"{' and '.join(names) if len(names) < 3 else 'Methods'} on {landscape.name}",
+        panels=[draw.Panel("map", "paths", "x₁", "x₂", drag=("x0", "y0"), handle="start point",
+                           zoom="box", span=7, rows=2, height=430),
+                draw.Panel("loss", "loss above the minimum", log="y", span=5, height=210),
+                draw.Panel("inside", "inside", "step", span=5, height=160)],
+        controls=controls, parts=parts, timed=True,
+        groups={name: i for i, name in enumerate(names)},
+        alt=alt or (f"Paths of {', '.join(names)} on the contours of {landscape.name}, their loss "
+                    "against cost on a logarithmic axis, and a quantity that the first of them "
+                    "holds inside."))
+
+
+def surface(landscape, box):
+    """The landscape's contours in the visible box, and its minima."""
+    left, low, right, high = box
+    rows, columns = GRID
+    x, y = np.linspace(left, right, columns), np.linspace(low, high, rows)
+    Z = landscape.f(np.stack(np.meshgrid(x, y), axis=-1))
+    levels = contour_levels(Z)
+    bands = np.interp(Z, levels, np.linspace(0, 1, len(levels)))
+    return [draw.heat("map", bands, box, ramp="terrain", low=0, high=1),
+            draw.dots("map", *landscape.minima.T, colour=draw.GREY, star=True)]
+
+
+def race(landscape, method, x0, *, steps, seed, **hyper):
+    """Run a method and read its local variables after each step.
+
+    Returns the trajectory, and {name: array (steps + 1, ...)} of what the generator held in its
+    numeric variables, nan at time 0. A path that takes longer than SECONDS ends early.
+    """
+    names, held = [], []
+
+    @functools.wraps(method)
+    def watched(*args, **kwargs):
+        iterates, end = method(*args, **kwargs), time.monotonic() + SECONDS
+        for x in iterates:
+            inside = iterates.gi_frame.f_locals
+            names[:] = names or [name for name in inside if _is_numeric(inside[name])]
+            held.append([np.array(inside[name]) for name in names])
+            yield x
+            if time.monotonic() > end:
+                return
+
+    path = run(watched, landscape.objective(), x0, steps=steps, seed=seed, **hyper)
+    columns = zip(names, zip(*held[:len(path)], strict=True), strict=bool(held))
+    return path, {name: _stacked(values) for name, values in columns
+                  if len({v.shape for v in values}) == 1}
+
+
+def inner_state(held):
+    """What changes inside a method, under the names that its paper gives it: {title: (k, n)}.
+
+    Known quantities come first, then every other variable of one or two numbers that is not x
+    and does not just count the steps.
+    """
+    moving = {name: v for name, v in held.items() if len(v) > 2 and np.ptp(v[1:], axis=0).any()}
+    shown = {}
+    second = next((moving.pop(name) for name in ("v_hat", "S", "G") if name in moving), None)
+    if second is not None and "lr" in held:
+        root = np.sqrt(second)
+        shown["effective learning rate"] = held["lr"][-1] / (root + held.get("eps", [0])[-1])
+        shown["√v"] = root
+        moving.pop("v", None)
+    names = {"velocity v": "v", "mean gradient m̂": "m_hat", "temperature T": "T",
+             "step size σ": "sigma"}
+    shown |= {title: moving.pop(name) for title, name in names.items() if name in moving}
+    shown |= {name: values for name, values in moving.items()
+              if values.ndim <= 2 and name != "x" and (np.diff(values[1:], axis=0) != 1).any()}
+    return {title: values.reshape(len(values), -1).T for title, values in shown.items()}
+
+
+def moves(path):
+    """For each step the points tried, split into those the path moved to and those it refused.
+
+    Two arrays (n + 1, k, 2), padded with nan; row 0 is empty.
+    """
+    k = min(TRIED, max((len(tried) for tried in path.tried), default=0))
+    taken, refused = np.full((2, len(path) + 1, k, 2), np.nan)
+    for t, tried in enumerate(path.tried, start=1):
+        tried = tried[-k:] if k else tried[:0]
+        moved = (tried == path.points[t]).all(axis=1) & (path.points[t] != path.points[t - 1]).any()
+        taken[t, :len(tried)][moved] = tried[moved]
+        refused[t, :len(tried)][~moved] = tried[~moved]
+    return taken, refused
+
+
+def ellipses(centre, C):
+    """Centre and half axes of the ellipse of one standard deviation: x and y, (n, 3) each."""
+    D2, B = np.linalg.eigh(np.where(np.isfinite(C), C, 0))
+    axes = B * np.sqrt(np.maximum(D2, 0))[:, None]
+    return np.moveaxis(np.concatenate([centre[:, :, None], axes], axis=2), 1, 0)
+
+
+def _racer(landscape, method, colour):
+    """The part that runs one method and lays out its path, its loss and its inner state."""
+    name = method.__name__
+
+    def compute(x0, y0, steps, seed, against, **own):
+        hyper = {setting.split(":")[1]: value for setting, value in own.items()}
+        path, held = race(landscape, method, np.array([x0, y0]), steps=steps, seed=seed, **hyper)
+        x = path.forward_equivalents if against == "cost" else np.arange(len(path) + 1)
+        excess = path.losses - landscape.best
+        layers = [
+            draw.axis("loss", xlabel="cost (forward-equivalents)" if against == "cost" else "step"),
+            draw.line("map", *path.points.T, colour=colour, label=name, timed=True),
+            draw.line("loss", x, np.where(excess > 0, excess, np.nan), colour=colour, label=name,
+                      timed=True),
+            *_probes(path, colour), *_spread(path, held, colour)]
+        for title, values in inner_state(held).items():
+            group = f"{name}: {title}"
+            if title in LOGARITHMIC:
+                layers.append(draw.axis("inside", log="y", group=group))
+            layers += [draw.line("inside", np.arange(len(v)), v, colour=(colour, draw.GREY)[i],
+                                 label=f"coordinate {i + 1}" if len(values) > 1 else title,
+                                 group=group, timed=True) for i, v in enumerate(values)]
+        return [*layers, draw.status(_verdict(name, path, landscape))]
+
+    return compute
+
+
+def _probes(path, colour):
+    """The questions of each step on the map: dots where the path went on, crosses elsewhere."""
+    taken, refused = moves(path)
+    if not taken.size:
+        return []
+    return [draw.frames("map", *np.moveaxis(points, 2, 0), colour=colour, mark=mark)
+            for points, mark in ((taken, "dots"), (refused, "crosses"))]
+
+
+def _spread(path, held, colour):
+    """The ellipse of one standard deviation, for a method that holds C or sigma."""
+    if "sigma" not in held or held["sigma"].ndim > 1:
+        return []
+    C = held.get("C", np.broadcast_to(np.eye(2), (len(path) + 1, 2, 2)))
+    x, y = ellipses(path.points, held["sigma"][:, None, None] ** 2 * C)
+    return [draw.frames("map", x, y, colour=colour, mark="ellipse")]
+
+
+def _verdict(name, path, landscape):
+    end = {"diverged": "diverged", "method": "ended early"}.get(path.stopped, "")
+    return (f"{name}: {path.losses[path.best] - landscape.best:.3g} above the minimum at best, "
+            f"{len(path)} steps, cost {path.forward_equivalents[-1]}{end and ', ' + end}.")
+
+
+def _is_numeric(value):
+    return isinstance(value, int | float | np.ndarray | np.generic) and np.size(value) <= 4 \
+        and np.asarray(value).dtype.kind in "fiub"
+
+
+def _stacked(values):
+    """One array of a variable's values; at time 0, before it existed, it is nan."""
+    return np.stack([np.full(values[0].shape, np.nan), *values])
+
+
+def _with_hyperparameters(methods):
+    """{method: its hyperparameters}, with the numeric defaults where none are given."""
+    given = methods if isinstance(methods, dict) else dict.fromkeys(methods)
+    for method in given:
+        if not inspect.isgeneratorfunction(method):
+            raise TypeError(f"{method!r} is not a generator function: a method yields each new "
+                            "point")
+    return {method: hyper or _defaults(method) for method, hyper in given.items()}
+
+
+def _defaults(method):
+    return {p.name: p.default for p in inspect.signature(method).parameters.values()
+            if isinstance(p.default, int | float) and not isinstance(p.default, bool)}
+
+
+def _slider(method, name, value):
+    low, high, log = RANGES.get(name, (0, 2 * value or 1, False))
+    whole = isinstance(value, int) and name == "population"
+    return slider(f"{method}:{name}", name.replace("_", " "), min(low, value), max(high, value),
+                  value, log=log, whole=whole, group=method)

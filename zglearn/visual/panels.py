@@ -1,0 +1,271 @@
+"""The drawing grammar of the widgets: panels, and the layers that are drawn in them.
+
+A widget computes *layers*: plain dictionaries of arrays that say what to draw in which panel.
+Nothing here knows a kernel or a browser. `draw` makes the static picture with matplotlib; the
+browser (`widget.js`) draws the same layers again, in time with the learner's hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from .figures import COLOURS, DASHES, MARKERS, figure
+
+# One ramp of colours per kind of heat map; the browser gets the same stops, and for "terrain" a
+# dark set as well.
+RAMPS = {
+    "sequential": ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"),
+    "diverging": ("#7f3b08", "#e08214", "#fee0b6", "#f7f7f7", "#d8daeb", "#8073ac", "#2d004b"),
+    "terrain": ("#9fb4c7", "#dfe7ee", "#fbfaf7"),
+    "terrain, dark": ("#10161d", "#283543", "#4a5a69"),
+}
+# On dark paper the two blues are too dim.
+COLOURS_DARK = ("#4FA9F0", "#E8702A", "#1BB58A", "#E08ABB", "#E69F00", "#A6DCFF", "#BBBBBB")
+GREY = -1  # as a colour: the foreground, for what belongs to no method
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A place to draw: axes, or with ``kind="text"`` a place for text and tables.
+
+    ``drag`` names the two settings that a drag or click on the axes changes, and ``handle`` is
+    what the dragged point is called. ``zoom`` is the setting that holds the visible box
+    (left, low, right, high). ``pick`` is the group of layers shown first where the reader may
+    choose among groups. ``span`` is the width in twelfths, ``rows`` the rows of the grid that it
+    fills, ``height`` its height in pixels.
+    """
+
+    name: str
+    title: str = ""
+    xlabel: str = ""
+    ylabel: str = ""
+    log: str = ""
+    kind: str = "axes"
+    xlim: tuple | None = None
+    ylim: tuple | None = None
+    drag: tuple | None = None
+    handle: str = ""
+    zoom: str | None = None
+    pick: str | None = None
+    span: int = 6
+    rows: int = 1
+    height: int = 300
+
+
+def line(panel, x, y, *, colour=0, label="", **look):
+    """A line through x, y (n,). With ``timed=True`` entry t is drawn at time t: scrubbing cuts it.
+
+    Look: ``marker`` (dots on the points), ``thin``, ``group``, ``timed``.
+    """
+    return _layer("line", panel, x=x, y=y, colour=colour, label=label, **look)
+
+
+def frames(panel, x, y, *, colour=0, label="", mark="line", **look):
+    """One small drawing for each time: row t of x, y (n, k), as a "line", as "dots" or "crosses".
+
+    An "ellipse" has three columns: its centre and its two half axes. What is nan is left out.
+    """
+    return _layer("frames", panel, x=x, y=y, colour=colour, label=label, mark=mark, **look)
+
+
+def dots(panel, x, y, *, colour=0, label="", names=None, **look):
+    """Points x, y (n,), each with its name beside it if ``names`` are given."""
+    return _layer("dots", panel, x=x, y=y, colour=colour, label=label, names=names, **look)
+
+
+def band(panel, x, low, high, *, colour=0, **look):
+    """The area between low and high (n,)."""
+    return _layer("band", panel, x=x, y=low, high=high, colour=colour, **look)
+
+
+def bars(panel, x, y, *, width, colour=0, label="", **look):
+    """Bars of height y (n,), centred on x (n,), of one width."""
+    return _layer("bars", panel, x=x, y=y, width=float(width), colour=colour, label=label, **look)
+
+
+def rule(panel, *, x=None, y=None, label="", colour=GREY, **look):
+    """A thin line across the panel at one x or one y, with its label beside it."""
+    return _layer("rule", panel, at=float(y if x is None else x), along="y" if x is None else "x",
+                  label=label, colour=colour, **look)
+
+
+def heat(panel, z, extent, *, ramp="sequential", low=None, high=None, label="", **look):
+    """A matrix z (rows, columns) as colours between ``low`` and ``high``, first row at the bottom.
+
+    ``extent`` is (left, low, right, high), the outer edges. The ramp "terrain" draws contours.
+    """
+    z = np.asarray(z, dtype=np.float32)
+    return _layer("heat", panel, z=z, extent=[float(e) for e in extent], ramp=ramp, label=label,
+                  low=float(np.nanmin(z) if low is None else low),
+                  high=float(np.nanmax(z) if high is None else high), **look)
+
+
+def axis(panel, **style):
+    """Other labels (``xlabel``, ``ylabel``) or ``log`` axes than the panel's own."""
+    return _layer("axis", panel, **style)
+
+
+def text(panel, text, *, label=""):
+    """A paragraph in a text panel, with a heading."""
+    return _layer("text", panel, text=str(text), label=label)
+
+
+def table(panel, header, rows, *, label=""):
+    """A table in a text panel; cells are shown as they are given."""
+    return _layer("table", panel, header=[str(h) for h in header],
+                  rows=[[str(cell) for cell in row] for row in rows], label=label)
+
+
+def status(text):
+    """A sentence for the widget's status line, which a screen reader reads out."""
+    return _layer("status", None, text=str(text))
+
+
+def _layer(kind, panel, **values):
+    for name in ("x", "y", "high"):
+        if kind != "heat" and name in values:
+            with np.errstate(over="ignore"):
+                values[name] = np.asarray(values[name], dtype=np.float32)
+    return {"kind": kind, "panel": panel} | values
+
+
+def pack(layers) -> tuple[list[dict], bytes]:
+    """Layers for the wire: each array replaced by its place in one buffer of float32."""
+    chunks, at, packed = [], 0, []
+    for layer in layers:
+        packed.append(dict(layer))
+        for name, value in layer.items():
+            if isinstance(value, np.ndarray):
+                packed[-1][name] = {"at": at, "shape": value.shape}
+                chunks.append(np.ascontiguousarray(value, dtype="<f4").tobytes())
+                at += value.size
+    return packed, b"".join(chunks)
+
+
+def draw(panels, layers, *, columns=2, view=None):
+    """The static picture: the panels in a grid, each with its layers. Returns a figure.
+
+    ``view`` maps the name of a panel to its visible box (left, low, right, high).
+    """
+    rows = -(-len(panels) // columns)
+    fig, axes = figure(rows, min(columns, len(panels)), width=10, height=3.4 * rows, squeeze=False)
+    for ax in axes.flat[len(panels):]:
+        ax.set_axis_off()
+    for panel, ax in zip(panels, axes.flat, strict=False):
+        mine = [y for y in layers if y["panel"] == panel.name]
+        groups = [y["group"] for y in mine if y.get("group")]
+        chosen = panel.pick if panel.pick in groups else (groups or [None])[0]
+        mine = [y for y in mine if y.get("group") in (None, chosen)]
+        _draw_text(ax, mine) if panel.kind == "text" else _draw_axes(ax, panel, mine, view or {})
+        ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}")
+    return fig
+
+
+def _draw_axes(ax, panel, layers, view):
+    style = asdict(panel)
+    for layer in layers:
+        if layer["kind"] == "axis":
+            style |= layer
+        else:
+            _DRAW[layer["kind"]](ax, layer)
+    ax.set(xlabel=style["xlabel"], ylabel=style["ylabel"])
+    for axis in style["log"]:
+        getattr(ax, f"set_{axis}scale")("log")
+    box = view.get(panel.name)
+    for axis, limits in (("x", box[0::2] if box else panel.xlim),
+                         ("y", box[1::2] if box else panel.ylim)):
+        if limits is not None:
+            getattr(ax, f"set_{axis}lim")(*limits)
+    if any(y["kind"] == "heat" for y in layers):
+        ax.grid(False)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(fontsize=8, loc="best", frameon=True, framealpha=0.8, edgecolor="none")
+
+
+def _look(layer):
+    i = layer["colour"]
+    return {"color": "#333333" if i == GREY else COLOURS[i % 7], "label": layer["label"] or None}
+
+
+def _draw_line(ax, layer):
+    i = layer["colour"]
+    ax.plot(layer["x"], layer["y"], linestyle="solid" if i == GREY else DASHES[i % 7],
+            linewidth=1 if layer.get("thin") else 1.8, marker="o" if layer.get("marker") else None,
+            markersize=4, **_look(layer))
+
+
+def _draw_frames(ax, layer):
+    if not len(layer["x"]):
+        return
+    x, y, style = layer["x"][-1], layer["y"][-1], {"dots": "o", "crosses": "x"}.get(layer["mark"])
+    if layer["mark"] == "ellipse":
+        angle = np.linspace(0, 2 * np.pi, 65)
+        x, y = (v @ [np.ones(65), np.cos(angle), np.sin(angle)] for v in (x, y))
+    ax.plot(x, y, style or "-", markersize=4, linewidth=1.2, **_look(layer))
+
+
+def _draw_dots(ax, layer):
+    marker = "*" if layer.get("star") else MARKERS[layer["colour"] % 7]
+    ax.plot(layer["x"], layer["y"], marker, markersize=11 if layer.get("star") else 5,
+            **_look(layer))
+    for x, y, name in zip(layer["x"], layer["y"], layer["names"] or (), strict=False):
+        ax.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8)
+
+
+def _draw_band(ax, layer):
+    ax.fill_between(layer["x"], layer["y"], layer["high"], alpha=0.2, linewidth=0,
+                    color=_look(layer | {"label": ""})["color"])
+
+
+def _draw_bars(ax, layer):
+    ax.bar(layer["x"], layer["y"], layer["width"], alpha=0.75, **_look(layer))
+
+
+def _draw_rule(ax, layer):
+    if layer["along"] == "x":
+        ax.axvline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
+        ax.annotate(layer["label"], (layer["at"], 0.02), xycoords=("data", "axes fraction"),
+                    xytext=(3, 0), textcoords="offset points", fontsize=8)
+    else:
+        ax.axhline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
+        ax.annotate(layer["label"], (0.01, layer["at"]), xycoords=("axes fraction", "data"),
+                    xytext=(0, 2), textcoords="offset points", fontsize=8)
+
+
+def _draw_heat(ax, layer):
+    left, low, right, high = layer["extent"]
+    colours = LinearSegmentedColormap.from_list(layer["ramp"], RAMPS[layer["ramp"]])
+    if layer["ramp"] == "terrain":
+        rows, columns = layer["z"].shape
+        x, y = np.linspace(left, right, columns), np.linspace(low, high, rows)
+        levels = np.linspace(layer["low"], layer["high"], 15)
+        ax.contourf(x, y, layer["z"], levels, cmap=colours)
+        ax.contour(x, y, layer["z"], levels, colors="#8294a5", linewidths=0.6, linestyles="solid")
+        return
+    image = ax.imshow(layer["z"], origin="lower", aspect="auto", extent=(left, right, low, high),
+                      cmap=colours, vmin=layer["low"], vmax=layer["high"])
+    ax.figure.colorbar(image, ax=ax, label=layer["label"])
+
+
+def _draw_text(ax, layers):
+    ax.set_axis_off()
+    written = []
+    for layer in layers:
+        written += [layer["label"]] * bool(layer["label"])
+        if layer["kind"] == "table":
+            cells = [layer["header"], *layer["rows"]]
+            widths = [max(len(row[j]) for row in cells) for j in range(len(layer["header"]))]
+            written += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
+                        for row in cells]
+        else:
+            written.append(layer["text"])
+        written.append("")
+    ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8, wrap=True,
+            transform=ax.transAxes)
+
+
+_DRAW = {"line": _draw_line, "frames": _draw_frames, "dots": _draw_dots, "band": _draw_band,
+         "bars": _draw_bars, "rule": _draw_rule, "heat": _draw_heat}

@@ -1,0 +1,187 @@
+"""The thin layer between a learner's hand and Python: controls, questions and answers.
+
+A widget is a list of panels, a list of controls, and *parts*: pure functions from the few settings
+they need to layers to draw (`panels.py`). The browser asks for the parts that it does not have;
+`widget.js` is the other half.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from . import figures, panels
+from .worker import Bounded, Stopped, Worker
+
+
+@dataclass(frozen=True)
+class Control:
+    """Something that the learner may change. ``values`` are all the positions it can take."""
+
+    name: str
+    label: str
+    kind: str
+    default: object
+    values: tuple = ()
+    group: str = ""
+
+
+def slider(name, label, low, high, default, *, log=False, whole=False, positions=61, group=""):
+    """A slider over ``positions`` values from low to high; the default is always one of them."""
+    space = np.geomspace if log else np.linspace
+    values = {float(f"{v:.3g}") for v in space(low, high, positions)} | {low, high, default}
+    values = {round(v) for v in values} if whole else values
+    return Control(name, label, "slider", default, tuple(sorted(values)), group)
+
+
+def choice(name, label, options, default=None, *, group=""):
+    """One of several words; the first one unless a default is given."""
+    options = tuple(options)
+    return Control(name, label, "choice", options[0] if default is None else default, options,
+                   group)
+
+
+def toggle(name, label, default, *, group=""):
+    """On or off."""
+    return Control(name, label, "toggle", bool(default), (False, True), group)
+
+
+def hidden(name, default):
+    """A setting without a control of its own: a dragged point, or the visible box."""
+    return Control(name, name, "hidden", default)
+
+
+@dataclass(frozen=True)
+class Part:
+    """``compute(**settings)`` returns layers, and needs only the settings named."""
+
+    name: str
+    compute: Callable
+    needs: tuple = ()
+
+
+def part(compute, name=None):
+    """A part whose needs are the names of the function's parameters."""
+    return Part(name or compute.__name__, compute, tuple(inspect.signature(compute).parameters))
+
+
+class Widget(anywidget.AnyWidget):
+    """Panels, controls and parts, alive in JupyterLab and still everywhere else.
+
+    ``alt`` describes the still picture in words. ``groups`` gives the colour that a group of
+    controls is marked with; ``timed`` adds the buttons that play and scrub through time.
+    ``settings`` may be read and set from Python.
+    """
+
+    _esm = Path(__file__).with_name("widget.js")
+    _css = Path(__file__).with_name("widget.css")
+    spec = traitlets.Dict().tag(sync=True)
+    settings = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, title, *, panels, controls, parts, alt, groups=None, timed=False):
+        self.title, self.alt = title, alt
+        self.panels, self.controls = list(panels), {c.name: c for c in controls}
+        self.parts = {p.name: p for p in parts}
+        self._bounded = Bounded()
+        self._worker = Worker(self._answer, self._deliver)
+        super().__init__(
+            spec={
+                "title": title, "timed": timed, "groups": groups or {},
+                "panels": [asdict(p) for p in self.panels],
+                "controls": [asdict(c) for c in self.controls.values()],
+                "parts": [{"name": p.name, "needs": p.needs} for p in self.parts.values()],
+                **_look(),
+            },
+            settings={c.name: c.default for c in self.controls.values()},
+        )
+        self.on_msg(self._hear)
+
+    def layers(self, part=None, **changes) -> list[dict]:
+        """What the widget draws at its settings, with some changed: all parts, or one.
+
+        Raises ValueError for a setting that does not exist, or a value that its control lacks.
+        """
+        settings = self.settings | self._checked(changes)
+        chosen = self.parts.values() if part is None else [self.parts[part]]
+        return [y for p in chosen for y in p.compute(**{n: settings[n] for n in p.needs})]
+
+    def still(self):
+        """The static picture at the present settings, as a matplotlib figure."""
+        answers = [self._answer([None, p.name, [self.settings[n] for n in p.needs]])
+                   for p in self.parts.values()]
+        layers = [y for answer in answers for y in answer.get("layers", ())]
+        view = {p.name: self.settings[p.zoom] for p in self.panels if p.zoom}
+        fig = panels.draw(self.panels, layers, view=view)
+        fig.suptitle("\n".join([self.title, *(a["error"] for a in answers if "error" in a)]),
+                     fontsize=12)
+        return fig
+
+    def _ipython_display_(self):
+        """The still picture with its words, for pages without a kernel; then the living one."""
+        from IPython.display import display
+
+        figures.show(self.still(), self.alt)
+        data, metadata = self._repr_mimebundle_()
+        data["text/plain"] = f"{self.title}: run this cell in JupyterLab to use it."
+        display(data, metadata=metadata, raw=True)
+
+    def _checked(self, changes):
+        for name, value in changes.items():
+            if name not in self.controls:
+                raise ValueError(f"there is no setting {name!r}: there are "
+                                 f"{', '.join(self.controls)}")
+            values = self.controls[name].values
+            if values and value not in values:
+                raise ValueError(f"{name} cannot be {value!r}: it is one of {values}")
+        return changes
+
+    def _hear(self, _, message, buffers):
+        if message.get("stop"):
+            self._bounded.stop()
+        else:
+            self._worker.ask(message["now"], message["line"])
+
+    def _answer(self, question):
+        key, name, values = question
+        settings = dict(zip(self.parts[name].needs, values, strict=True))
+        try:
+            return {"key": key, "layers": self._bounded(lambda: self._compute(name, settings))}
+        except (TimeoutError, Stopped) as error:
+            return {"key": key, "error": f"{name}: {error}"}
+        except BaseException as error:  # the learner's method may raise anything
+            return {"key": key, "error": f"{name}: {explain(error)}"}
+
+    def _compute(self, name, settings):
+        with np.errstate(all="ignore"):
+            return self.parts[name].compute(**settings)
+
+    def _deliver(self, answers):
+        posted, buffers, at = [], [], 0
+        for answer in answers:
+            layers, buffer = panels.pack(answer.get("layers", ()))
+            posted.append(answer | {"layers": layers, "span": [at, at + len(buffer) // 4]})
+            buffers.append(buffer)
+            at += len(buffer) // 4
+        self.send({"answers": posted}, buffers=[b"".join(buffers)])
+
+
+def explain(error) -> str:
+    """What went wrong, and in which line of the learner's own code if it was there."""
+    package, library = str(Path(__file__).parents[1]), str(Path(np.__file__).parents[1])
+    own = [frame for frame in traceback.extract_tb(error.__traceback__)
+           if not frame.filename.startswith((package, library, "<"))]
+    where = f" (line {own[-1].lineno}: {own[-1].line})" if own and own[-1].line else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _look():
+    dashes = [[] if d == "solid" else [2 * n for n in d[1]] for d in figures.DASHES]
+    return {"colours": figures.COLOURS, "colours_dark": panels.COLOURS_DARK, "dashes": dashes,
+            "ramps": panels.RAMPS}

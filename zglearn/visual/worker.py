@@ -1,0 +1,116 @@
+"""Work that must not freeze the notebook: bounded, stoppable, and never about an old question."""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+SECONDS = 4.0  # after that a question is given up
+PACKET = 0.04  # answers to questions asked ahead travel together, so many seconds' worth at a time
+IDLE = 10.0
+
+
+class Interrupted(BaseException):
+    """Raised inside work that was given up. Not an Exception, so that methods do not catch it."""
+
+
+class Stopped(Exception):
+    """The learner pressed stop."""
+
+
+class Bounded:
+    """Runs pieces of work, one at a time, each in a thread of its own that can be given up."""
+
+    def __init__(self, seconds: float = SECONDS):
+        self.seconds = seconds
+        self._outcome: queue.SimpleQueue | None = None
+
+    def __call__(self, work: Callable):
+        """What ``work()`` returns or raises; TimeoutError after ``seconds``, Stopped by `stop`.
+
+        Work that was given up is interrupted at its next Python instruction. A call into C that
+        never returns cannot be: its thread is left behind.
+        """
+        outcome = self._outcome = queue.SimpleQueue()
+
+        def job():
+            try:
+                outcome.put((work(), None))
+            except BaseException as error:  # handed on to whoever waits
+                outcome.put((None, error))
+
+        thread = threading.Thread(target=job, daemon=True)
+        thread.start()
+        try:
+            value, error = outcome.get(timeout=self.seconds)
+        except queue.Empty:
+            error = TimeoutError(f"took longer than {self.seconds:g} seconds and was stopped")
+        if isinstance(error, TimeoutError | Stopped):
+            _interrupt(thread)
+        if error is not None:
+            raise error
+        return value
+
+    def stop(self) -> None:
+        """Give up what is running now."""
+        if self._outcome is not None:
+            self._outcome.put((None, Stopped("stopped")))
+
+
+class Worker:
+    """Answers the newest questions; whatever is older and not yet begun is dropped.
+
+    ``answer(question)`` computes and ``send(answers)`` delivers, both in the worker's thread.
+    """
+
+    def __init__(self, answer: Callable, send: Callable):
+        self._answer, self._send = answer, send
+        self._wish: tuple[list, list] | None = None
+        self._lock = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._seconds: dict = {}  # what each part's last answer took: quick ones go first
+
+    def ask(self, now: list, line: list) -> None:
+        """Questions whose answers are waited for, and questions that may come next."""
+        with self._lock:
+            self._wish = (now, line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+            self._lock.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._lock.wait_for(lambda: self._wish, timeout=IDLE):
+                    self._thread = None
+                    return
+                (now, line), self._wish = self._wish, None
+            now.sort(key=lambda question: self._seconds.get(question[1], 0))
+            self._deliver(now, patience=0.5)
+            self._deliver(line, patience=0.0)
+
+    def _deliver(self, questions, patience) -> None:
+        """Answer in packets; a newer wish ends it once ``patience`` seconds are over."""
+        begun = posted = time.perf_counter()
+        answers = []
+        for question in questions:
+            if self._wish and time.perf_counter() - begun >= patience:
+                break
+            start = time.perf_counter()
+            answers.append(self._answer(question))
+            end = time.perf_counter()
+            self._seconds[question[1]] = end - start
+            if end - posted > PACKET:
+                self._send(answers)
+                answers, posted = [], end
+        if answers:
+            self._send(answers)
+
+
+def _interrupt(thread) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))

@@ -47,8 +47,10 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("ZGLEARN_CACHE"):
         return Path(chosen).expanduser().absolute()
     checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "chapters").is_dir() and os.access(checkout, os.W_OK):
-        return checkout / ".zglearn" / "cache"
+    inside = checkout / ".zglearn" / "cache"
+    nearest = next(folder for folder in (inside, *inside.parents) if folder.exists())
+    if (checkout / "chapters").is_dir() and os.access(nearest, os.W_OK):
+        return inside
     from platformdirs import user_cache_path
 
     return user_cache_path("zglearn", appauthor=False)
@@ -149,12 +151,12 @@ def _write(path: Path, texts: dict) -> None:
 
 def _clean_up(current: Path) -> None:
     """Remove our own caches beyond the newest few, and what killed builds left behind."""
-    others = [path for path in _caches(current.parent) if path != current and _is_ours(path)]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    abandoned = [path for path in current.parent.glob("texts-*.part")
-                 if time.time() - path.stat().st_mtime > ABANDONED]
-    for path in others[OTHERS_KEPT:] + abandoned:
-        with suppress(OSError):  # in use, or already gone
+    with suppress(OSError):  # another process is cleaning up as well, or reads one of them
+        others = [path for path in _caches(current.parent) if path != current and _is_ours(path)]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        abandoned = [path for path in current.parent.glob("texts-*.part")
+                     if time.time() - path.stat().st_mtime > ABANDONED]
+        for path in others[OTHERS_KEPT:] + abandoned:
             path.unlink()
 
 

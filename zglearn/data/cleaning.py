@@ -23,7 +23,8 @@ BLANK_LINES = re.compile(r"\n[ ]*\n")
 ROLE = re.compile(r":[\w:+-]+:`([^`]*)`")
 CODE = re.compile(r"``(.+?)``")
 TICKED = re.compile(r"`([^`]*)`_{0,2}")
-NOISE = re.compile(r"(?:https?://|www\.)\S+|%\(\w+\)s|\[[\w#*]+\]_|\|\w+\||\*")
+LONE_TICK = re.compile("`")
+NOISE = re.compile(r"(?:https?://|www\.)[^\s>`]+|%\(\w+\)s|\[[\w#*]+\]_|\|\w+\||\*")
 IDENTIFIER = re.compile(r"""
       \b [A-Za-z_]\w* (?:\.\w+)+               # dotted.name
     | \b (?= \w*[a-z0-9][A-Z] | \w*_ ) \w+     # CamelCase, snake_case
@@ -45,13 +46,14 @@ def paragraphs(docstring: str) -> list[str]:
     text = _prose_sections(docstring + "\n") + "\n"
     for block, replacement in BLOCKS:
         text = block.sub(replacement, text)
-    return [_spaced(paragraph) for paragraph in BLANK_LINES.split(text) if paragraph.strip()]
+    return [" ".join(paragraph.split()) for paragraph in BLANK_LINES.split(text)
+            if paragraph.strip()]
 
 
 def masked(paragraph: str) -> str:
     """The paragraph without code, identifiers and the names of libraries."""
     text = _readable(paragraph)
-    for giveaway in (ROLE, CODE, TICKED, IDENTIFIER, LIBRARY_NAME):
+    for giveaway in (ROLE, CODE, TICKED, LONE_TICK, IDENTIFIER, LIBRARY_NAME):
         text = giveaway.sub(" ", text)
     return _spaced(text)
 
@@ -59,8 +61,9 @@ def masked(paragraph: str) -> str:
 def unwrapped(paragraph: str) -> str:
     """The paragraph with its markup taken off and all its words kept."""
     text = _readable(paragraph)
-    text = ROLE.sub(lambda role: role[1].split(" <")[0].lstrip("~!"), text)
-    return _spaced(TICKED.sub(r"\1", CODE.sub(r"\1", text)))
+    for markup in (ROLE, CODE, TICKED):
+        text = markup.sub(lambda match: match[1].split("<")[0].lstrip("~!."), text)
+    return _spaced(LONE_TICK.sub(" ", text))
 
 
 def sentences(paragraph: str) -> list[str]:
@@ -85,5 +88,5 @@ def _readable(paragraph: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """One space between words, none before punctuation."""
+    """One space between words, none before punctuation: what was taken out leaves no gap."""
     return re.sub(r" ([.,;:!?)])", r"\1", " ".join(text.split()))

@@ -14,7 +14,8 @@ VALIDATION_SHARE = 0.1
 
 # A newline ends a sentence. Whatever else a sentence holds becomes a space.
 ALPHABET = "\n abcdefghijklmnopqrstuvwxyz.,'-"
-_CODE_OF = {character: code for code, character in enumerate(ALPHABET)}
+_CODE_OF = np.zeros(128, dtype=np.uint8)
+_CODE_OF[[ord(character) for character in ALPHABET]] = range(len(ALPHABET))
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,16 +33,25 @@ def load_sentences(domain: str | None = None, *, without: str | None = None) -> 
     """The sentences of the docstrings of numpy, scipy, scikit-learn and matplotlib, each once.
 
     For a domain shift, train on ``load_sentences(without="matplotlib")`` and fine-tune on
-    ``load_sentences("matplotlib")``: the two share no sentence. A file is for validation if its
-    name's hash says so, so that it is on the same side whatever the domain.
+    ``load_sentences("matplotlib")``: the two share no sentence. About a tenth of the files are
+    for validation: those whose name has a low hash, so that a file's part never changes.
 
     Parameters
     ----------
     domain, without : "numpy", "scipy", "sklearn" or "matplotlib", optional
-        Only that library, or all but that one.
+        Only that library, or all but that one; without either, all four.
+
+    Raises
+    ------
+    ValueError
+        For another domain, or both at once.
+    DataError
+        If a library is not installed, or only in compiled form.
     """
+    if domain and without:
+        raise ValueError("give one domain, or one to leave out, not both")
     for library in (domain, without):
-        if library is not None and library not in LIBRARIES:
+        if library not in (None, *LIBRARIES):
             raise ValueError(f"a domain is one of {', '.join(LIBRARIES)}, not {library!r}")
     chosen = {domain} if domain else set(LIBRARIES) - {without}
     found = load_texts()["sentences"]
@@ -59,7 +69,7 @@ def encode(sentences: list[str] | str) -> np.ndarray:
     """
     text = sentences if isinstance(sentences, str) else "".join(s + "\n" for s in sentences)
     text = re.sub(r"[^\na-z.,'-]+", " ", text.lower())
-    return np.array([_CODE_OF[character] for character in text], dtype=np.uint8)
+    return _CODE_OF[np.frombuffer(text.encode("ascii"), dtype=np.uint8)]
 
 
 def decode(codes) -> str:

@@ -55,7 +55,7 @@ def near_duplicates(texts: list[str]) -> list[int]:
     def alike(start, stop):
         shared = (X[start:stop] @ X.T).tocoo()
         near = 25 * shared.data**2 >= 16 * size[shared.row + start] * size[shared.col]
-        return coo_array((near[near], (shared.row[near], shared.col[near])), shape=shared.shape)
+        return coo_array((shared.data[near], (shared.row[near], shared.col[near])), shared.shape)
 
     blocks = [alike(start, start + 500) for start in range(0, len(texts), 500)]  # saves memory
     return connected_components(vstack(blocks), directed=False)[1].tolist()

@@ -7,7 +7,7 @@ from sklearn.decomposition import NMF
 from sklearn.linear_model import Ridge
 from sklearn.utils.extmath import randomized_svd
 
-from zglearn.factorization import als, nmf, truncated_svd
+from zglearn.factorization import als, nmf, subspace_iteration, truncated_svd
 
 KINDS = {"dense": np.asarray, "csr_matrix": sp.csr_matrix, "csc_array": sp.csc_array}
 
@@ -264,3 +264,12 @@ def test_bad_als_arguments(holes):
         als(A, 2, ridge=-1)
     with pytest.raises(ValueError, match="give ridge > 0"):
         als(np.ones((6, 5)), 3, ridge=0)
+
+
+def test_subspace_iteration_finds_the_same_space_as_truncated_svd():
+    rng = np.random.default_rng(5)
+    A = rng.normal(size=(60, 12)) @ np.diag(2.0 ** -np.arange(12)) @ rng.normal(size=(12, 40))
+    U, s, Vt = subspace_iteration(A, 4, rng)
+    V, t, Wt = truncated_svd(A, 4)
+    np.testing.assert_allclose(s, t, rtol=1e-8)
+    np.testing.assert_allclose((U * s) @ Vt, (V * t) @ Wt, atol=1e-6 * t[0])

@@ -163,7 +163,8 @@ def cma_es(f, x, rng, *, sigma=0.5, population=None):
     minima. Start with `sigma` about a third of the distance to where the minimum may be.
     Yields the mean m, whose own loss is never asked. Computes in float64, O(n^3) now and then.
     """
-    n, lam = x.size, _check_population(population or 4 + int(3 * np.log(x.size)), at_least=2)
+    n, lam = x.size, 4 + int(3 * np.log(x.size)) if population is None else population
+    _check_population(lam, at_least=2)
     w, w_plus, mu_eff, c_c, c_s, c_1, c_mu, d_s, chi_n, lazy = _cma_constants(n, lam)
     m, C, B, D, p_c, p_s, g = x.astype(float), np.eye(n), np.eye(n), np.ones(n), 0, 0, 0
     while True:
@@ -264,7 +265,7 @@ def _cma_constants(n, lam):
     chi_n = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))  # expected length of N(0, I)
     alpha = min(1 + c_1 / c_mu, 1 + 2 * mu_eff_minus / (mu_eff + 2), (1 - c_1 - c_mu) / (n * c_mu))
     w = np.where(w > 0, w / plus.sum(), alpha * w / -minus.sum())  # eq. 53
-    lazy = max(1, int(0.5 / (n * (c_1 + c_mu))))  # as in pycma; in the tutorial a fifth of it
+    lazy = max(1, int(0.5 / (n * (c_1 + c_mu))))  # Hansen's purecma; in the tutorial, a fifth
     return w, np.maximum(w, 0), mu_eff, c_c, c_s, c_1, c_mu, d_s, chi_n, lazy
 
 
@@ -275,7 +276,7 @@ def _axes(C):
 
 
 def _check_population(population, *, at_least, even=False):
-    if population != int(population) or population < at_least or even and population % 2:
+    whole = isinstance(population, (int, np.integer))
+    if not whole or population < at_least or even and population % 2:
         kind = "an even number" if even else "a whole number"
         raise ValueError(f"population must be {kind} of at least {at_least}, not {population!r}")
-    return int(population)

@@ -350,16 +350,21 @@ class LocalNamespace:
         return found
 
     def _call(self, name, args, kwargs, kept=None):
-        function, callbacks = self._find(name, kept), []
+        function = self._find(name, kept)
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
+        args, kwargs = self._arguments(args, kwargs)
+        return self._guarded(name, function, args, kwargs)
+
+    def _arguments(self, args, kwargs):
+        """The arguments as the learner's code gets them: copies, and functions that ask back."""
+        callbacks = []
 
         def ask(number, args, kwargs):
             args, kwargs = decode(*encode((args, kwargs)))
             return decode(*encode(callbacks[number](*args, **kwargs)))
 
-        args, kwargs = decode(*encode((args, kwargs), callbacks), ask)
-        return self._guarded(name, function, args, kwargs)
+        return decode(*encode((args, kwargs), callbacks), ask)
 
     def _guarded(self, name, function, args=(), kwargs=None):
         """Call the learner's code: nothing that it raises or prints gets out."""

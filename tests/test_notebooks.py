@@ -305,7 +305,7 @@ def test_deriving_again_keeps_a_copy_of_answers(course):
     nbformat.write(mine, path)
     notebooks.main(["--no-run"])
     assert "return 2 * x" not in path.read_text()
-    copies = list((course / ".zglearn" / "copies").iterdir())
+    copies = list((course / "exercises" / "kept").iterdir())
     assert len(copies) == 1 and "return 2 * x" in copies[0].read_text()
 
 

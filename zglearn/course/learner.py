@@ -6,6 +6,7 @@ in HTML, and remembers in the progress file what was asked.
 
 from __future__ import annotations
 
+import functools
 import html
 import linecache
 import re
@@ -45,6 +46,19 @@ class CourseError(Exception):
 
     def _render_traceback_(self):
         return [str(self)]
+
+
+def command(main):
+    """Make `main(argv)` a command: a CourseError is told in its own words, without a traceback."""
+    @functools.wraps(main)
+    def run(argv):
+        try:
+            return main(argv)
+        except CourseError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return run
 
 
 def check(id: str, names: dict | None = None) -> Verdict:

@@ -13,13 +13,12 @@ import os
 import re
 import sys
 import tempfile
-from datetime import datetime
 from pathlib import Path
 
 import nbformat
 
 from . import paths
-from .derive import Malformed, derive, leaked_lines, stamp
+from .derive import Malformed, derive, leaked_lines
 from .learner import CourseError
 
 METADATA = {
@@ -204,21 +203,13 @@ def write(notebook, path: Path) -> None:
 
 
 def keep_answers(path: Path) -> Path | None:
-    """If somebody's answers stand in an exercise notebook, copy it; returns the copy."""
-    if not path.exists() or is_untouched(path):
+    """If somebody's answers stand in an exercise notebook, keep a copy of it; returns the copy."""
+    from .versions import is_untouched, keep
+
+    if not path.exists():
         return None
-    folder = paths.private() / "copies"
-    folder.mkdir(exist_ok=True)
-    kept = folder / f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}.ipynb"
-    kept.write_bytes(path.read_bytes())
-    return kept
-
-
-def is_untouched(path: Path) -> bool:
-    """Whether an exercise notebook is as it was derived: no cell changed, added or removed."""
     try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception:
-        return False
-    original = notebook.metadata.get("zglearn", {})
-    return original == stamp(notebook, original.get("name", ""))
+        untouched = is_untouched(read(path))
+    except Malformed:
+        untouched = False
+    return None if untouched else keep(path)

@@ -74,13 +74,31 @@ def events(kind: str = "", exercise: str = "") -> list[Event]:
     return [e for e in found if kind in ("", e.kind) and exercise in ("", e.exercise)]
 
 
+def bring_from(other: Path) -> int:
+    """Add the events of another progress file that are not here yet; returns how many."""
+    path = file()
+    if path is None or not other.exists():
+        return 0
+    known = set(_rows(path))
+    missing = [row for row in _rows(other) if row not in known]
+    with closing(_open(path)) as store, store:
+        store.executemany("INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)",
+                          missing)
+    return len(missing)
+
+
 def _saved() -> list[Event]:
     path = file()
-    if path is None or not path.exists():
+    rows = [] if path is None else _rows(path)
+    return [Event(at, kind, exercise, json.loads(data)) for at, kind, exercise, data in rows]
+
+
+def _rows(path: Path) -> list[tuple]:
+    if not path.exists():
         return []
     with closing(_open(path)) as store:
-        rows = store.execute("SELECT at, kind, exercise, data FROM events ORDER BY id").fetchall()
-    return [Event(at, kind, exercise, json.loads(data)) for at, kind, exercise, data in rows]
+        return store.execute("SELECT at, kind, exercise, data FROM events "
+                             "ORDER BY at, id").fetchall()
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,251 @@
+"""How long after a key press does the picture change? Measured in JupyterLab, in Chromium.
+
+    python benchmarks/widget_latency.py [--moves 60] [--updates 1000]
+
+One notebook shows the same thing three times: the path of momentum on Rosenbrock's valley beside
+its loss, with sliders for lr and beta. `explorer` is zglearn's; `interact` draws a matplotlib
+figure anew at each move; `ipympl` keeps one and updates its lines. The clock starts at the key's
+own event and stops in the first frame whose pixels differ. Absolute times depend on the machine
+and its load, which is printed; the contenders take turns, so that the ratios suffer less.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+from browser import JupyterLab  # noqa: E402
+
+SETUP = """
+import numpy as np, ipywidgets as widgets
+from zglearn import run
+from zglearn.gradient_methods import momentum
+from zglearn.landscapes import rosenbrock
+valley = rosenbrock()
+x, y = np.linspace(-2, 3, 120), np.linspace(-2, 3, 90)
+Z = np.log1p(valley.f(np.stack(np.meshgrid(x, y), axis=-1)))
+
+def path(lr, beta):
+    return run(momentum, valley.objective(), valley.start, steps=200, lr=lr, beta=beta)
+
+def sliders():
+    return dict(lr=widgets.FloatLogSlider(1e-3, min=-5, max=-2, step=0.05),
+                beta=widgets.FloatSlider(0.9, min=0, max=0.999, step=0.016))
+
+def figure():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    left.contourf(x, y, Z, 14)
+    right.set_yscale("log")
+    return fig, left, right
+"""
+EXPLORER = """
+from zglearn.visual.explorer import explorer
+explorer(valley, {momentum: dict(lr=1e-3, beta=0.9)})
+"""
+INTERACT = """
+%matplotlib inline
+import matplotlib.pyplot as plt
+@widgets.interact(**sliders())
+def draw(lr, beta):
+    run_ = path(lr, beta)
+    fig, left, right = figure()
+    left.plot(*run_.points.T)
+    right.plot(run_.forward_equivalents, run_.losses)
+    plt.show()
+"""
+IPYMPL = """
+%matplotlib widget
+import matplotlib.pyplot as plt
+fig, left, right = figure()
+run_ = path(1e-3, 0.9)
+on_map, = left.plot(*run_.points.T)
+on_loss, = right.plot(run_.forward_equivalents, run_.losses)
+@widgets.interact(**sliders())
+def update(lr, beta):
+    run_ = path(lr, beta)
+    on_map.set_data(*run_.points.T)
+    on_loss.set_data(run_.forward_equivalents, run_.losses)
+    fig.canvas.draw_idle()
+"""
+
+# `watch(cell)` polls the cell's pixels in every frame and notes when they change.
+WATCH = """() => { window.watch = (cell) => {
+  const small = new OffscreenCanvas(160, 90).getContext("2d", { willReadFrequently: true });
+  const seen = { changes: [], frames: 0, key: 0, move: 0 };
+  const signature = () => {
+    const image = [...cell.querySelectorAll(".jp-RenderedImage img")]
+      .find((i) => i.complete && i.offsetParent);
+    if (image) return image.src.length + image.src.slice(2000, 4000);
+    const canvas = [...cell.querySelectorAll("canvas")].find((c) => c.width > 100);
+    if (!canvas) return null;
+    small.drawImage(canvas, 0, 0, 160, 90);
+    return small.getImageData(0, 0, 160, 90).data.reduce((h, v) => (31 * h + v) | 0, 7);
+  };
+  let last = signature();
+  const look = () => {
+    if (window.seen !== seen) return;
+    seen.frames += 1;
+    const now = signature();
+    if (now !== null && now !== last) { last = now; seen.changes.push(performance.now()); }
+    requestAnimationFrame(look);
+  };
+  cell.addEventListener("keydown", (event) => { seen.key = event.timeStamp; }, true);
+  for (const kind of ["pointermove", "input"]) {
+    cell.addEventListener(kind, (event) => { seen.move = event.timeStamp; }, true);
+  }
+  window.seen = seen;
+  requestAnimationFrame(look);
+}; }"""
+CELL = "document.querySelectorAll('.jp-CodeCell')[{}]"
+
+
+def notebook(folder: Path) -> str:
+    cells = [nbformat.v4.new_code_cell(source.strip())
+             for source in (SETUP, EXPLORER, INTERACT, IPYMPL)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}),
+                   folder / "latency.ipynb")
+    return "latency.ipynb"
+
+
+class Contender:
+    """One cell of the notebook, and the element in it that takes the keys."""
+
+    def __init__(self, page, cell: int, slider: str):
+        self.page, self.cell = page, CELL.format(cell)
+        self.slider = page.locator(".jp-CodeCell").nth(cell).locator(slider).first
+
+    def watch(self):
+        self.slider.scroll_into_view_if_needed()
+        self.slider.focus()
+        self.page.evaluate(f"watch({self.cell})")
+        time.sleep(1.5)  # the slider in focus gets its line of positions
+
+    def move(self, key: str, timeout=10.0) -> float:
+        """Milliseconds from a key press to the first changed frame; nan if none comes."""
+        before = self.page.evaluate("seen.changes.length")
+        self.page.keyboard.press(key)
+        try:
+            self.page.wait_for_function(f"seen.changes.length > {before}", timeout=timeout * 1000)
+        except Exception:
+            return float("nan")
+        elapsed = self.page.evaluate(f"seen.changes[{before}] - seen.key")
+        time.sleep(0.1)
+        return elapsed
+
+    def moves(self, n: int) -> list[float]:
+        self.watch()
+        keys = ["ArrowLeft", "ArrowRight"]
+        times = [self.move(keys[i // 10 % 2]) for i in range(n + 1)][1:]
+        return [t for t in times if t == t]
+
+    def drag(self, seconds=4.0) -> tuple[float, float]:
+        """(pictures a second, milliseconds that the last picture comes after the last move)."""
+        self.watch()
+        box = self.slider.bounding_box()
+        x, y, width = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, 60
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        start, before = time.monotonic(), self.page.evaluate("seen.changes.length")
+        while (t := time.monotonic() - start) < seconds:
+            self.page.mouse.move(x + width * (2 * abs((t / 2) % 1 - 0.5) - 0.5), y)
+            time.sleep(0.01)
+        self.page.mouse.up()
+        pictures = self.page.evaluate("seen.changes.length") - before
+        time.sleep(2.5)
+        return pictures / seconds, max(0, self.page.evaluate(
+            "(seen.changes.at(-1) ?? seen.move) - seen.move"))
+
+
+def frames_per_second(page, cell: int, seconds=3.0) -> float:
+    """Changed frames a second while the explorer plays."""
+    player = page.locator(".jp-CodeCell").nth(cell).get_by_role("button", name="play")
+    player.scroll_into_view_if_needed()
+    page.evaluate(f"watch({CELL.format(cell)})")
+    player.click()
+    time.sleep(0.3)
+    before = page.evaluate("[performance.now(), seen.changes.length]")
+    time.sleep(seconds)
+    after = page.evaluate("[performance.now(), seen.changes.length]")
+    return 1000 * (after[1] - before[1]) / (after[0] - before[0])
+
+
+def growth(page, contender, updates: int) -> tuple[float, float]:
+    """Megabytes by which kernel and page grow over so many updates, after a first hundred."""
+    contender.watch()
+    devtools = page.context.new_cdp_session(page)
+
+    def megabytes():
+        devtools.send("HeapProfiler.collectGarbage")
+        kernel = next(p for p in psutil.Process().children(recursive=True)
+                      if "ipykernel_launcher" in " ".join(p.cmdline()))
+        heap = devtools.send("Runtime.getHeapUsage")
+        page_bytes = heap["usedSize"] + heap.get("backingStorageSize", 0)
+        return kernel.memory_info().rss / 1e6, page_bytes / 1e6
+
+    def press(n):
+        for i in range(n):
+            page.keyboard.press(["ArrowLeft", "ArrowRight"][i // 25 % 2])
+            time.sleep(0.02)
+        time.sleep(1)
+
+    press(100)
+    before = megabytes()
+    press(updates)
+    after = megabytes()
+    return after[0] - before[0], after[1] - before[1]
+
+
+def p95(times):
+    return sorted(times)[int(0.95 * (len(times) - 1))]
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--moves", type=int, default=60)
+    options.add_argument("--updates", type=int, default=1000)
+    options = options.parse_args()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as folder, JupyterLab(Path(folder)) as lab:
+        book = lab.open(notebook(Path(folder)))
+        book.run_all()
+        page = book.page
+        time.sleep(3)
+        page.evaluate(WATCH)
+        contenders = {
+            "explorer, slider in focus": Contender(page, 1, "input[type=range][max='61']"),
+            "explorer, kernel asked (start point)": Contender(page, 1, ".zg-handle"),
+            "interact + matplotlib": Contender(page, 2, ".noUi-handle"),
+            "ipympl, lines updated": Contender(page, 3, ".noUi-handle"),
+        }
+        times = {name: [] for name in contenders}
+        for _ in range(2):  # in turns: a busy moment of the machine meets them all
+            for name, contender in contenders.items():
+                times[name] += contender.moves(options.moves // 2)
+        print(f"{'':40}{'median ms':>10}{'p95 ms':>8}{'pictures/s':>12}{'catches up, ms':>16}")
+        for name, contender in contenders.items():
+            rate, late = contender.drag()
+            print(f"{name:40}{statistics.median(times[name]):10.0f}{p95(times[name]):8.0f}"
+                  f"{rate:12.0f}{late:16.0f}")
+        ours, asked, interact, ipympl = (statistics.median(t) for t in times.values())
+        print(f"times faster than interact: {interact / ours:.1f} ({interact / asked:.1f} asked); "
+              f"than ipympl: {ipympl / ours:.1f} ({ipympl / asked:.1f} asked)")
+        print(f"playing: {frames_per_second(page, 1):.0f} frames a second")
+        kernel, heap = growth(page, contenders["explorer, kernel asked (start point)"],
+                              options.updates)
+        print(f"after {options.updates} updates the kernel has grown by {kernel:.1f} MB, "
+              f"the page by {heap:.1f} MB")
+        print(f"console errors: {book.console_errors or 'none'}")
+        print(f"load {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -35,6 +35,7 @@ PIP_LOG = HOME / "pip.log"
 
 COURSE_LOCK, TEST_LOCK = "requirements.lock", "requirements-test.lock"
 TORCH = "requirements-torch.txt"
+EVERYTHING = ["-ra", "--numprocesses=logical", "--maxprocesses=4", "--dist=loadgroup"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
@@ -76,18 +77,19 @@ def lab(argv: list[str]) -> int:
 
 
 def test(argv: list[str]) -> int:
-    """Run pytest on everything that CI runs, or on what `argv` names."""
+    """Run pytest on everything that CI runs, or as `argv` says."""
     if argv[:1] in (["-h"], ["--help"]):
         print("usage: python3 -m zglearn test [--here] [options and paths for pytest]\n\n"
-              "Without paths: everything that CI runs. --here, as the first option, uses the\n"
-              "Python environment that is active now and installs nothing.")
+              "Without options: everything that CI runs, on up to four cores. --here, as the first\n"
+              "option, uses the Python environment that is active now and installs nothing.")
         return 0
     here = argv[:1] == ["--here"]
+    options = argv[here:] or EVERYTHING
     python, environ = prepare(COURSE_LOCK, TEST_LOCK, here=here)
     if not here:
         install_torch()
     os.chdir(ROOT)
-    return replace_process([python, "-m", "pytest", *argv[here:]], environ)
+    return replace_process([python, "-m", "pytest", *options], environ)
 
 
 def enter_environment(command: str, argv: list[str]) -> None:

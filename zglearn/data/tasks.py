@@ -79,14 +79,17 @@ def split_by_group(texts, names, groups, seed: int, counting: dict) -> TextTask:
     """A quarter for test, a quarter of the rest for validation: whole groups, labels in
     proportion as far as that goes. ``names`` are the labels in words.
     """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     label_names, labels = np.unique(names, return_inverse=True)
     groups = np.array(groups)
 
     def quarter(rows):
-        from sklearn.model_selection import StratifiedGroupKFold
-
-        folds = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
-        rest, chosen = next(folds.split(rows, labels[rows], groups[rows]))
+        # Groups that would do equally well are taken in random order. Before version 1.8,
+        # StratifiedGroupKFold's own `shuffle` lost the proportions.
+        known, group = np.unique(groups[rows], return_inverse=True)
+        turn = np.random.RandomState(seed).permutation(len(known)).argsort()
+        rest, chosen = next(StratifiedGroupKFold(4).split(rows, labels[rows], turn[group]))
         return rows[rest], rows[chosen]
 
     rest, test = quarter(np.arange(len(texts)))

@@ -81,9 +81,10 @@ class Checkout:
         return clean | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1",
                         "PIP_FIND_LINKS": self.wheels.as_uri()} | more
 
-    def start(self, *arguments: str, python=PYTHON, cwd=None, before=(), **environ: str):
+    def start(self, *arguments: str, python=PYTHON, program=("-m", "zglearn"), cwd=None,
+              before=(), **environ: str):
         return subprocess.Popen(
-            [*before, python, *(["-m", "zglearn"] * (arguments[0] != "-c")), *arguments],
+            [*before, python, *program, *arguments],
             cwd=cwd or self.folder, env=self.environ(**environ), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
@@ -209,14 +210,11 @@ def test_a_new_lock_that_cannot_be_fetched_leaves_the_old_environment_in_use(mad
     assert "packages: done" in made.run("lab").output
 
 
-@pytest.mark.parametrize("call", [
-    lambda c, away: c.run("lab", cwd=away, PYTHONPATH=str(c.folder)),
-    lambda c, away: c.run("-c", "import runpy, sys; sys.argv[1:] = ['lab'];"
-                          f"runpy.run_path({str(c.folder / 'zglearn')!r}, run_name='__main__')",
-                          cwd=away),
-], ids=["PYTHONPATH", "folder"])
-def test_called_from_another_folder(made, tmp_path, call):
-    outcome = call(made, tmp_path)
+@pytest.mark.parametrize("way", ["PYTHONPATH", "folder"])
+def test_called_from_another_folder(made, tmp_path, way):
+    options = {"PYTHONPATH": {"PYTHONPATH": str(made.folder)},
+               "folder": {"program": [made.folder / "zglearn"]}}
+    outcome = made.run("lab", cwd=tmp_path, **options[way])
     assert outcome.code == 0, outcome.output
     assert f"--ServerApp.root_dir={made.folder}" in outcome.report["arguments"]
     assert outcome.report["PYTHONPATH"] is None
@@ -309,8 +307,9 @@ def test_two_runs_at_once_make_one_environment(checkout):
 
 
 def test_old_python_is_told_so(checkout):
-    outcome = checkout.run("-c", "import runpy, sys; sys.version_info = (3, 6, 15, 'final', 0);"
-                                 "runpy.run_module('zglearn', run_name='__main__')")
+    pretend = ("import runpy, sys; sys.version_info = (3, 6, 15, 'final', 0);"
+               "runpy.run_module('zglearn', run_name='__main__')")
+    outcome = checkout.run("lab", program=["-c", pretend])
     assert outcome.code == 1 and "needs Python 3.11 or newer" in outcome.output
 
 
@@ -352,6 +351,7 @@ def test_test_runs_pytest_with_the_test_tools_in_the_course_folder(made, tmp_pat
     assert outcome.report["arguments"] == ["-k", "momentum"]
     assert outcome.report["folder"] == str(made.folder)
     assert "PyTorch could not be fetched" in outcome.output
+    assert made.run("test").report["arguments"] == launcher.EVERYTHING
 
 
 def test_other_commands_go_on_in_the_private_environment(made):
@@ -374,7 +374,7 @@ def test_every_command_explains_itself(name):
 
 def test_help_and_misspelt_commands(checkout):
     for arguments in ([], ["--help"]):
-        shown = checkout.run(*arguments) if arguments else checkout.run("help")
+        shown = checkout.run(*arguments)
         assert shown.code == 0 and all(name in shown.output for name in commands.COMMANDS)
     outcome = checkout.run("lba")
     assert outcome.code == 1 and "Did you mean 'lab'?" in outcome.output

@@ -35,7 +35,8 @@ PIP_LOG = HOME / "pip.log"
 
 COURSE_LOCK, TEST_LOCK = "requirements.lock", "requirements-test.lock"
 TORCH = "requirements-torch.txt"
-EVERYTHING = ["-ra", "--numprocesses=logical", "--maxprocesses=4", "--dist=loadgroup"]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}", "--dist=loadgroup"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
@@ -73,6 +74,7 @@ def lab(argv: list[str]) -> int:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         print("You are root: JupyterLab is started with --allow-root.")
         command.append("--allow-root")
+    print("Opening JupyterLab. Ctrl-C, twice, ends it.")
     return replace_process(command + argv[cut + 1:], environ)
 
 

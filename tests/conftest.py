@@ -6,6 +6,8 @@ import pytest
 
 import zglearn  # noqa: F401  before numpy: it keeps BLAS to one thread
 
+pytest_plugins = ["small_course"]
+
 os.environ["ZGLEARN_PROGRESS"] = ":memory:"
 os.environ.setdefault("MPLBACKEND", "Agg")
 

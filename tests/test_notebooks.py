@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from small_course import ANSWER, notebook, trial
 
 from zglearn.course import derive, notebooks
 from zglearn.course import exercise as bank
@@ -78,76 +79,28 @@ def test_every_exercise_of_the_bank_stands_in_a_notebook():
 
 # --- a small notebook of our own --------------------------------------------------------------
 
-ANSWER = """def twice(x):
-    \"\"\"Two times x.\"\"\"
-    # BEGIN SOLUTION
-    doubled = x + x
-    return doubled
-    # END SOLUTION"""
-
-
-def trial(kind, name, body):
-    return f"%%trial 98.1 {kind} {name}\ndef twice(x):\n    {body}"
-
-
-CELLS = {
-    "intro": "# Exercises",
-    "setup": "from zglearn.course import check",
-    "ex-98-1": "## 98.1 · Double it\n\nReturn two times x.",
-    "ans-98-1": ANSWER,
-    "chk-98-1": 'check("98.1")',
-    "try-98-1-square": trial("wrong", "squares", "return x * x"),
-    "try-98-1-none": trial("wrong", "returns nothing", "pass"),
-    "try-98-1-text": trial("wrong", "says it in words", 'return "double"'),
-    "try-98-1-times": trial("right", "multiplies", "return 2 * x"),
-    "try-98-1-list": trial("right", "sums", "return sum([x, x])"),
-}
-
-
-@pytest.fixture
-def fake_bank(monkeypatch):
-    """A bank with one exercise, 98.1."""
-    monkeypatch.setattr(bank, "_bank", {})
-    monkeypatch.setattr(bank, "load", lambda chapter="": None)
-
-    @bank.exercise("98.1", "Double it", kind="implement", difficulty=1, minutes=1, points=2,
-                   names=["twice"], hints=["a", "b", "c"])
-    def double_it(answer, rng):
-        x = rng.uniform(3, 4)
-        bank.expect_close(answer.call("twice", x), 2 * x, case="a random x",
-                          mistakes={"this is the square": x * x})
-
-
-def notebook(changes=None):
-    """The small notebook; `changes` maps a cell id to its new source, or to None to drop it."""
-    cells = []
-    for id, source in {**CELLS, **(changes or {})}.items():
-        if source is not None:
-            text = id == "intro" or id.startswith(("ex-", "note-"))
-            new = nbformat.v4.new_markdown_cell if text else nbformat.v4.new_code_cell
-            cells.append(new(source))
-            cells[-1]["id"] = id
-    return nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA)
-
-
 def source_of(derived, id):
     return next(cell.source for cell in derived.cells if cell.id == id)
 
 
-def test_the_exercise_notebook_holds_the_stub_and_no_solution(fake_bank):
+def test_the_exercise_notebook_holds_the_stub_and_no_solution(small_bank):
     derived = derive.derive(notebook(), "98_fake")
-    assert [cell.id for cell in derived.cells] == ["intro", "setup", "ex-98-1", "ans-98-1",
-                                                   "chk-98-1"]
+    assert [cell.id for cell in derived.cells][:6] == ["intro", "setup", "ex-98-1", "ans-98-1",
+                                                       "chk-98-1", "ex-98-2"]
     assert source_of(derived, "ans-98-1").split("\n") == [
-        "def twice(x):", '    """Two times x."""', "    # YOUR CODE HERE",
-        "    raise NotImplementedError"]
+        "def twice(x):", '    """Two times x."""',
+        "    # YOUR CODE HERE: delete the next line, run this and see it fail, then repair it",
+        "    raise NotImplementedError", "    return x * x"]
+    assert source_of(derived, "ans-98-2") == "answer_98_2 = ...  # YOUR ANSWER"
     assert source_of(derived, "ex-98-1") == (
-        "## 98.1 · Double it\n\n*Implement · 1 minute · 2 points · difficulty 1 of 3*\n\n"
+        "## 98.1 · Double it\n\n*Debug · 10 minutes · 2 points · difficulty 1 of 3*\n\n"
         "Return two times x.")
+    assert all(not cell.get("outputs") and not cell.get("execution_count")
+               for cell in derived.cells)
     assert derive.leaked_lines(notebook(), derived) == []
 
 
-def test_a_leak_is_found(fake_bank):
+def test_a_leak_is_found(small_bank):
     derived = derive.derive(notebook(), "98_fake")
     derived.cells[0].source += "\n\nMind: `doubled = x + x`\n\n    return doubled"
     assert derive.leaked_lines(notebook(), derived) == ["return doubled"]
@@ -200,7 +153,10 @@ def test_a_malformed_marker_is_refused(source, complaint):
     ({"ans-98-1": ANSWER.replace("twice", "double")}, "does not define twice"),
     ({"chk-98-1": 'check("98.2")'}, 'does not call check("98.1")'),
     ({"setup": ANSWER}, "a solution stands in a cell whose id"),
-    ({"ex-98-2": "## 98.2 · More"}, "no exercise 98.2 in the bank"),
+    ({"ex-98-7": "## 98.7 · More"}, "no exercise 98.7 in the bank"),
+    ({"run-98-3": None}, "cell run-98-3 is missing"),
+    ({"run-98-3": "1"}, 'must begin with reveal("98.3")'),
+    ({"ans-98-3": 'answer_98_3 = "a"  # SOLUTION'}, 'does not call predict("98.3", ...)'),
     ({"try-98-1-none": None}, "2 wrong trials, but it needs 3"),
     ({"try-98-1-list": None}, "1 right trials, but it needs 2"),
     ({"try-98-1-none": "%%trial 98.1 maybe odd\n1"}, "write an id, `wrong` or `right`"),
@@ -209,12 +165,12 @@ def test_a_malformed_marker_is_refused(source, complaint):
     ({"try-98-7-odd": trial("wrong", "odd", "return 1")}, "an id that starts with try-98-1-"),
     ({"note-leak": "# BEGIN SOLUTION\nx\n# END SOLUTION"}, "a marker in a text cell"),
 ])
-def test_a_broken_rule_is_named(fake_bank, changes, complaint):
+def test_a_broken_rule_is_named(small_bank, changes, complaint):
     with pytest.raises(derive.Malformed, match=re.escape(complaint)):
         derive.derive(notebook(changes), "98_fake")
 
 
-def test_cells_in_the_wrong_order_are_refused(fake_bank):
+def test_cells_in_the_wrong_order_are_refused(small_bank):
     mixed = notebook()
     mixed.cells = mixed.cells[:2] + mixed.cells[:1:-1]
     with pytest.raises(derive.Malformed, match="must stand in this order") as error:
@@ -222,7 +178,7 @@ def test_cells_in_the_wrong_order_are_refused(fake_bank):
     assert "stands before ans-98-1" in str(error.value)
 
 
-def test_a_chapter_without_a_bank_is_refused(fake_bank):
+def test_a_chapter_without_a_bank_is_refused(small_bank):
     with pytest.raises(derive.Malformed, match="no bank module ch97_none"):
         derive.derive(notebook(), "97_none")
 
@@ -274,38 +230,23 @@ def test_outputs_that_only_this_machine_has_are_refused(output, complaint):
         notebooks.normalise(ran)
 
 
-@pytest.fixture
-def course(tmp_path, monkeypatch, fake_bank):
-    """A course in a folder of its own, with the small notebook in solutions/."""
-    monkeypatch.setenv("ZGLEARN_HOME", str(tmp_path))
-    for cell in (small := notebook()).cells:
-        if cell.cell_type == "code":
-            cell.execution_count = 1
-    path = tmp_path / "solutions" / "98_fake.ipynb"
-    notebooks.write(notebooks.normalise(small), path)
-    return tmp_path
-
-
-def test_the_command_derives_and_checks(course, capsys):
+def test_the_command_derives_and_checks(small_course, capsys):
+    exercises = small_course / "exercises" / "98_fake.ipynb"
+    assert notebooks.main(["--check"]) == 0
+    before = exercises.read_bytes()
+    exercises.unlink()
     assert notebooks.main(["--check"]) == 1
     assert "98_fake.ipynb is out of step" in capsys.readouterr().err
-    assert notebooks.main(["--no-run"]) == 0
-    assert notebooks.main(["--check"]) == 0
-    exercises = course / "exercises" / "98_fake.ipynb"
-    before = exercises.read_bytes()
     assert notebooks.main(["--no-run"]) == 0
     assert exercises.read_bytes() == before
 
 
-def test_deriving_again_keeps_a_copy_of_answers(course):
-    notebooks.main(["--no-run"])
-    path = course / "exercises" / "98_fake.ipynb"
-    mine = nbformat.read(path, as_version=4)
-    mine.cells[3].source = "def twice(x):\n    return 2 * x"
-    nbformat.write(mine, path)
+def test_deriving_again_keeps_a_copy_of_answers(small_course):
+    path = small_course / "exercises" / "98_fake.ipynb"
+    path.write_text(path.read_text().replace("return x * x", "return 2 * x"))
     notebooks.main(["--no-run"])
     assert "return 2 * x" not in path.read_text()
-    copies = list((course / "exercises" / "kept").iterdir())
+    copies = list((small_course / "exercises" / "kept").iterdir())
     assert len(copies) == 1 and "return 2 * x" in copies[0].read_text()
 
 

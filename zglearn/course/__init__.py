@@ -11,6 +11,7 @@ _HOME = {
     "solution": "learner",
     "predict": "learner",
     "reveal": "learner",
+    "score": "learner",
     "dashboard": "overview",
     "interview": "interview_widget",
     "show_code": "reading",
@@ -34,6 +35,6 @@ def _in_notebook():
 
 
 if (_shell := _in_notebook()) is not None:
-    from .learner import register_magics
+    from .learner import begin
 
-    register_magics(_shell)
+    begin(_shell)

@@ -20,7 +20,6 @@ from __future__ import annotations
 import ast
 import copy
 import difflib
-import hashlib
 import io
 import re
 import textwrap
@@ -29,7 +28,8 @@ import tokenize
 import nbformat
 
 from .exercise import Exercise, all_exercises
-from .learner import CourseError, parse_trial
+from .learner import CourseError, parse_trial, without_magics
+from .originals import stamp
 
 BEGIN, INSTEAD, END, VALUE = "# BEGIN SOLUTION", "# INSTEAD", "# END SOLUTION", "# SOLUTION"
 MARKERS = (BEGIN, INSTEAD, END, VALUE)
@@ -54,7 +54,7 @@ def derive(solutions, name: str):
     check_rules(solutions, bank, name)
     cells = [_exercise_cell(cell, bank, name) for cell in solutions.cells if not is_hidden(cell)]
     derived = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(solutions.metadata))
-    derived.metadata["zglearn"] = stamp(derived, name)
+    derived.metadata["zglearn"] = stamp(name, [(c.id, c.source) for c in derived.cells])
     return derived
 
 
@@ -65,16 +65,6 @@ def is_hidden(cell) -> bool:
 
 def is_trial(cell) -> bool:
     return cell.cell_type == "code" and cell.source.startswith("%%trial")
-
-
-def stamp(notebook, name: str) -> dict:
-    """What an exercise notebook knows of its original: a fingerprint of it, and of each cell."""
-    cells = {cell.id: fingerprint(cell.source) for cell in notebook.cells}
-    return {"name": name, "version": fingerprint(repr(cells)), "cells": cells}
-
-
-def fingerprint(text: str) -> str:
-    return hashlib.sha256(text.rstrip().encode()).hexdigest()[:12]
 
 
 def _exercise_cell(cell, bank, name):
@@ -179,7 +169,7 @@ def _nearly(comment: str) -> bool:
 
 
 def _comments(source: str, where: str):
-    readable = _without_magics(source)
+    readable = without_magics(source)
     try:
         return [token for token in tokenize.generate_tokens(io.StringIO(readable).readline)
                 if token.type == tokenize.COMMENT]
@@ -189,14 +179,9 @@ def _comments(source: str, where: str):
 
 def _tree(source: str, where: str):
     try:
-        return ast.parse(_without_magics(source))
+        return ast.parse(without_magics(source))
     except SyntaxError as error:
         raise Malformed(f"{where}, line {error.lineno}: this is not Python: {error.msg}") from None
-
-
-def _without_magics(source: str) -> str:
-    """Blank out IPython's own lines, keeping the line numbers."""
-    return re.sub(r"^[%!].*$", "", source, flags=re.M)
 
 
 # --- the rules for authors --------------------------------------------------------------------

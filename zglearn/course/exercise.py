@@ -165,7 +165,8 @@ def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int
         if len(set(words)) < min_words // 2:
             raise Incorrect("the same few words are repeated: write an answer that a reader "
                             "could learn from")
-        return "Score yourself against the rubric: one part for each line that your answer says."
+        return (f'Compare with `solution("{id}")`, then score yourself: `score("{id}", 2)` if your '
+                "answer says two of these lines.")
 
     _register(Exercise(id, title, "concept", difficulty, minutes, points, (name,), tuple(hints),
                        tuple(followups), tuple(rows), check, rubric))

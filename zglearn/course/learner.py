@@ -6,13 +6,12 @@ in HTML, and remembers in the progress file what was asked.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import linecache
 import re
 import sys
-
-import nbformat
 
 from . import paths, progress
 from .answer import NotPlain, decode, encode
@@ -26,6 +25,7 @@ from .exercise import (
     framed,
     judge_names,
 )
+from .originals import keep_originals, source_of
 
 
 class Said:
@@ -98,19 +98,12 @@ def solution(id: str) -> Said:
 
 def solution_source(exercise: Exercise) -> str | None:
     """The answer cell of the solutions notebook without its markers, if the notebook is here."""
-    path = paths.notebook("solutions", exercise.chapter)
-    cell = path and cell_of(path, "ans-" + exercise.id.replace(".", "-"))
-    if not cell:
+    source = source_of(paths.notebook("solutions", exercise.chapter),
+                       "ans-" + exercise.id.replace(".", "-"))
+    if source is None:
         return None
-    kept = [line for line in cell.source.splitlines()
-            if not re.fullmatch(r"\s*# (BEGIN|END) SOLUTION\s*", line)]
-    return re.sub(r"  # SOLUTION$", "", "\n".join(kept), flags=re.M)
-
-
-def cell_of(path, id: str):
-    """The cell of that id in a notebook, or None."""
-    cells = nbformat.read(path, as_version=4).cells
-    return next((cell for cell in cells if cell.get("id") == id), None)
+    source = re.sub(r"^ *# INSTEAD\n(.*\n)*?(?= *# END SOLUTION)", "", source, flags=re.M)
+    return re.sub(r"^ *# (BEGIN|END) SOLUTION(\n|$)|  # SOLUTION$", "", source, flags=re.M).strip()
 
 
 def predict(id: str, value) -> Said:
@@ -140,6 +133,19 @@ def reveal(id: str) -> Said:
         raise CourseError("Predict first: this experiment runs once you have committed a "
                           f'prediction, predict("{id}", {answer_name(id)}), in the cell above.')
     return Said(f"You predicted {made[-1].data['value']!r}. Here is what happens:")
+
+
+def score(id: str, lines: float) -> Said:
+    """Score your own answer to an open question: how many lines of its rubric it says."""
+    exercise = _find(id)
+    if not exercise.is_open:
+        raise CourseError(f'{id} is not an open question: check("{id}") scores it')
+    if isinstance(lines, bool) or not isinstance(lines, int | float) or not (
+            0 <= lines <= len(exercise.rubric)):
+        raise CourseError(f"the rubric of {id} has {len(exercise.rubric)} lines: give a number "
+                          f"from 0 to {len(exercise.rubric)}")
+    progress.record("score", id, score=lines / len(exercise.rubric))
+    return Said(f"{lines:g} of {len(exercise.rubric)} lines of {id}: remembered.")
 
 
 def _jsonable(value):
@@ -203,9 +209,17 @@ def run_source(source: str, names: dict, filename: str) -> None:
     exec(compile(source, filename, "exec"), names)
 
 
-def register_magics(shell) -> None:
-    """Teach IPython the %%trial magic. The verdict is shown as the cell's output."""
+def without_magics(source: str) -> str:
+    """Blank out IPython's own lines, keeping the line numbers."""
+    return re.sub(r"^[%!].*$", "", source, flags=re.M)
+
+
+def begin(shell) -> None:
+    """What happens when a notebook imports the course: IPython learns the %%trial magic, which
+    shows the verdict as the cell's output, and untouched exercises are kept for `reset`."""
     def trial_magic(line, cell):
         return trial(line, cell, shell.user_ns)
 
     shell.register_magic_function(trial_magic, "cell", "trial")
+    with contextlib.suppress(OSError, ValueError):  # a read-only course works too
+        keep_originals()

@@ -11,8 +11,10 @@ import argparse
 import copy
 import os
 import re
+import shutil
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -20,6 +22,7 @@ import nbformat
 from . import paths
 from .derive import Malformed, derive, leaked_lines
 from .learner import CourseError
+from .originals import is_untouched
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -132,6 +135,9 @@ def execute(notebook, path: Path) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     before = os.environ.get("ZGLEARN_PROGRESS")
     os.environ["ZGLEARN_PROGRESS"] = ":memory:"
     client = NotebookClient(notebook, timeout=CELL_LIMIT, kernel_name="python3",
@@ -204,12 +210,13 @@ def write(notebook, path: Path) -> None:
 
 def keep_answers(path: Path) -> Path | None:
     """If somebody's answers stand in an exercise notebook, keep a copy of it; returns the copy."""
-    from .versions import is_untouched, keep
+    return keep(path) if path.exists() and not is_untouched(path) else None
 
-    if not path.exists():
-        return None
-    try:
-        untouched = is_untouched(read(path))
-    except Malformed:
-        untouched = False
-    return None if untouched else keep(path)
+
+def keep(path: Path) -> Path:
+    """Copy a notebook to kept/ beside it, under a name with the time; returns the copy."""
+    folder = path.parent / "kept"
+    folder.mkdir(exist_ok=True)
+    kept = folder / f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}.ipynb"
+    shutil.copy2(path, kept)
+    return kept

@@ -20,34 +20,34 @@ DONE = ("correct", "answered")
 
 @dataclass(frozen=True)
 class ChapterProgress:
-    """One chapter: how many exercises it has, are solved, were tried, and the points of these."""
+    """One chapter: its exercises, how many are solved, and the points of both."""
 
     name: str
     exercises: int
     solved: int
-    tried: int
-    points: int
+    points: float
     of_points: int
 
 
-def solved(exercise: Exercise, events: list[progress.Event]) -> bool:
-    """Whether an exercise was ever answered rightly (or, if it is open, answered)."""
-    return any(e.kind == "check" and e.exercise == exercise.id and e.data["status"] in DONE
-               for e in events)
+def score_of(exercise: Exercise, events: list[progress.Event]) -> float | None:
+    """1 once it was answered rightly; an open question's own score; None if it is not solved."""
+    own = [e for e in events if e.exercise == exercise.id]
+    scores = [e.data["score"] for e in own if e.kind == "score"]
+    if exercise.is_open and scores:
+        return scores[-1]
+    solved = any(e.kind == "check" and e.data["status"] in DONE for e in own)
+    return (0.0 if exercise.is_open else 1.0) if solved else None
 
 
 def chapters(events: list[progress.Event]) -> list[ChapterProgress]:
     """The progress in each chapter that has exercises."""
-    bank = all_exercises()
-    tried = {e.exercise for e in events
-             if e.kind == "check" and e.data["status"] != "not_attempted"}
-    rows = []
+    bank, rows = all_exercises(), []
     for number in dict.fromkeys(e.chapter for e in bank):
         own = [e for e in bank if e.chapter == number]
-        right = [e for e in own if solved(e, events)]
+        scores = [(e, score) for e in own if (score := score_of(e, events)) is not None]
         rows.append(ChapterProgress(
-            chapter_name(number), len(own), len(right), sum(e.id in tried for e in own),
-            sum(e.points for e in right), sum(e.points for e in own)))
+            chapter_name(number), len(own), len(scores),
+            sum(e.points * score for e, score in scores), sum(e.points for e in own)))
     return rows
 
 
@@ -89,7 +89,7 @@ def as_text(events: list[progress.Event]) -> str:
     """The whole overview as plain text."""
     lines = [f"{'chapter':<28} {'solved':>9} {'points':>9}"]
     for row in chapters(events):
-        solved, points = f"{row.solved}/{row.exercises}", f"{row.points}/{row.of_points}"
+        solved, points = f"{row.solved}/{row.exercises}", f"{row.points:g}/{row.of_points}"
         lines.append(f"{row.name:<28} {solved:>9} {points:>9}")
     return "\n".join([*lines, "", *summary(events)])
 
@@ -99,7 +99,7 @@ def as_html(events: list[progress.Event]) -> str:
     rows = "".join(
         f"<tr><td style='text-align: left'>{_links(row.name)}</td><td>{_bar(row)}</td>"
         f"<td>{row.solved} of {row.exercises} solved</td>"
-        f"<td>{row.points} of {row.of_points} points</td></tr>" for row in chapters(events))
+        f"<td>{row.points:g} of {row.of_points} points</td></tr>" for row in chapters(events))
     said = "".join(f"<div>{html.escape(line)}</div>" for line in summary(events))
     return framed(f"<table>{rows}</table>{said}", "#0072b2")
 

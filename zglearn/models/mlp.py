@@ -1,0 +1,120 @@
+"""The multi-layer perceptron, with backpropagation written out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .flat import FlatModel, cross_entropy_and_slope
+
+# Each activation, and its slope as a function of its own output.
+ACTIVATIONS = {
+    "tanh": (np.tanh, lambda a: 1 - a * a),
+    "relu": (lambda z: np.maximum(z, 0), lambda a: a > 0),
+    "sigmoid": (lambda z: (1 + np.tanh(z / 2)) / 2, lambda a: a * (1 - a)),
+}
+
+
+class MLP(FlatModel):
+    """A multi-layer perceptron that ends in a softmax over classes.
+
+        model = MLP([64, 32, 10])
+        f = model.objective(X, y)
+        path = run(adam, f, model.init(rng), steps=200)
+
+    Parameters
+    ----------
+    sizes : list of int
+        Inputs, hidden layers (with none it is logistic regression), classes.
+    activation : "tanh", "relu" or "sigmoid"
+        Of the hidden layers.
+    dtype : float32 (what networks are trained in) or float64 (to check gradients)
+
+    Data is X (examples, inputs), dense or scipy sparse, and labels y (examples,), whole numbers
+    from 0. Layer l has weights ``W{l}`` of shape (inputs, outputs) and a bias ``b{l}``.
+    """
+
+    def __init__(self, sizes, activation="tanh", dtype=np.float32):
+        sizes = [int(n) for n in sizes]
+        if len(sizes) < 2 or min(sizes) < 1 or sizes[-1] < 2:
+            raise ValueError("sizes are the inputs, the hidden layers if any, and at least two "
+                             f"classes: {sizes} will not do")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
+        shapes = {}
+        for l, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+            shapes |= {f"W{l}": (n_in, n_out), f"b{l}": (n_out,)}
+        super().__init__(shapes, dtype)
+        self.sizes, self.activation = sizes, activation
+        self.classes, self.width = sizes[-1], max(sizes[1:])
+        self._act, self._slope = ACTIVATIONS[activation]
+
+    def __repr__(self) -> str:
+        return f"MLP({self.sizes}, {self.activation!r}), {self.size:,} parameters of {self.dtype}"
+
+    def init(self, rng) -> np.ndarray:
+        """Biases zero, weights normal with variance 1 / inputs (LeCun et al. 1998), or 2 / inputs
+        for relu (He et al. 2015): the activations keep their size from layer to layer."""
+        p = np.zeros(self.size, dtype=self.dtype)
+        gain = 2 if self.activation == "relu" else 1
+        for W, _ in self.layers(p):
+            W[:] = rng.normal(size=W.shape) * np.sqrt(gain / len(W))
+        return p
+
+    def layers(self, p) -> list[tuple]:
+        """The pairs (W, b), as views into p."""
+        arrays = self.unpack(p)
+        return list(zip(arrays[::2], arrays[1::2], strict=True))
+
+    def check(self, X):
+        sparse = hasattr(X, "tocsr")
+        X = X.tocsr().astype(self.dtype, copy=False) if sparse else np.asarray(X, dtype=self.dtype)
+        if X.ndim != 2 or X.shape[1] != self.sizes[0]:
+            raise ValueError(f"X must have shape (examples, {self.sizes[0]}), not {X.shape}")
+        if not np.isfinite(X.data if sparse else X).all():
+            raise ValueError("X holds nan or infinity: fill it in, or drop those examples")
+        return X
+
+    def logits(self, p, X) -> np.ndarray:
+        *hidden, (W, b) = self.layers(p)
+        A = X
+        for V, a in hidden:
+            A = self._act(_product(A, V) + a[..., None, :])
+        return _class_major(_product(A, W), b)
+
+    def loss_and_gradient(self, p, X, y, out=None) -> tuple[float, np.ndarray]:
+        """The loss and its gradient, by backpropagation (Rumelhart, Hinton and Williams 1986).
+
+        Forward, every layer's input A is kept. Backward, D is the gradient of the loss in a
+        layer's output before its activation: softmax minus one-hot at the top, from there down
+        through the weights and the slope of the activation. With A and D, each layer's own
+        gradient is one product.
+        """
+        layers = self.layers(p)
+        inputs = [X]
+        for W, b in layers[:-1]:
+            inputs.append(self._act(inputs[-1] @ W + b))
+        W, b = layers[-1]
+        loss, D = cross_entropy_and_slope(_class_major(inputs[-1] @ W, b), y)
+        D = D.T
+
+        g = np.empty_like(p) if out is None else out
+        for (W, _), (dW, db), A in zip(reversed(layers), reversed(self.layers(g)),
+                                       reversed(inputs), strict=True):
+            dW[:] = A.T @ D
+            D.sum(axis=0, out=db)
+            if A is not X:
+                D = (D @ W.T) * self._slope(A)
+        return loss, g
+
+
+def _class_major(Z, b):
+    """The logits Z + b, turned so that each class is one row in memory (see `cross_entropy`)."""
+    return np.add(np.swapaxes(Z, -1, -2), b[..., None], order="C")
+
+
+def _product(A, W):
+    """A @ W, where W may be a population of matrices and A may be sparse."""
+    if W.ndim == 2 or not hasattr(A, "tocsr"):
+        return A @ W
+    side_by_side = A @ np.concatenate(W, axis=1)
+    return np.swapaxes(side_by_side.reshape(A.shape[0], len(W), -1), 0, 1)

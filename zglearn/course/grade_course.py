@@ -1,0 +1,140 @@
+"""What the grader needs of the course: for each chapter the checks, as nbval will run them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from . import bank
+from .exercise import all_exercises
+from .grade_hidden import parse as parse_hidden
+from .grade_notebook import code_cells, read_notebook
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+class CourseBroken(Exception):
+    """The course itself cannot be graded with; the message says what to mend."""
+
+
+def use_course(folder) -> None:
+    """Grade with the course in `folder`: its solutions/, and its bank/ if it brings its own."""
+    os.environ["ZGLEARN_HOME"] = str(folder)
+    own = str(Path(folder) / "bank")
+    if os.path.isdir(own) and own not in bank.__path__:
+        bank.__path__.append(own)
+
+
+def chapters(course: Path, only: tuple[str, ...] = ()) -> dict[str, dict]:
+    """The chapters that have solutions and exercises in the bank, by number ("04").
+
+    Each is plain data, to be sent to a referee:
+    name, exercises (ids), given (the course's own code cells), hidden (checks by exercise),
+    notebook (the pristine notebook, still without outputs), stamp (of the released exercises) and
+    version (a digest of all of this and of the bank).
+    """
+    found = {}
+    for path in sorted(course.glob("solutions/[0-9][0-9]_*.ipynb")):
+        number = path.name[:2]
+        exercises = [e.id for e in all_exercises(number)]
+        if exercises and (not only or number in only):
+            found[number] = _chapter(course, path, exercises)
+    if missing := set(only) - set(found):
+        raise CourseBroken(f"no solutions and checks for chapter {', '.join(sorted(missing))} in "
+                           f"{course}: they are needed to grade")
+    if not found:
+        raise CourseBroken(f"there is nothing to grade with in {course}: it needs solutions/")
+    return found
+
+
+def _chapter(course, path, exercises):
+    cells = _authored(read_notebook(path.read_bytes()))
+    hidden: dict[str, list] = {}
+    for cell in cells:
+        if check := parse_hidden(cell["source"]):
+            hidden.setdefault(check["exercise"], []).append(check)
+    chapter = {
+        "name": path.stem, "exercises": exercises, "hidden": hidden,
+        "given": [{"id": c["id"], "source": c["source"],
+                   "theirs": c["id"].startswith(("ans-", "chk-"))}
+                  for c in cells if not _for_authors(c)],
+        "answers": [{"id": c["id"], "source": c["source"]} for c in cells if not _for_authors(c)],
+        "notebook": json.dumps(_checks(exercises, {})),
+        "stamp": _stamp(course / "exercises" / path.name),
+    }
+    checks = "".join(Path(file).read_text(encoding="utf-8") for folder in bank.__path__
+                     for file in sorted(Path(folder).glob(f"ch{path.name[:2]}*.py")))
+    digest = hashlib.sha256((json.dumps(chapter, sort_keys=True) + checks).encode())
+    return chapter | {"version": digest.hexdigest()[:12]}
+
+
+def _authored(notebook):
+    return [{"id": cell.get("id", ""), "tags": cell["metadata"].get("tags", []),
+             "source": code.source}
+            for cell, code in zip((c for c in notebook["cells"] if c["cell_type"] == "code"),
+                                  code_cells(notebook), strict=True)]
+
+
+def _for_authors(cell) -> bool:
+    return cell["source"].startswith("%%") or "solution-only" in cell["tags"]
+
+
+def _stamp(path: Path) -> dict:
+    """What a hand-out says of itself; see `derive.stamp`. {} if there is none."""
+    if not path.exists():
+        return {}
+    return read_notebook(path.read_bytes())["metadata"].get("zglearn", {})
+
+
+def _checks(exercises, said) -> dict:
+    """The pristine notebook: a check cell for each exercise, with its output."""
+    def output(id):
+        return [{"output_type": "stream", "name": "stdout", "text": said[id]}] if id in said else []
+
+    cells = [{"cell_type": "code", "id": "chk-" + id.replace(".", "-"), "metadata": {},
+              "execution_count": number, "source": f'check("{id}")', "outputs": output(id)}
+             for number, id in enumerate(exercises, 1)]
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": KERNEL}, "cells": cells}
+
+
+def with_outputs(chapter: dict, result: dict) -> dict:
+    """The chapter with the outputs that its own solution gave, as the engine reports them.
+
+    Raises CourseBroken if the course's own checks do not accept the course's own solution.
+    """
+    if wrong := {id: v for id, v in result["verdicts"].items()
+                 if v["status"] not in ("correct", "answered")}:
+        lines = [f"  {id}: {verdict['message']}" for id, verdict in wrong.items()]
+        raise CourseBroken(f"{chapter['name']}: the checks do not accept the solution itself:\n"
+                           + "\n".join(lines))
+    return chapter | {"notebook": json.dumps(_checks(chapter["exercises"], result["said"]))}
+
+
+def solution(chapter: dict) -> bytes:
+    """The course's own answers as a submission."""
+    cells = [{"cell_type": "code", "id": cell["id"], "metadata": {}, "source": cell["source"]}
+             for cell in chapter["answers"]]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": cells}).encode()
+
+
+def modules(chapters: dict[str, dict]) -> list[str]:
+    """What the notebooks import, so that it is imported once and not for every student."""
+    found = {"numpy", "zglearn.objective", "zglearn.trajectory"}
+    for chapter in chapters.values():
+        for cell in chapter["answers"]:
+            found |= _imports(re.sub(r"^[%!].*$", "", cell["source"], flags=re.M))
+    return sorted(name for name in found if not name.startswith("zglearn.course"))
+
+
+def _imports(source):
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module)
+    return found

@@ -1,0 +1,194 @@
+"""The engine of the grader: pre-imported processes that fork a referee and a student per notebook.
+
+    grader ── engine ─┬─ referee    one per submission: nbval runs the pristine notebook of checks
+                      └─ nursery ── supervisor ── student    the sandbox: the student's cells
+
+Importing takes seconds and a fork milliseconds, so both sides are forked from processes that have
+everything imported. The nursery is forked before anything secret is loaded, and a student is a
+child of the nursery: there are no checks in its memory. When the grader dies, the sockets close,
+and every process ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from . import sandbox
+from .grade_wire import Wire
+
+SLACK = 60  # seconds that a referee may take beyond the student's own time
+
+
+class EngineFailed(Exception):
+    """The grader failed, not the student: worth another try."""
+
+
+# --- the grader's end -------------------------------------------------------------------------
+
+
+class Engine:
+    """An engine process. `grade` may be called from several threads; each call is a fork.
+
+    Parameters
+    ----------
+    course : folder that holds solutions/ (and bank/, for exercises of one's own)
+    hidden : folders that no student's code may read
+    modules : what the notebooks import
+    layers : the layers of the sandbox that must hold
+    """
+
+    def __init__(self, course, hidden=(), modules=(), layers=sandbox.LAYERS):
+        self.folder = tempfile.TemporaryDirectory(prefix="zglearn-grade-")
+        self.control, far = socket.socketpair()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(far.fileno())], pass_fds=[far.fileno()],
+            env=self._environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+        far.close()
+        self.layers = tuple(layers)
+        hidden = [str(Path(path).resolve()) for path in hidden]
+        Wire(self.control).send({"course": str(course), "hidden": hidden, "layers": self.layers,
+                                 "modules": list(modules), "scratch": self.folder.name})
+
+    def _environment(self):
+        """A short list: whatever stands in the environment, a student can read."""
+        from zglearn.data.cache import cache_folder
+
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ")
+                if name in os.environ}
+        package = str(Path(__file__).resolve().parents[2])
+        return kept | {
+            "PYTHONPATH": package, "HOME": self.folder.name, "TMPDIR": self.folder.name,
+            "IPYTHONDIR": self.folder.name, "LANG": "C.UTF-8", "MPLBACKEND": "agg",
+            "ZGLEARN_CACHE": str(cache_folder()), "ZGLEARN_PROGRESS": ":memory:",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONWARNINGS": "ignore"}
+
+    def grade(self, job: dict, data: bytes) -> dict:
+        """What the referee says of a notebook. Raises EngineFailed."""
+        near, far = socket.socketpair()
+        try:
+            with near:
+                with far:
+                    socket.send_fds(self.control, [b"j"], [far.fileno()])
+                wire = Wire(near)
+                wire.send(job, [data])
+                near.settimeout(job["budget"] + SLACK)
+                result, _ = wire.receive()
+        except (OSError, EOFError, TimeoutError) as error:
+            raise EngineFailed(f"the referee process gave no answer ({error})") from error
+        if "crash" in result:
+            raise EngineFailed(result["crash"])
+        return result
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+# --- the engine process -----------------------------------------------------------------------
+
+
+def main(control: socket.socket) -> None:
+    """Import everything, fork the nursery, then fork a referee for each job until hung up on."""
+    settings, _ = Wire(control).receive()
+    nursery, far = socket.socketpair()
+    if os.fork() == 0:
+        control.close()
+        nursery.close()
+        _nursery(far, settings)
+        os._exit(0)
+    far.close()
+    sys.modules["rfc3987_syntax"] = None  # two seconds of imports that nbformat makes no use of
+    from . import grade_referee
+
+    grade_referee.prepare(settings["course"])
+    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery, settings))
+
+
+def _referee(grade, fd, nursery, settings):
+    sandbox.die_with_parent()
+    wire = Wire(socket.socket(fileno=fd))
+    job, (data,) = wire.receive()
+
+    def launch(rules: dict) -> tuple[socket.socket, socket.socket]:
+        return _launch(nursery, {"layers": settings["layers"], **rules})
+
+    try:
+        wire.send(grade(job, data, launch))
+    except Exception:
+        wire.send({"crash": traceback.format_exc()})
+
+
+def _launch(nursery, rules):
+    """Start a student's process: the wire to it, and its lifeline."""
+    (wire, far_wire), (lifeline, far_lifeline) = socket.socketpair(), socket.socketpair()
+    with far_wire, far_lifeline:
+        socket.send_fds(nursery, [b"s"], [far_wire.fileno(), far_lifeline.fileno()])
+    Wire(lifeline).send(rules)
+    return wire, lifeline
+
+
+def _nursery(control, settings):
+    from . import grade_student
+
+    shell = grade_student.prepare(settings["modules"])
+    scratch = os.path.join(settings["scratch"], "students")
+    os.mkdir(scratch, 0o711)
+    readable = sandbox.libraries(settings["hidden"], more=[os.environ["ZGLEARN_CACHE"]])
+
+    def student(fds):
+        wire, lifeline = (socket.socket(fileno=fd) for fd in fds)
+        rules, _ = Wire(lifeline).receive()
+
+        def body(wire, failed_layers):
+            _keep_only(wire)
+            grade_student.serve(wire, shell, failed_layers)
+
+        sandbox.supervise(lifeline, wire, body, sandbox.Rules(scratch, tuple(readable), **rules))
+
+    _fork_on_request(control, student)
+
+
+def _keep_only(sock):
+    """Close every other file; output goes nowhere and input is empty."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(nowhere, fd)
+    os.closerange(3, sock.fileno())
+    os.closerange(sock.fileno() + 1, 65536)
+
+
+def _fork_on_request(control, serve) -> None:
+    """Fork ``serve(fds)`` for each message of file descriptors, until the other end is closed."""
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 1, 2)
+        if not message:
+            return
+        if os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                control.close()
+                serve(fds)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        for fd in fds:
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    from zglearn.course.grade_engine import main as _main
+
+    _main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,159 @@
+"""What of a handed-in notebook is run, and where in it each exercise is asked about.
+
+The student's cells run in their own order, helper cells included, but without their check cells.
+The cells that the course gave run as the course gave them, and then as the student changed them;
+a given cell that is gone is put back. A given cell that nothing needs (a long experiment after a
+prediction, say) is left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+
+ONLY_CHECKS = re.compile(r'(\s*(#.*|check\(\s*["\'](\d\d\.\d+)["\']\s*\)\s*;?\s*(#.*)?)\s*)+')
+CHECK = re.compile(r'^\s*check\(\s*["\'](\d\d\.\d+)["\']', re.M)
+MAX_CELLS = 1000
+
+
+class Unreadable(Exception):
+    """A file is not a notebook; the message is for the gradebook."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell. `given` says that the course wrote it."""
+
+    id: str
+    source: str
+    given: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells to run, and for each exercise the numbers of cells after which to ask about it."""
+
+    cells: list[Cell]
+    places: dict[str, list[int]]
+
+
+def read_notebook(data: bytes) -> dict:
+    """The JSON of a notebook of any format. Raises Unreadable."""
+    try:
+        notebook = json.loads(data.decode("utf-8-sig"))
+        code_cells(notebook)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not a notebook that can be read: {error}") from None
+    except (AttributeError, KeyError, TypeError):
+        raise Unreadable("not a notebook: it is JSON, but has no cells") from None
+    return notebook
+
+
+def code_cells(notebook: dict) -> list[Cell]:
+    """The code cells of a notebook in format 4, or in format 3 (worksheets, `input`)."""
+    if "worksheets" in notebook:
+        cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
+    else:
+        cells = notebook["cells"]
+    return [Cell(str(cell.get("id", "")), _text(cell.get("source", cell.get("input", ""))))
+            for cell in cells if cell["cell_type"] == "code"]
+
+
+def _text(source) -> str:
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def plan(notebook: dict, given: list[dict], names: dict[str, list[str]]) -> Plan:
+    """What to run of a notebook.
+
+    `given` are the course's own code cells of the chapter in order, as {"id", "source"} with
+    answer and check cells marked {"theirs": true}; `names` are what each exercise must define.
+    """
+    cells = _with_given(code_cells(notebook), given)
+    if len(cells) > MAX_CELLS:
+        raise Unreadable(f"{len(cells)} code cells, and the grader runs no more than {MAX_CELLS}")
+    checked: dict[str, int] = {}
+    kept: list[Cell] = []
+    needed = _needed(cells)
+    for number, cell in enumerate(cells):
+        for id in CHECK.findall(cell.source):
+            checked[id] = len(kept)
+        if number in needed and not ONLY_CHECKS.fullmatch(cell.source):
+            kept.append(cell)
+    return Plan(kept, {id: _places(id, names[id], kept, checked.get(id)) for id in names})
+
+
+def _with_given(cells: list[Cell], given: list[dict]) -> list[Cell]:
+    """The student's cells, each given cell in its place and in its own words before any change."""
+    by_id = {cell["id"]: cell for cell in given}
+    by_source = {cell["source"].strip(): cell for cell in given}
+    merged, seen = [], set()
+    for cell in cells:
+        original = by_source.get(cell.source.strip()) or by_id.get(cell.id)
+        if original is None or original.get("theirs"):
+            merged.append(cell)
+            if original:
+                seen.add(original["id"])
+            continue
+        if original["id"] not in seen:
+            merged.append(Cell(original["id"], original["source"], given=True))
+            seen.add(original["id"])
+        if original["source"].strip() != cell.source.strip():
+            merged.append(Cell(cell.id, cell.source))
+    return _put_back(merged, given, seen)
+
+
+def _put_back(merged, given, seen):
+    """Insert the missing given cells, each after the cell that it followed."""
+    place = 0
+    for cell in given:
+        here = [n for n, other in enumerate(merged) if other.id == cell["id"]]
+        if here:
+            place = here[-1] + 1
+        elif not cell.get("theirs") and cell["id"] not in seen:
+            merged.insert(place, Cell(cell["id"], cell["source"], given=True))
+            place += 1
+    return merged
+
+
+def _needed(cells: list[Cell]) -> set[int]:
+    """The numbers of the cells to run: the student's, and the given ones that these rest on."""
+    needed, words = set(), set()
+    for number, cell in reversed(list(enumerate(cells))):
+        bound = _bound(cell.source) if cell.given else None
+        if bound is None or cell.id == "setup" or bound & words:
+            needed.add(number)
+            words |= set(re.findall(r"\w+", cell.source))
+    return needed
+
+
+def _bound(source: str) -> set[str] | None:
+    """The names that a cell defines; None if it is not plain Python."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+    return bound
+
+
+def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -> list[int]:
+    """After its check cell, as the learner asked; and after the last cell that defines a name."""
+    own = f"ans-{id.replace('.', '-')}"
+    binds = re.compile(rf"^\s*(def|class)\s+({'|'.join(names)})\b|^({'|'.join(names)})\s*[:=,]",
+                       re.M)
+    bound = [n + 1 for n, cell in enumerate(cells) if binds.search(cell.source)
+             and (not cell.id.startswith("ans-") or cell.id == own)]
+    places = [checked] if checked is not None else []
+    if bound and bound[-1] > (checked or 0):
+        places.append(bound[-1])
+    return places or [len(cells)]

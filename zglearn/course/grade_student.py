@@ -1,0 +1,160 @@
+"""The student's side: a notebook's cells run here, and then its names are asked about.
+
+This process trusts nobody and is trusted by nobody. It holds no checks; whatever the student's
+code does to it, the worst that comes out at the other end of the wire is a wrong answer.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import signal
+import sys
+import types
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from .answer import AnswerFailed, LocalNamespace, NotAttempted, decode, encode
+from .grade_wire import Wire, exception
+from .limits import TimeIsUp, bounded
+
+
+class Notebook(InteractiveShell):
+    """IPython without a screen: magics and top-level `await` work, tracebacks are not drawn."""
+
+    def enable_gui(self, gui=None):
+        pass
+
+    def enable_matplotlib(self, gui=None):
+        return None, "agg"
+
+    def showtraceback(self, *args, **kwargs):
+        pass
+
+    showsyntaxerror = showtraceback
+
+
+class Stub(types.ModuleType):
+    """The course as a student's code finds it here: every name is a function that does nothing."""
+
+    __path__ = []
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: None
+
+
+def prepare(modules: list[str]) -> Notebook:
+    """Import what the notebooks will need, and make the shell: done once, before the forks."""
+    import importlib
+
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"the grader cannot import {name}: {error}", file=sys.stderr)
+    shell = Notebook.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    sys.modules["zglearn.course"] = sys.modules["zglearn"].course = Stub("zglearn.course")
+    builtins.input = shell.user_ns["input"] = _nobody_answers
+    return shell
+
+
+def _nobody_answers(prompt=""):
+    raise RuntimeError("input() has nobody to answer it while the notebook is graded")
+
+
+def serve(sock, shell: Notebook, failed_layers: dict) -> None:
+    """Do what the grader asks, until it hangs up."""
+    wire = Wire(sock)
+    wire.send({"ready": failed_layers})
+    names, check = None, None
+    while True:
+        try:
+            message, buffers = wire.receive()
+        except EOFError:
+            return
+        if message["do"] == "run":
+            wire.send(run_cell(shell, message["source"], message["seconds"]))
+            continue
+        if message["check"] != check:
+            names, check = Served(shell.user_ns, wire), message["check"]
+        wire.send(*_answer(names, message, buffers))
+
+
+def run_cell(shell, source: str, seconds: float) -> dict:
+    """Run a cell: {}, or {"failed": "error" or "timeout", "message": ...}."""
+    try:
+        result = bounded(lambda: shell.run_cell(source, silent=True), seconds)
+    except TimeIsUp as error:
+        return _failure(error, seconds)
+    error = result.error_before_exec or result.error_in_exec
+    return {} if error is None else _failure(error, seconds)
+
+
+def _failure(error, seconds):
+    if isinstance(error, NotImplementedError | SystemExit):
+        return {}
+    if isinstance(error, TimeIsUp):
+        return {"failed": "timeout", "message": f"ran for more than {seconds:g} seconds"}
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        text = f"{type(error).__name__}: {error.msg} (line {error.lineno})"
+    if isinstance(error, ModuleNotFoundError):
+        text += "; the course does not need it, and the grader does not have it"
+    return {"failed": "error", "message": text}
+
+
+def _answer(names: Served, message: dict, buffers) -> tuple[dict, list]:
+    try:
+        reply, buffers = bounded(lambda: names.answer(message, buffers), message["seconds"])
+    except NotAttempted as reason:
+        reply, buffers = {"not_attempted": True, "message": str(reason)}, []
+    except AnswerFailed as reason:
+        reply, buffers = {"failed": reason.cause, "message": str(reason)}, []
+    except TimeIsUp:
+        reply, buffers = {"timeout": True}, []
+    if printed := str(names.printed):
+        reply["printed"] = printed
+    return reply, buffers
+
+
+class Served(LocalNamespace):
+    """The names of this process, asked from the other end of the wire."""
+
+    def __init__(self, names: dict, wire: Wire):
+        super().__init__(names)
+        self.wire = wire
+
+    def answer(self, message: dict, buffers) -> tuple[dict, list]:
+        do, name, kept = message["do"], message["name"], message.get("kept")
+        args, kwargs = decode(message["arguments"], buffers, self._ask)
+        if do == "keep":
+            return {"kept": self.keep(name, args, kwargs)}, []
+        if do == "value":
+            result = self.value(name, kept)
+        elif do == "take":
+            result = self.take(name, message["n"])
+        else:
+            result = self.call(name, args, kwargs, kept)
+        tree, buffers = encode(result)
+        return {"result": tree}, buffers
+
+    def _arguments(self, args, kwargs):
+        return args, kwargs  # they came over the wire: they are copies already
+
+    def _ask(self, number, args, kwargs):
+        """Ask the grader for the value of one of its functions."""
+        tree, buffers = encode((args, kwargs))
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])  # whole messages only
+        try:
+            self.wire.send({"number": number, "arguments": tree}, buffers)
+            reply, buffers = self.wire.receive()
+        except EOFError:
+            os._exit(0)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+        if "raise" in reply:
+            raise exception(reply["raise"], reply["message"])
+        return decode(reply["answer"], buffers)

@@ -1,0 +1,354 @@
+"""Run a student's code where it can do no harm: one process, several independent layers.
+
+`supervise` forks a process that enters every layer and only then runs its body. The supervisor
+outlives whatever the body does, and ends all that it started when the other end of its lifeline
+closes: an order, a crash and a SIGKILL of the grader look the same.
+
+    namespaces  its own process table, mounts, network and IPC: it sees read-only libraries and an
+                empty home in memory; no solutions, no other students, no network, no processes
+    landlock    the kernel refuses what is not on the same list of paths, TCP, and signals to others
+    user        an unprivileged user id of its own (needs root)
+    limits      memory, CPU time, file size, processes, no new privileges
+
+On Linux all four hold; without namespaces (some containers) Landlock still keeps files safe. On
+other systems only the limits hold. Nothing is downgraded in silence: `supervise` refuses to run
+the body if a layer that was asked for fails, and `probe=True` tells which ones work here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+LAYERS = ("namespaces", "landlock", "user", "limits")
+HOME = "/home/student"
+USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-lived users
+PROCESSES = 64
+FILE_SIZE = 64 * 2**20
+HOME_SIZE = "256m"
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a sandboxed process may use. `memory` counts bytes beyond what is already mapped,
+    `seconds` CPU time; `readable` comes from `libraries`. `scratch` is an empty folder: the mount
+    point or, without namespaces, the place for the home folder. With `probe`, layers may fail."""
+
+    scratch: str
+    readable: tuple[str, ...]
+    layers: tuple[str, ...] = LAYERS
+    memory: int = 2**30
+    seconds: int = 600
+    probe: bool = False
+
+
+class LayerFailed(OSError):
+    """A layer of the sandbox could not be entered."""
+
+
+def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rules: Rules) -> None:
+    """Run ``body(wire, failed_layers)`` in the sandbox until the lifeline closes; then end it all.
+
+    Answers on the lifeline with the exit status of the body's process. Call it in a process of
+    its own, which has one thread and holds no secrets.
+    """
+    os.setsid()
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    uid, failed = _user_id(rules), {}
+    _attempt("namespaces", _unshare, rules, failed)
+    home = tempfile.mkdtemp(dir=rules.scratch) if _off("namespaces", rules, failed) else None
+    student = os.fork()
+    if student == 0:
+        lifeline.close()
+        _be_student(lambda: body(wire, failed), rules, failed, uid, home)
+    wire.close()
+    lifeline.recv(1)
+    status = _end(student, uid, alone=home is not None)
+    if home:
+        _remove(home)
+    with suppress(OSError):
+        lifeline.sendall(str(status).encode())
+
+
+def _be_student(body, rules, failed, uid, home):
+    try:
+        if home is None:
+            _attempt("namespaces", lambda: _own_root(rules.scratch, rules.readable), rules, failed)
+        writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]
+        os.chdir(writable[0])
+        os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = writable[0]
+        for folder in writable if uid else ():
+            os.chown(folder, uid, uid)
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _attempt("limits", lambda: _limit(rules, shared=uid is None), rules, failed)
+        _attempt("landlock", lambda: _landlock(rules.readable, writable), rules, failed)
+        _attempt("user", lambda: _become(uid, rules.readable), rules, failed)
+        _drop_capabilities()
+        die_with_parent()
+        body()
+        os._exit(0)
+    except BaseException as error:
+        print(f"sandbox: {error!r}", file=sys.__stderr__, flush=True)
+    finally:
+        os._exit(70)
+
+
+def _attempt(layer, enter, rules, failed):
+    if _off(layer, rules, failed):
+        return
+    try:
+        enter()
+    except OSError as error:
+        if not rules.probe:
+            raise LayerFailed(f"{layer}: {error}") from error
+        failed[layer] = str(error)
+
+
+def _off(layer, rules, failed):
+    return layer not in rules.layers or layer in failed
+
+
+# --- what may be read -------------------------------------------------------------------------
+
+
+def libraries(hidden=(), more=()) -> list[str]:
+    """What a Python process needs to read: the system's libraries, this Python, its packages, and
+    `more`; but nothing that is, or is beneath, a `hidden` path."""
+    found = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix,
+             *sysconfig.get_paths().values(), str(Path(__file__).resolve().parents[1]), *more}
+    paths = sorted(Path(path) for path in found - {"/"} if os.path.exists(path))
+    outermost = [path for path in paths if not any(p in path.parents for p in paths)]
+    hidden = [Path(path) for path in hidden]
+    return [str(part) for path in outermost for part in _without(path, hidden)]
+
+
+def _without(path: Path, hidden: list[Path]) -> list[Path]:
+    """`path` itself, or as many of its children as leave every hidden path out."""
+    if any(h == path or h in path.parents for h in hidden):
+        return []
+    if not any(path in h.parents for h in hidden):
+        return [path]
+    return [part for child in sorted(path.iterdir()) for part in _without(child, hidden)]
+
+
+# --- namespaces -------------------------------------------------------------------------------
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 32, 4096
+MS_REC, MS_PRIVATE, MNT_DETACH = 16384, 1 << 18, 2
+KEPT_FLAGS = 2 | 4 | 8 | 1024 | 2048  # nosuid, nodev, noexec, noatime, nodiratime: locked for us
+
+
+def _unshare():
+    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        _libc("unshare", flags)
+    except OSError:
+        _libc("unshare", flags | CLONE_NEWUSER)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _mount("none", "/", None, MS_REC | MS_PRIVATE)
+
+
+def _own_root(root, readable):
+    """Make a root folder of read-only libraries and an empty home, and step into it."""
+    _mount("student", root, "tmpfs", MS_NOSUID | MS_NODEV, f"size={HOME_SIZE},mode=755")
+    for path in [*readable, *filter(os.path.exists, DEVICES)]:
+        _show(path, root + path)
+    for folder in (HOME, "/tmp", "/dev/shm", "/proc"):
+        os.makedirs(root + folder, exist_ok=True)
+    with suppress(OSError):  # refused inside some containers; little needs it
+        _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV)
+    os.chdir(root)
+    _libc("pivot_root", b".", b".")
+    _libc("umount2", b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def _show(path, target):
+    """Make `path` visible at `target`, read-only."""
+    if os.path.islink(path):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.symlink(os.readlink(path), target)
+        return
+    is_folder = os.path.isdir(path)
+    os.makedirs(target if is_folder else os.path.dirname(target), exist_ok=True)
+    if not is_folder:
+        open(target, "a").close()
+    _mount(path, target, None, MS_BIND | MS_REC)
+    if path not in DEVICES:
+        kept = os.statvfs(target).f_flag & KEPT_FLAGS
+        _mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
+
+
+def _mount(source, target, kind, flags, options=None):
+    as_bytes = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    _libc("mount", *as_bytes, ctypes.c_ulong(flags), options and options.encode())
+
+
+# --- Landlock ---------------------------------------------------------------------------------
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on every machine
+FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # bits of file rights by version; 16 since version 5
+READ = 1 | 4 | 8  # execute, read a file, list a folder
+ON_FILES = 1 | 2 | 4 | 1 << 14 | 1 << 15  # rights that make sense for a file
+
+
+def _landlock(readable, writable):
+    version = _libc("syscall", CREATE_RULESET, None, 0, 1)
+    every = (1 << FS_RIGHTS.get(version, 16)) - 1
+    net, scope = 3 * (version >= 4), 3 * (version >= 6)  # TCP; signals and abstract sockets
+    size = 8 * (1 + (version >= 4) + (version >= 6))
+    ruleset = _libc("syscall", CREATE_RULESET, (ctypes.c_uint64 * 3)(every, net, scope), size, 0)
+    allowed = [(p, READ) for p in [*readable, "/proc"]] + [(p, every) for p in [*writable, *DEVICES]]
+    for path, rights in allowed:
+        if os.path.exists(path):
+            _allow(ruleset, path, rights)
+    _libc("syscall", RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("rights", ctypes.c_uint64), ("beneath", ctypes.c_int32)]
+
+
+def _allow(ruleset, path, rights):
+    beneath = os.open(path, os.O_PATH)
+    if not os.path.isdir(path):
+        rights &= ON_FILES
+    _libc("syscall", ADD_RULE, ruleset, 1, ctypes.byref(_Beneath(rights, beneath)), 0)
+    os.close(beneath)
+
+
+# --- user and limits --------------------------------------------------------------------------
+
+
+def _user_id(rules) -> int | None:
+    """An unprivileged id, different for processes that run at the same time; None if not root."""
+    if "user" not in rules.layers or os.getuid() != 0:
+        return None
+    return USER_IDS[os.getpid() % len(USER_IDS)]
+
+
+def _become(uid, readable):
+    if uid is None:
+        raise PermissionError("only root can become another user")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if lost := [path for path in readable if not os.path.exists(path)]:
+        raise PermissionError(f"another user cannot reach {lost[0]}")
+
+
+def _limit(rules, shared):
+    """Set the limits. With a user id that is `shared`, other processes count towards its share."""
+    mapped = psutil.Process().memory_info().vms
+    _lower(resource.RLIMIT_AS, mapped + rules.memory)
+    _lower(resource.RLIMIT_CPU, rules.seconds)
+    _lower(resource.RLIMIT_FSIZE, FILE_SIZE)
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, 256)
+    others = sum(_threads(p) for p in psutil.process_iter()) if shared else 0
+    _lower(resource.RLIMIT_NPROC, PROCESSES + others)
+
+
+def _threads(process) -> int:
+    with suppress(psutil.Error):
+        return process.num_threads() if process.uids().real == os.getuid() else 0
+    return 0
+
+
+def _lower(what, value):
+    hard = resource.getrlimit(what)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def _drop_capabilities():
+    if sys.platform != "linux":
+        return
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    _libc("capset", header, (ctypes.c_uint32 * 6)())
+
+
+# --- the end ----------------------------------------------------------------------------------
+
+
+def _end(student, uid, alone) -> int:
+    """Kill all that the student started, and return the exit status of the first process.
+
+    In a process table of their own all die with the first; else (`alone`) they are looked for.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(student, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(student, 0)[1])
+    if not alone:
+        return status
+    if uid is not None and os.fork() == 0:
+        os.setresuid(uid, uid, uid)
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    while orphans := psutil.Process().children(recursive=True):
+        for orphan in orphans:
+            with suppress(psutil.Error):
+                orphan.kill()
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
+    return status
+
+
+def _remove(home):
+    for folder, _, _ in os.walk(home):
+        with suppress(OSError):
+            os.chmod(folder, 0o700)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+# --- system calls -----------------------------------------------------------------------------
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+_C = ctypes.CDLL(None, use_errno=True)
+
+
+def _libc(name, *args) -> int:
+    if sys.platform != "linux":
+        raise OSError("only Linux has this")
+    result = getattr(_C, name)(*args)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return result
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option, value):
+    if sys.platform == "linux":
+        _libc("prctl", option, value, 0, 0, 0)
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)

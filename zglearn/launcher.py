@@ -82,8 +82,8 @@ def test(argv: list[str]) -> int:
     """Run pytest on everything that CI runs, or as `argv` says."""
     if argv[:1] in (["-h"], ["--help"]):
         print("usage: python3 -m zglearn test [--here] [options and paths for pytest]\n\n"
-              "Without options: everything that CI runs, on up to four cores. --here, as the first\n"
-              "option, uses the Python environment that is active now and installs nothing.")
+              "Without options: everything that CI runs, on up to four cores. --here, as first\n"
+              "option, uses the Python environment that is active and installs nothing.")
         return 0
     here = argv[:1] == ["--here"]
     options = argv[here:] or EVERYTHING

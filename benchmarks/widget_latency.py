@@ -47,7 +47,7 @@ def figure():
     return fig, left, right
 """
 EXPLORER = """
-from zglearn.visual.explorer import explorer
+from zglearn.visual import explorer
 explorer(valley, {momentum: dict(lr=1e-3, beta=0.9)})
 """
 INTERACT = """

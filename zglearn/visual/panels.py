@@ -7,6 +7,7 @@ browser (`widget.js`) draws the same layers again, in time with the learner's ha
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -109,8 +110,8 @@ def axis(panel, **style):
 
 
 def text(panel, text, *, label=""):
-    """A paragraph in a text panel, with a heading."""
-    return _layer("text", panel, text=str(text), label=label)
+    """A paragraph in a text panel, with a heading; a list has one paragraph for each time."""
+    return _layer("text", panel, text=[text] if isinstance(text, str) else list(text), label=label)
 
 
 def table(panel, header, rows, *, label=""):
@@ -145,10 +146,10 @@ def pack(layers) -> tuple[list[dict], bytes]:
     return packed, b"".join(chunks)
 
 
-def draw(panels, layers, *, columns=2, view=None):
+def draw(panels, layers, settings, *, columns=2):
     """The static picture: the panels in a grid, each with its layers. Returns a figure.
 
-    ``view`` maps the name of a panel to its visible box (left, low, right, high).
+    ``settings`` hold the visible boxes and dragged points that the panels name.
     """
     rows = -(-len(panels) // columns)
     fig, axes = figure(rows, min(columns, len(panels)), width=10, height=3.4 * rows, squeeze=False)
@@ -159,12 +160,13 @@ def draw(panels, layers, *, columns=2, view=None):
         groups = [y["group"] for y in mine if y.get("group")]
         chosen = panel.pick if panel.pick in groups else (groups or [None])[0]
         mine = [y for y in mine if y.get("group") in (None, chosen)]
-        _draw_text(ax, mine) if panel.kind == "text" else _draw_axes(ax, panel, mine, view or {})
+        _draw_text(ax, mine) if panel.kind == "text" else _draw_axes(
+            ax, panel, mine, settings)
         ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}")
     return fig
 
 
-def _draw_axes(ax, panel, layers, view):
+def _draw_axes(ax, panel, layers, settings):
     style = asdict(panel)
     for layer in layers:
         if layer["kind"] == "axis":
@@ -174,7 +176,10 @@ def _draw_axes(ax, panel, layers, view):
     ax.set(xlabel=style["xlabel"], ylabel=style["ylabel"])
     for axis in style["log"]:
         getattr(ax, f"set_{axis}scale")("log")
-    box = view.get(panel.name)
+    if panel.drag:
+        ax.plot(*(settings[name] for name in panel.drag), "o", markersize=9, zorder=4,
+                markerfacecolor="white", markeredgecolor="#111111", label=panel.handle)
+    box = settings[panel.zoom] if panel.zoom else None
     for axis, limits in (("x", box[0::2] if box else panel.xlim),
                          ("y", box[1::2] if box else panel.ylim)):
         if limits is not None:
@@ -261,9 +266,9 @@ def _draw_text(ax, layers):
             written += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
                         for row in cells]
         else:
-            written.append(layer["text"])
+            written += textwrap.wrap(layer["text"][-1], 70)
         written.append("")
-    ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8, wrap=True,
+    ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
             transform=ax.transAxes)
 
 

@@ -307,6 +307,7 @@ function unpack({ layers = [], error, span: [from, to] }, floats) {
         layer[name].shape = value.shape;
       }
     }
+    if (layer.kind === "text") layer.last = layer.text.length - 1;
     if (layer.timed) layer.last = layer.x.length - 1;
     if (layer.kind === "frames") layer.last = layer.x.shape[0] - 1;
   }
@@ -338,6 +339,7 @@ class PanelView {
       this.groups = groups;
       this.pick.replaceChildren(...groups.map((group) => node("option", {}, group)));
       this.pick.hidden = groups.length < 2;
+      setText(this.title, groups.length === 1 ? `${this.spec.title}: ${groups}` : this.spec.title);
     }
     this.group = groups.includes(this.picked) ? this.picked : groups[0];
     if (groups.length) this.pick.value = this.group;
@@ -357,14 +359,17 @@ class Page extends PanelView {
     this.body = body;
   }
 
-  draw() {
+  draw(time) {
     const visible = this.visible();
-    if (this.drawn?.length === visible.length && visible.every((y, i) => y === this.drawn[i])) return;
-    this.drawn = visible;
-    this.body.replaceChildren(...visible.flatMap((layer) => [
+    const text = visible.map((y) => y.text?.[Math.min(Math.floor(time), y.last)]);
+    const same = this.drawn?.length === visible.length
+      && visible.every((y, i) => y === this.drawn[i] && text[i] === this.texts[i]);
+    if (same) return;
+    Object.assign(this, { drawn: visible, texts: text });
+    this.body.replaceChildren(...visible.flatMap((layer, i) => [
       layer.label ? node("strong", {}, layer.label) : "",
-      layer.kind === "table" ? this.table(layer) : node("p", {}, layer.text),
-    ]));
+      layer.kind === "table" ? this.table(layer) : node("p", {}, text[i]),
+    ].filter(Boolean)));
   }
 
   table({ header, rows }) {
@@ -835,9 +840,10 @@ function scale(low, high, from, to, log) {
     return log ? 10 ** v : v;
   };
   map.ticks = (n) => {
-    const step = log ? Math.max(1, Math.ceil((b - a) / n)) : niceStep((b - a) / n);
+    const [least, most] = [Math.min(a, b), Math.max(a, b)];
+    const step = log ? Math.max(1, Math.ceil((most - least) / n)) : niceStep((most - least) / n);
     const ticks = [];
-    for (let i = Math.ceil(a / step - 1e-9); i <= b / step + 1e-9; i++) {
+    for (let i = Math.ceil(least / step - 1e-9); i <= most / step + 1e-9; i++) {
       ticks.push(log ? [10 ** (i * step), `10${superscript(i * step)}`] : [i * step, number(i * step)]);
     }
     if (!log || ticks.length > 1) return ticks;

@@ -41,6 +41,12 @@ def slider(name, label, low, high, default, *, log=False, whole=False, positions
     return Control(name, label, "slider", default, tuple(sorted(values)), group)
 
 
+def positions(name, label, values, default=None, *, group=""):
+    """A slider over given values; it starts at the first unless a default is given."""
+    values = tuple(values)
+    return Control(name, label, "slider", values[0] if default is None else default, values, group)
+
+
 def choice(name, label, options, default=None, *, group=""):
     """One of several words; the first one unless a default is given."""
     options = tuple(options)
@@ -76,8 +82,8 @@ class Widget(anywidget.AnyWidget):
     """Panels, controls and parts, alive in JupyterLab and still everywhere else.
 
     ``alt`` describes the still picture in words. ``groups`` gives the colour that a group of
-    controls is marked with; ``timed`` adds the buttons that play and scrub through time.
-    ``settings`` may be read and set from Python.
+    controls is marked with; ``timed`` adds the buttons that play and scrub through time. A part
+    may take ``seconds`` before it is given up. ``settings`` may be read and set from Python.
     """
 
     _esm = Path(__file__).with_name("widget.js")
@@ -85,11 +91,12 @@ class Widget(anywidget.AnyWidget):
     spec = traitlets.Dict().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, title, *, panels, controls, parts, alt, groups=None, timed=False):
+    def __init__(self, title, *, panels, controls, parts, alt, groups=None, timed=False,
+                 seconds=4.0):
         self.title, self.alt = title, alt
         self.panels, self.controls = list(panels), {c.name: c for c in controls}
         self.parts = {p.name: p for p in parts}
-        self._bounded = Bounded()
+        self._bounded = Bounded(seconds)
         self._worker = Worker(self._answer, self._deliver)
         super().__init__(
             spec={
@@ -117,8 +124,7 @@ class Widget(anywidget.AnyWidget):
         answers = [self._answer([None, p.name, [self.settings[n] for n in p.needs]])
                    for p in self.parts.values()]
         layers = [y for answer in answers for y in answer.get("layers", ())]
-        view = {p.name: self.settings[p.zoom] for p in self.panels if p.zoom}
-        fig = panels.draw(self.panels, layers, view=view)
+        fig = panels.draw(self.panels, layers, self.settings)
         fig.suptitle("\n".join([self.title, *(a["error"] for a in answers if "error" in a)]),
                      fontsize=12)
         return fig

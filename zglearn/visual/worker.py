@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
 
-SECONDS = 4.0  # after that a question is given up
 PACKET = 0.04  # answers to questions asked ahead travel together, so many seconds' worth at a time
-IDLE = 10.0
+AHEAD = 3.0  # so many seconds of work are done for answers that nobody waits for yet
+IDLE = 10.0  # after so many seconds without a question the thread ends
 
 
 class Interrupted(BaseException):
@@ -24,7 +25,7 @@ class Stopped(Exception):
 class Bounded:
     """Runs pieces of work, one at a time, each in a thread of its own that can be given up."""
 
-    def __init__(self, seconds: float = SECONDS):
+    def __init__(self, seconds: float):
         self.seconds = seconds
         self._outcome: queue.SimpleQueue | None = None
 
@@ -91,16 +92,17 @@ class Worker:
                 (now, line), self._wish = self._wish, None
             now.sort(key=lambda question: self._seconds.get(question[1], 0))
             self._deliver(now, patience=0.5)
-            self._deliver(line, patience=0.0)
+            self._deliver(line, patience=0, limit=AHEAD)
 
-    def _deliver(self, questions, patience) -> None:
-        """Answer in packets; a newer wish ends it once ``patience`` seconds are over."""
+    def _deliver(self, questions, patience, limit=math.inf) -> None:
+        """Answer in packets, for at most ``limit`` seconds; a newer wish ends it after
+        ``patience`` seconds."""
         begun = posted = time.perf_counter()
         answers = []
         for question in questions:
-            if self._wish and time.perf_counter() - begun >= patience:
-                break
             start = time.perf_counter()
+            if start - begun > (patience if self._wish else limit):
+                break
             answers.append(self._answer(question))
             end = time.perf_counter()
             self._seconds[question[1]] = end - start

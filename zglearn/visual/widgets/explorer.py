@@ -14,10 +14,10 @@ import time
 
 import numpy as np
 
-from ..trajectory import run
-from . import panels as draw
-from .figures import contour_levels
-from .widget import Part, Widget, choice, hidden, slider
+from ...trajectory import run
+from .. import panels as draw
+from ..figures import contour_levels
+from ..widget import Part, Widget, choice, hidden, slider
 
 SECONDS = 2.0  # a path that takes longer is shown as far as it came
 TRIED = 60  # of the points tried in one step, so many are drawn
@@ -96,12 +96,14 @@ def surface(landscape, box):
             draw.dots("map", *landscape.minima.T, colour=draw.GREY, star=True)]
 
 
-def race(landscape, method, x0, *, steps, seed, **hyper):
-    """Run a method and read its local variables after each step.
+def watch(method, f, x0, *, steps, seed=None, **hyper):
+    """Run a method on an objective and read its local variables after each step.
 
     Returns the trajectory, and {name: array (steps + 1, ...)} of what the generator held in its
     numeric variables, nan at time 0. A path that takes longer than SECONDS ends early.
     """
+    if not inspect.isgeneratorfunction(method):
+        raise TypeError("a method yields each new point, and this one has no yield")
     names, held = [], []
 
     @functools.wraps(method)
@@ -115,7 +117,7 @@ def race(landscape, method, x0, *, steps, seed, **hyper):
             if time.monotonic() > end:
                 return
 
-    path = run(watched, landscape.objective(), x0, steps=steps, seed=seed, **hyper)
+    path = run(watched, f, x0, steps=steps, seed=seed, **hyper)
     columns = zip(names, zip(*held[:len(path)], strict=True), strict=bool(held))
     return path, {name: _stacked(values) for name, values in columns
                   if len({v.shape for v in values}) == 1}
@@ -171,7 +173,8 @@ def _racer(landscape, method, colour):
 
     def compute(x0, y0, steps, seed, against, **own):
         hyper = {setting.split(":")[1]: value for setting, value in own.items()}
-        path, held = race(landscape, method, np.array([x0, y0]), steps=steps, seed=seed, **hyper)
+        path, held = watch(method, landscape.objective(), np.array([x0, y0]), steps=steps,
+                           seed=seed, **hyper)
         x = path.forward_equivalents if against == "cost" else np.arange(len(path) + 1)
         excess = path.losses - landscape.best
         layers = [
@@ -229,10 +232,6 @@ def _stacked(values):
 def _with_hyperparameters(methods):
     """{method: its hyperparameters}, with the numeric defaults where none are given."""
     given = methods if isinstance(methods, dict) else dict.fromkeys(methods)
-    for method in given:
-        if not inspect.isgeneratorfunction(method):
-            raise TypeError(f"{method!r} is not a generator function: a method yields each new "
-                            "point")
     return {method: hyper or _defaults(method) for method, hyper in given.items()}
 
 

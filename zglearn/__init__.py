@@ -22,10 +22,20 @@ These are PyTorch's conventions; `tests/test_gradient_methods.py` holds each met
 # starts here, before numpy exists. Hence the lazy exports below.
 import importlib
 import os
+import sys
 
 # One BLAS thread: on small matrices more threads cost time, up to 47-fold on a busy machine.
-# It has to be said before numpy loads; a learner who sets the variable keeps their own value.
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+# The variables have to be set before numpy loads; where it is loaded already, threadpoolctl (which
+# scikit-learn brings) limits it afterwards. A learner who sets a variable keeps their own value.
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+if "numpy" in sys.modules and not any(name in os.environ for name in _THREADS):
+    try:
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(1)
+    except ImportError:
+        pass
+for _name in _THREADS:
     os.environ.setdefault(_name, "1")
 
 __version__ = "0.1.0"

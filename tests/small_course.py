@@ -15,6 +15,9 @@ ANSWER = """def twice(x):
     # return x * x
     # END SOLUTION"""
 
+PROSE = ("It is twice, because adding a number to itself counts it two times; no other whole "
+         "multiple would do, and the square agrees with it only at zero and at two.")
+
 
 def trial(kind, name, body):
     return f"%%trial 98.1 {kind} {name}\ndef twice(x):\n    {body}"
@@ -39,8 +42,7 @@ CELLS = {
     "run-98-3": 'reveal("98.3")',
     "chk-98-3": 'check("98.3")',
     "ex-98-4": "## 98.4 · Explain\n\nWhy twice?",
-    "ans-98-4": 'answer_98_4 = """' + "It is twice because of reasons one two three. " * 6
-                + '"""  # SOLUTION',
+    "ans-98-4": f'answer_98_4 = """{PROSE}"""  # SOLUTION',
     "chk-98-4": 'check("98.4")',
 }
 

@@ -71,7 +71,9 @@ def decode(tree, buffers: list[bytes], ask=None):
     """
     try:
         return _decode(tree, buffers, ask, 0)
-    except (ValueError, IndexError, KeyError, AttributeError, OverflowError) as error:
+    except NotPlain:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         raise NotPlain(f"damaged data: {error}") from None
 
 
@@ -263,7 +265,7 @@ class Answer:
         """The result of the learner's function `name`."""
         return self._names.call(name, args, kwargs)
 
-    def iterates(self, name: str, /, f, x, n: int, *, rng=None, **hyper) -> np.ndarray:
+    def iterates(self, name: str, f, x, n: int, /, *, rng=None, **hyper) -> np.ndarray:
         """The first `n` iterates, shape (n, d), of the learner's generator ``name(f, x, ...)``.
 
         A generator that takes a random source gets `rng` as its third argument. Iterates are

@@ -334,7 +334,8 @@ class Progress(contextlib.AbstractContextManager):
     def repeat(self):
         tty = sys.stdout.isatty()
         while not self.ended.wait(0.5 if tty else 10):
-            line = f"  {self.what}: {self.detail} ({time.monotonic() - self.start:.0f} s)"
+            detail = f": {self.detail}" if self.detail else ""
+            line = f"  {self.what}{detail} ({time.monotonic() - self.start:.0f} s)"
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\033[K{line[:width]}" if tty else line, end="" if tty else "\n", flush=True)
 
@@ -363,7 +364,7 @@ class PipReader:
         elif line.startswith("Requirement already satisfied"):
             self.fetched += 1
         elif match := re.match(r"(?:Downloading|Using cached|Processing) (?:.*/)?"
-                               r"([^/\s-]+)-([^/\s-]+)-[^/\s]+\.whl(?: \((.*)\))?$", line):
+                               r"([^/\s-]+)-([^/\s-]+)-[^/\s]+\.whl(?: \(([\d.]+ \w?B)\))?(?: |$)", line):
             self.fetched += 1
             size = f" ({match[3]})" if match[3] else ""
             return f"{self.fetched} of {self.packages}: {match[1]} {match[2]}{size}"

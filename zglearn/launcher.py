@@ -350,6 +350,9 @@ class Progress(contextlib.AbstractContextManager):
 class PipReader:
     """Turns pip's output, line by line, into a short account of how far it is."""
 
+    WHEEL = re.compile(r"(?:Downloading|Using cached|Processing) (?:.*/)?"
+                       r"([^/\s-]+)-([^/\s-]+)-[^/\s]+\.whl(?: \(([\d.]+ \w?B)\))?(?: |$)")
+
     def __init__(self, packages: int):
         self.packages, self.fetched = packages, 0
 
@@ -363,8 +366,7 @@ class PipReader:
             return f"looking for {match[1]}"
         elif line.startswith("Requirement already satisfied"):
             self.fetched += 1
-        elif match := re.match(r"(?:Downloading|Using cached|Processing) (?:.*/)?"
-                               r"([^/\s-]+)-([^/\s-]+)-[^/\s]+\.whl(?: \(([\d.]+ \w?B)\))?(?: |$)", line):
+        elif match := self.WHEEL.match(line):
             self.fetched += 1
             size = f" ({match[3]})" if match[3] else ""
             return f"{self.fetched} of {self.packages}: {match[1]} {match[2]}{size}"

@@ -184,22 +184,24 @@ def test_a_chapter_without_a_bank_is_refused(small_bank):
 
 
 @pytest.mark.parametrize("id, complaint", [
-    (None, "has no id"), ("intro", "stands twice"), ("Why Kappa", "give it a readable one"),
+    ("", "has no id"), ("intro", "stands twice"), ("Why Kappa", "give it a readable one"),
     ("3f2a9c01", "readable"), ("8d1f6d2e-57c9-4f36-9b86-0a4f2c0d3f11", "readable"),
 ])
 def test_a_cell_needs_a_readable_id(id, complaint):
-    doubtful = notebook()
-    if id is None:
-        del doubtful.cells[1]["id"]
-    else:
-        doubtful.cells[1]["id"] = id
     with pytest.raises(derive.Malformed, match=complaint):
-        notebooks.check_ids(doubtful)
+        notebooks.check_ids([("intro", "# Hello"), (id, "x = 1")])
 
 
 def test_an_empty_cell_is_refused():
     with pytest.raises(derive.Malformed, match="is empty"):
-        notebooks.check_ids(notebook({"setup": " \n"}))
+        notebooks.check_ids([("setup", " \n")])
+
+
+def test_a_doubled_id_in_a_file_is_refused(small_course, capsys):
+    path = small_course / "solutions" / "98_fake.ipynb"
+    path.write_text(path.read_text().replace('"id": "chk-98-2"', '"id": "chk-98-1"'))
+    assert notebooks.main(["--no-run"]) == 1
+    assert "the id 'chk-98-1' stands twice" in capsys.readouterr().err
 
 
 def test_normalise_drops_what_is_volatile():

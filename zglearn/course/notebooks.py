@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import nbformat
 from . import paths
 from .derive import Malformed, derive, leaked_lines
 from .learner import CourseError
-from .originals import is_untouched
+from .originals import cells_of, is_untouched
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -63,7 +64,7 @@ def hand_edited() -> list[Path]:
 def refresh(path: Path, run: bool = True) -> str:
     """Run a notebook, write it back in order, and derive its exercises. Returns what was done."""
     notebook = read(path)
-    check_ids(notebook)
+    check_ids(cells_of(path))
     derived = derive(notebook, path.stem) if is_solutions(path) else None
     if run:
         execute(notebook, path)
@@ -79,7 +80,7 @@ def refresh(path: Path, run: bool = True) -> str:
 def check(path: Path) -> str:
     """Raise Malformed if a notebook, or the exercises derived from it, is out of step."""
     notebook = read(path)
-    check_ids(notebook)
+    check_ids(cells_of(path))
     if text_of(normalise(notebook)) != path.read_text(encoding="utf-8"):
         raise Malformed(f"not in order: run `python -m zglearn notebooks {path}`")
     if any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells):
@@ -103,19 +104,20 @@ def exercises_of(path: Path) -> Path:
 
 def read(path: Path):
     try:
-        return nbformat.read(path, as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a doubled id: check_ids tells the author
+            return nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise Malformed("there is no such notebook") from None
     except Exception as error:
         raise Malformed(f"not a notebook that can be read: {error}") from None
 
 
-def check_ids(notebook) -> None:
-    """Raise Malformed unless every cell has its own, readable id: links and merges rely on it."""
+def check_ids(cells: list[tuple[str, str]]) -> None:
+    """Raise Malformed unless every (id, source) has its own, readable id: merges rely on it."""
     seen, wrong = set(), []
-    for number, cell in enumerate(notebook.cells, 1):
-        id = cell.get("id")
-        start = cell.source.strip().split("\n")[0][:50]
+    for number, (id, source) in enumerate(cells, 1):
+        start = source.strip().split("\n")[0][:50]
         if not id:
             wrong.append(f"cell {number} ({start!r}) has no id")
         elif RANDOM_ID.fullmatch(id) or not READABLE_ID.fullmatch(id):

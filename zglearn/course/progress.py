@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
     exercise TEXT NOT NULL DEFAULT '', data TEXT NOT NULL DEFAULT '{}')
 """
+BUSY_SECONDS = 10  # how long to wait for another notebook that is writing
 _memory: list[Event] = []
 
 
@@ -55,9 +56,7 @@ def record(kind: str, exercise: str = "", **data) -> None:
         if path is None:
             _memory.append(event)
             return
-        with closing(_open(path)) as store, store:
-            store.execute("INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)",
-                          (event.at, kind, exercise, json.dumps(data)))
+        _add(path, [(event.at, kind, exercise, json.dumps(data))])
     except (sqlite3.Error, OSError) as error:
         _memory.append(event)
         warnings.warn(f"Your progress could not be saved ({error}); the course goes on without. "
@@ -81,9 +80,7 @@ def bring_from(other: Path) -> int:
         return 0
     known = set(_rows(path))
     missing = [row for row in _rows(other) if row not in known]
-    with closing(_open(path)) as store, store:
-        store.executemany("INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)",
-                          missing)
+    _add(path, missing)
     return len(missing)
 
 
@@ -94,11 +91,26 @@ def _saved() -> list[Event]:
 
 
 def _rows(path: Path) -> list[tuple]:
-    if not path.exists():
-        return []
-    with closing(_open(path)) as store:
-        return store.execute("SELECT at, kind, exercise, data FROM events "
-                             "ORDER BY at, id").fetchall()
+    select = "SELECT at, kind, exercise, data FROM events ORDER BY at, id"
+    return _patiently(path, lambda store: store.execute(select).fetchall()) if path.exists() else []
+
+
+def _add(path: Path, rows: list[tuple]) -> None:
+    insert = "INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)"
+    _patiently(path, lambda store: store.executemany(insert, rows))
+
+
+def _patiently(path: Path, action):
+    """Open the file and act, again while another notebook holds it: SQLite does not always wait."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with closing(_open(path)) as store, store:
+                return action(store)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -116,7 +128,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    store = sqlite3.connect(path, timeout=10)
+    store = sqlite3.connect(path, timeout=0.1)
     try:
         store.execute("PRAGMA journal_mode=WAL")
         store.execute(SCHEMA)

@@ -252,8 +252,18 @@ def test_no_write_permission(checkout):
     # Root writes anywhere, unless it gives that capability up.
     before = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
     outcome = checkout.run("lab", before=before)
-    assert outcome.code == 1 and "cannot be written to" in outcome.output
-    assert "Copy the whole folder" in outcome.output and "Traceback" not in outcome.output
+    assert outcome.code == 1 and "Permission denied" in outcome.output
+    assert "copy the whole course" in outcome.output and "Traceback" not in outcome.output
+
+
+def test_full_disk(checkout):
+    (checkout.folder / ".zglearn").mkdir()
+    (checkout.folder / ".zglearn" / "pip.log").symlink_to("/dev/full")
+    outcome = checkout.run("lab")
+    assert outcome.code == 1 and "No space left on device" in outcome.output
+    assert "make room" in outcome.output and "Traceback" not in outcome.output
+    (checkout.folder / ".zglearn" / "pip.log").unlink()
+    assert checkout.run("lab").report
 
 
 def test_a_file_where_the_folder_should_be(checkout):
@@ -274,6 +284,13 @@ def test_a_damaged_environment_is_made_anew(made, damage):
     outcome = made.run("lab")
     assert outcome.code == 0 and outcome.report["prefix"] == str(made.env)
     assert not (made.env / "left-over").exists()
+
+
+def test_a_damaged_environment_that_is_active_is_made_anew(made):
+    (made.env / "installed.json").unlink()
+    outcome = made.run("lab", python=made.env / "bin/python")
+    assert outcome.code == 0, outcome.output
+    assert outcome.report["prefix"] == str(made.env)
 
 
 def test_interrupted_then_run_again(checkout):

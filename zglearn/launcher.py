@@ -189,25 +189,24 @@ def digest(lock: str) -> str:
 
 
 def make_environment(locks: tuple[str, ...]) -> None:
+    if HOME.exists() and not HOME.is_dir():
+        raise Trouble(f"{HOME} is a file, and the course needs a folder there: move it away.")
     try:
         HOME.mkdir(exist_ok=True)
-        guard = open(HOME / "lock", "w")
-    except FileExistsError:
-        raise Trouble(f"{HOME} is a file, and the course needs a folder there: "
-                      "move it away.") from None
+        with open(HOME / "lock", "w") as guard:
+            wait_for_turn(guard)
+            if not stands():
+                announce()
+                create_environment()
+            for lock in locks:
+                if stamps().get(lock) != digest(lock):
+                    install(lock, guard)
     except OSError as error:
         raise Trouble(
-            f"The course's folder cannot be written to: {error}.\n"
-            "Copy the whole folder to a place of yours and run the command there, or use an\n"
-            "environment that has the packages:  python3 -m zglearn lab --here") from None
-    with guard:
-        wait_for_turn(guard)
-        if not stands():
-            announce()
-            create_environment()
-        for lock in locks:
-            if stamps().get(lock) != digest(lock):
-                install(lock, guard)
+            f"Something could not be written: {error}.\n"
+            "If the disk is full, make room. If the folder is not yours, copy the whole course to\n"
+            "a place of yours and run the command there, or use an environment that has the\n"
+            "packages:  python3 -m zglearn lab --here") from None
 
 
 def wait_for_turn(guard) -> None:
@@ -236,13 +235,14 @@ def create_environment() -> None:
         import venv  # noqa: F401
     except ImportError:
         raise Trouble(explain_missing_venv()) from None
+    python = getattr(sys, "_base_executable", sys.executable)  # not one that is about to be deleted
     with Progress("new environment"):
         shutil.rmtree(ENV, ignore_errors=True)
-        made = subprocess.run([sys.executable, "-m", "venv", str(ENV)], text=True, errors="replace",
+        made = subprocess.run([python, "-m", "venv", ENV], text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if made.returncode:
-        raise Trouble(f"{sys.executable} could not make an environment in {ENV}:\n{made.stdout}\n"
-                      f"{explain(made.stdout)}")
+        if made.returncode:
+            raise Trouble(f"{python} could not make an environment in {ENV}:\n{made.stdout}\n"
+                          "Mend that, then run the same command again.")
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(ENV)}))
     # Relative, hence plain ASCII: the path of the checkout may hold any character, and may change.
     (packages / "zglearn.pth").write_text(os.path.relpath(ROOT, packages) + "\n", encoding="ascii")
@@ -387,8 +387,6 @@ def explain(output: str) -> str:
     again = "Then run the same command again: it goes on from what pip has kept."
     if "No space left on device" in output:
         return f"The disk is full. Make about 2 GB of room. {again}"
-    if re.search(r"Permission denied|Read-only file system", output):
-        return f"Something could not be written (see {PIP_LOG}). Mend the folder's rights. {again}"
     if re.search(r"NewConnection|ConnectTimeout|ReadTimeout|timed out|Max retries|ProxyError|"
                  r"SSLError|Connection (refused|reset|aborted)|name resolution|"
                  r"Network is unreachable|NameResolution|Could not fetch URL|"
@@ -396,6 +394,8 @@ def explain(output: str) -> str:
         return ("The packages could not be fetched: the network or the package index did not "
                 "answer.\nCheck the connection; behind a proxy, set HTTPS_PROXY. " + again +
                 f"\nWhat pip said is in {PIP_LOG}")
+    if re.search(r"Permission denied|Read-only file system", output):
+        return f"Something could not be written (see {PIP_LOG}). Mend the folder's rights. {again}"
     if match := re.search(r"No matching distribution found for (\S+)", output):
         return (f"The package index that pip uses has no {match[1]} for Python "
                 f"{sys.version_info.major}.{sys.version_info.minor} on this system.\n"

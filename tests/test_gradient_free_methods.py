@@ -160,6 +160,14 @@ def test_the_neighbour_may_be_the_callers_own(method):
     assert (np.sort(path.points, axis=1) == np.arange(6)).all() and path.losses[-1] == 0
 
 
+@named([hill_climbing, simulated_annealing, one_plus_one_es])
+def test_a_plateau_is_wandered(method):
+    steps = Objective(lambda x: np.floor(np.abs(x)).sum(axis=-1), batched=True)
+    path = run(method, steps, [9.5, 9.5], steps=300, seed=0, sigma=0.2)
+    level = np.diff(path.losses) == 0
+    assert (np.diff(path.points, axis=0) != 0).any(axis=1)[level].sum() > 20
+
+
 # Simulated annealing
 
 def test_annealing_accepts_a_worse_neighbour_with_the_odds_of_metropolis():
@@ -221,15 +229,22 @@ def by_scipy(f, x0, iterations, adaptive=False, size=0.5):
     return np.array(asked)
 
 
+def rugged(x):
+    """A bowl under steep ripples: here a simplex has to try every one of its moves."""
+    return ((x - 0.3) ** 2 + np.sin(40 * x)).sum(axis=-1)
+
+
 @pytest.mark.parametrize("adaptive", [False, True])
-@pytest.mark.parametrize("valley", [
-    bowl(3).shifted(0.3), rosenbrock(), rosenbrock(5), rastrigin(3), ravine(1000, 4).rotated()],
-    ids=lambda valley: f"{valley.name}-{valley.dimension}")
-def test_nelder_mead_asks_what_scipy_asks(valley, adaptive):
-    """The same 150 questions in the same order; later, rounding decides between equal corners."""
-    ours, _ = asked_by(nelder_mead, valley.f, valley.start, steps=150, adaptive=adaptive)
-    theirs = by_scipy(valley.f, valley.start, 150, adaptive)
-    np.testing.assert_allclose(ours[:150], theirs[:150], rtol=0, atol=1e-9)
+@pytest.mark.parametrize(("f", "x0"), [
+    (rugged, np.array([1.0, 0.7, -0.4, 0.1])),
+    *((rugged, np.random.default_rng(seed).normal(size=2)) for seed in (0, 5, 12)),
+    *((valley.f, valley.start) for valley in (bowl(3).shifted(0.3), rosenbrock(), rosenbrock(5),
+                                              rastrigin(3), ravine(1000, 4).rotated()))])
+def test_nelder_mead_asks_what_scipy_asks(f, x0, adaptive):
+    """The same 120 questions in the same order; later, rounding decides between equal corners."""
+    ours, _ = asked_by(nelder_mead, f, x0, steps=120, adaptive=adaptive)
+    theirs = by_scipy(f, x0, 120, adaptive)
+    np.testing.assert_allclose(ours[:120], theirs[:120], rtol=0, atol=1e-9)
 
 
 def test_nelder_mead_reaches_the_minimum_at_scipys_cost():
@@ -417,6 +432,45 @@ def test_the_constants_of_cma_es_are_pycmas(n, population):
     for mine, theirs in (("mu_eff", reference.weights.mueff), ("c_c", reference.cc),
                          ("c_1", reference.c1), ("c_mu", reference.cmu)):
         np.testing.assert_allclose(ours[mine], theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "first_sigma"), [(2, 0.5), (5, 1e-3), (8, 30.0)])
+def test_each_generation_of_cma_es_follows_the_tutorials_equations(n, first_sigma):
+    """Read the state before and after, and redo the update literally from the points asked.
+
+    From a tiny first sigma, the path p_s grows so fast that h is 0 for a while.
+    """
+    valley, generations = ravine(100, n).rotated().shifted(0.3), []
+    f = Objective(lambda X: generations.append(X) or valley.f(X), batched=True)
+    iterates = cma_es(f, valley.start, np.random.default_rng(0), sigma=first_sigma)
+    next(iterates)
+    stalled = []
+    for t in range(2, 40):
+        old = dict(iterates.gi_frame.f_locals)
+        next(iterates)
+        new = iterates.gi_frame.f_locals
+        w, mu_eff, c_c, c_s, c_1, c_mu = (old[k] for k in "w mu_eff c_c c_s c_1 c_mu".split())
+        X = generations[-1][np.argsort(valley.f(generations[-1]))]
+        y = (X - old["m"]) / old["sigma"]
+        y_w = sum(w_i * y_i for w_i, y_i in zip(w, y, strict=True) if w_i > 0)
+        variances, axes = np.linalg.eigh(old["C"])
+        whiten = axes @ np.diag(variances**-0.5) @ axes.T
+
+        m = old["m"] + old["sigma"] * y_w  # eq. 42
+        p_s = (1 - c_s) * old["p_s"] + np.sqrt(c_s * (2 - c_s) * mu_eff) * whiten @ y_w  # eq. 43
+        expected = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+        sigma = old["sigma"] * np.exp(c_s / old["d_s"] * (np.linalg.norm(p_s) / expected - 1))
+        h = np.linalg.norm(p_s) / np.sqrt(1 - (1 - c_s) ** (2 * t)) < (1.4 + 2 / (n + 1)) * expected
+        p_c = (1 - c_c) * old["p_c"] + h * np.sqrt(c_c * (2 - c_c) * mu_eff) * y_w  # eq. 45
+        w_o = [w_i if w_i >= 0 else w_i * n / np.sum((whiten @ y_i) ** 2)
+               for w_i, y_i in zip(w, y, strict=True)]  # eq. 46
+        delta = (1 - h) * c_c * (2 - c_c)
+        C = ((1 + c_1 * delta - c_1 - c_mu * sum(w)) * old["C"] + c_1 * np.outer(p_c, p_c)
+             + c_mu * sum(w_i * np.outer(y_i, y_i) for w_i, y_i in zip(w_o, y, strict=True)))  # 47
+        for name, value in dict(m=m, p_s=p_s, sigma=sigma, p_c=p_c, C=C).items():
+            np.testing.assert_allclose(new[name], value, rtol=1e-7, atol=1e-9, err_msg=name)
+        stalled.append(not h)
+    assert any(stalled) == (first_sigma == 1e-3)
 
 
 def test_cma_es_learns_the_shape_of_the_valley():

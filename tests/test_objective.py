@@ -58,7 +58,8 @@ def test_all_questions_of_a_step_share_a_batch_and_examples_are_counted():
     f.next_batch()
     assert f(p) == ((X[4:] @ p - y[4:]) ** 2).mean() != first
     f.grad(p)
-    assert f.examples == 4 + 4 + 6 + 6
+    f(np.stack([p, p, p]))
+    assert f.examples == 4 + 4 + 6 + 6 + 3 * 6
 
 
 def test_batches_that_cannot_serve_are_refused():

@@ -240,7 +240,7 @@ def test_the_limit_of_a_run_ends_with_it():
     run(free.hill_climbing, f, [1.0], budget=4, seed=0)
     with pytest.raises(ValueError, match="does not pay"):
         run(free.genetic_algorithm, f, [1.0], budget=4)
-    assert f([2.0]) == 4.0
+    assert len(f(np.ones((100, 1)))) == 100
 
 
 def test_a_second_run_on_the_same_objective_has_its_own_budget():

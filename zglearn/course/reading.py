@@ -1,10 +1,21 @@
-"""What a chapter uses to show its own code."""
+"""What a chapter uses to show the package's own code."""
 
 import inspect
 
 
-def show_code(function):
-    """Display a function's source as the package runs it, its docstring included."""
-    from IPython.display import Code
+class Source:
+    """Python source that a notebook shows as such, in the colours of its own theme."""
 
-    return Code(inspect.getsource(function), language="python")
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_markdown_(self):
+        return f"```python\n{self.text}```"
+
+
+def show_code(function) -> Source:
+    """A function's source as the package runs it, its docstring included."""
+    return Source(inspect.getsource(function))

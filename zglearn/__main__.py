@@ -14,7 +14,7 @@ COMMANDS = {
     "test": ("zglearn.launcher", "test", "run everything that CI runs"),
     "notebooks": ("zglearn.course.notebooks", "main", "authors: run notebooks, derive exercises"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
-    "interview": ("zglearn.course.interview", "main", "a mock interview from the exercises"),
+    "interview": ("zglearn.course.mock_interview", "main", "a mock interview from the exercises"),
     "reset": ("zglearn.course.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.course.versions", "update", "get the newest version, keep your answers"),
     "doctor": ("zglearn.course.doctor", "main", "say what is missing or broken and how to mend it"),

@@ -1,4 +1,4 @@
-"""`interview()` in a notebook: the talk of `interview.py` behind buttons and boxes."""
+"""`interview()` in a notebook: the talk of `mock_interview.py` behind buttons and boxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import itertools
 import ipywidgets
 import mistune
 
-from . import interview as talks
+from . import mock_interview as talks
 from .exercise import all_exercises, framed
 from .learner import CourseError
 from .overview import chapter_name
@@ -52,7 +52,8 @@ class InterviewPanel(Panel):
 
     def show_form(self) -> None:
         names = dict.fromkeys(chapter_name(e.chapter) for e in all_exercises())
-        self.topic = ipywidgets.Dropdown(description="Topic", options=[("everything", ""), *names])
+        topics = [("everything", ""), *zip(names, names, strict=True)]
+        self.topic = ipywidgets.Dropdown(description="Topic", options=topics)
         self.difficulty = ipywidgets.Dropdown(
             description="Difficulty", options=[("any", None), ("1", 1), ("2", 2), ("3", 3)])
         self.minutes = ipywidgets.IntSlider(30, 10, 90, 5, description="Minutes")

@@ -16,7 +16,7 @@ class Panel(ipywidgets.VBox):
 
     def __init__(self, as_html: Callable[[], str], as_text: Callable[[], str], controls=()):
         self.as_html, self.as_text = as_html, as_text
-        self.body = ipywidgets.HTML()
+        self.body = ipywidgets.HTMLMath()
         super().__init__([self.body])
         self.show_controls(controls)
         self.refresh()

@@ -355,7 +355,7 @@ def main(argv: list[str]) -> int:
             terminal.turn()
     except (Quit, EOFError, KeyboardInterrupt):
         talk.stop()
-    print("\n" + repr(talk.report()))
+    print("\n".join(["", *filter(None, [talk.last_feedback.strip()]), repr(talk.report())]))
     return 0
 
 

@@ -120,6 +120,11 @@ def table(panel, header, rows, *, label=""):
                   rows=[[str(cell) for cell in row] for row in rows], label=label)
 
 
+def clock(steps):
+    """The step that each time stands for, where not every step is shown."""
+    return _layer("clock", None, x=steps)
+
+
 def status(text):
     """A sentence for the widget's status line, which a screen reader reads out."""
     return _layer("status", None, text=str(text))

@@ -65,10 +65,10 @@ class View {
     this.el.replaceChildren(
       node("section", { "aria-label": title },
         node("div", { class: "zg-title" }, title),
-        node("div", { class: "zg-panels" }, ...this.panels.map((p) => p.el)),
-        timed ? this.player() : "",
         node("div", { class: "zg-controls" }, ...fieldsets),
-        this.wait, this.alert, this.status));
+        timed ? this.player() : "", this.wait, this.alert,
+        node("div", { class: "zg-panels" }, ...this.panels.map((p) => p.el)),
+        this.status));
   }
 
   control({ name, label, kind, values }) {
@@ -248,6 +248,7 @@ class View {
   sort() {
     const answers = this.spec.parts.map((part) => this.shown[part.name]).filter(Boolean);
     const layers = answers.flatMap((answer) => answer.layers);
+    this.steps = layers.find((layer) => layer.kind === "clock");
     this.end = Math.max(0, ...layers.map((layer) => layer.last ?? 0));
     for (const panel of this.panels) {
       panel.take(layers.filter((layer) => layer.panel === panel.spec.name));
@@ -286,8 +287,10 @@ class View {
     const t = Math.floor(this.now());
     this.scrub.max = this.end;
     this.scrub.value = t;
-    setText(this.clock, `step ${t} of ${this.end}`);
-    this.scrub.setAttribute("aria-valuetext", `step ${t} of ${this.end}`);
+    const step = (i) => this.steps?.x[i] ?? i;
+    const reading = `step ${step(t)} of ${step(this.end)}`;
+    setText(this.clock, reading);
+    this.scrub.setAttribute("aria-valuetext", reading);
     const label = this.playing ? "pause" : "play";
     if (this.playButton.title === label) return;
     this.playButton.title = label;
@@ -937,14 +940,14 @@ function dashes(spec, colour) {
 }
 
 /** The sample of a line in a legend: the same colour and dashes as on the canvas. */
-function swatch(spec, colour, { kind = "line", mark } = {}) {
+function swatch(spec, colour, { kind = "line", mark, star: symbol } = {}) {
   const stroke = colour < 0 ? "currentColor" : `var(--zg-${colour % 7})`;
   const solid = kind === "bars" || kind === "band" || kind === "dots" || mark === "dots";
-  const drawing = svg("svg", { width: 26, height: 8, "aria-hidden": true }, solid
-    ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
-    : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": 2.5,
-      "stroke-dasharray": mark ? "" : dashes(spec, colour).join(" ") }));
-  return drawing;
+  const drawing = symbol ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, "★")
+    : solid ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
+      : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": 2.5,
+        "stroke-dasharray": mark ? "" : dashes(spec, colour).join(" ") });
+  return svg("svg", { width: 26, height: 8, "aria-hidden": true, overflow: "visible" }, drawing);
 }
 
 // ---- small things

@@ -70,12 +70,13 @@ class Part:
 
     name: str
     compute: Callable
-    needs: tuple = ()
+    needs: tuple
 
 
-def part(compute, name=None):
-    """A part whose needs are the names of the function's parameters."""
-    return Part(name or compute.__name__, compute, tuple(inspect.signature(compute).parameters))
+def part(compute, name=None, *, needs=None):
+    """A part that needs what is named, or what the function's parameters are called."""
+    needs = inspect.signature(compute).parameters if needs is None else needs
+    return Part(name or compute.__name__, compute, tuple(needs))
 
 
 class Widget(anywidget.AnyWidget):

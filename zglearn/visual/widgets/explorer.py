@@ -17,7 +17,7 @@ import numpy as np
 from ...trajectory import run
 from .. import panels as draw
 from ..figures import contour_levels
-from ..widget import Part, Widget, choice, hidden, slider
+from ..widget import Widget, choice, hidden, part, slider
 
 SECONDS = 2.0  # a path that takes longer is shown as far as it came
 TRIED = 60  # of the points tried in one step, so many are drawn
@@ -62,12 +62,12 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     x0, y0 = landscape.start if start is None else np.asarray(start, dtype=float)
     home = [float(v) for v in landscape.bounds.ravel()]
     controls, parts = [hidden("x0", float(x0)), hidden("y0", float(y0)), hidden("box", home)], []
-    parts.append(Part("surface", functools.partial(surface, landscape), ("box",)))
+    parts.append(part(functools.partial(surface, landscape), "surface", needs=["box"]))
     for i, (method, hyper) in enumerate(methods.items()):
         own = [_slider(method.__name__, name, value) for name, value in hyper.items()]
         controls += own
-        parts.append(Part(method.__name__, _racer(landscape, method, i),
-                          ("x0", "y0", "steps", "seed", "against", *(c.name for c in own))))
+        parts.append(part(_racer(landscape, method, i), method.__name__, needs=[
+            "x0", "y0", "steps", "seed", "against", *(c.name for c in own)]))
     controls += [slider("steps", "steps", 10, 1000, steps, log=True, whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
                  choice("against", "loss against", ("cost", "steps"))]

@@ -1,13 +1,14 @@
 """Models over one flat parameter vector, and their training.
 
-`SoftmaxRegression`  a linear classifier, dense or sparse input
-`MLP`                a multi-layer perceptron, dense or sparse input
-`LanguageModel`      the next character from the last few
-`train`              the methods of the course in place, on minibatches, with a ledger
+`MLP`            a multi-layer perceptron, for dense or sparse input
+`LanguageModel`  the next symbol from the last few; `contexts` cuts a text into examples for it
+`pretrained`     a language model that has read the course's sentences
+`train`          the methods of the course in place, on minibatches, with a ledger
 """
 
-from .linear import SoftmaxRegression
+from .language_model import LanguageModel, contexts
 from .mlp import MLP
-from .training import train
+from .pretrained import pretrained
+from .training import Training, train
 
-__all__ = ["MLP", "SoftmaxRegression", "train"]
+__all__ = ["MLP", "LanguageModel", "Training", "contexts", "pretrained", "train"]

@@ -46,7 +46,7 @@ class FlatModel:
         self._layout = list(zip(self.parts.values(), self.shapes.values(), strict=True))
 
     def unpack(self, p) -> list[np.ndarray]:
-        """The model's arrays, as views into p; with a population, each has one more axis in front."""
+        """The model's arrays, as views into p; of a population, with one more axis in front."""
         if p.shape[-1] != self.size:
             raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
         if p.ndim == 1:
@@ -92,12 +92,14 @@ class FlatModel:
 
     def predict(self, p, X) -> np.ndarray:
         """The most probable class of each example, int array (examples,)."""
-        return self.logits(self._cast(p), self.check(X)).argmax(axis=0)
+        p, X = self._cast(p), self.check(X)
+        return np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
+                               for rows in self._examples_at_once(X.shape[0])])
 
     def accuracy(self, p, X, y) -> float:
         """The share of examples whose most probable class is the right one."""
         X, y = self.check_data(X, y)
-        return float(np.mean(self.logits(self._cast(p), X).argmax(axis=0) == y))
+        return float(np.mean(self.predict(p, X) == y))
 
     def objective(self, X, y, batch_size: int | None = None, rng=None) -> Objective:
         """The loss on this data as an `Objective` with a gradient, ready for `run`.
@@ -118,12 +120,22 @@ class FlatModel:
 
     def loss_of_checked(self, p, X, y):
         """`loss` without the check of the data, which costs as much as a small batch does."""
-        p = self._cast(p)
+        p, total = self._cast(p), 0.0
+        for rows in self._examples_at_once(len(y)):
+            total = total + self._summed_loss(p, X[rows], y[rows])
+        return total / len(y)
+
+    def _summed_loss(self, p, X, y):
         if p.ndim == 1:
             return float(cross_entropy(self.logits(p, X), y))
-        rows = max(1, CHUNK // (self.width * len(y)))  # so many members' activations fit in cache
-        return np.concatenate([cross_entropy(self.logits(p[i:i + rows], X), y)
-                               for i in range(0, len(p), rows)])
+        members = max(1, CHUNK // (self.width * len(y)))
+        return np.concatenate([cross_entropy(self.logits(p[i:i + members], X), y)
+                               for i in range(0, len(p), members)])
+
+    def _examples_at_once(self, n) -> Iterator[slice]:
+        """Slices of the data, each so short that its activations stay in cache."""
+        count = max(1, CHUNK // self.width)
+        return (slice(i, i + count) for i in range(0, n, count))
 
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
@@ -144,10 +156,10 @@ class FlatModel:
 
 
 def cross_entropy(Z, y):
-    """The mean of -log softmax(Z)[y], for logits Z (…, classes, examples); shape (…)."""
+    """The sum of -log softmax(Z)[y] over the examples; Z is (…, classes, examples)."""
     Z = Z - Z.max(axis=-2, keepdims=True)
     right = Z.reshape(*Z.shape[:-2], -1)[..., _places(y)]
-    return (np.log(np.exp(Z).sum(axis=-2)) - right).sum(axis=-1) / len(y)
+    return (np.log(np.exp(Z).sum(axis=-2)) - right).sum(axis=-1)
 
 
 def cross_entropy_and_slope(Z, y):

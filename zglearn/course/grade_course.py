@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 
@@ -22,30 +21,26 @@ class CourseBroken(Exception):
 
 
 def use_course(folder) -> None:
-    """Grade with the course in `folder`: its solutions/, and its bank/ if it brings its own."""
-    os.environ["ZGLEARN_HOME"] = str(folder)
+    """Know the exercises of the course in `folder`: it may bring its own bank/ beside ours."""
     own = str(Path(folder) / "bank")
-    if os.path.isdir(own) and own not in bank.__path__:
+    if own not in bank.__path__ and Path(own).is_dir():
         bank.__path__.append(own)
 
 
-def chapters(course: Path, only: tuple[str, ...] = ()) -> dict[str, dict]:
+def chapters(course: Path) -> dict[str, dict]:
     """The chapters that have solutions and exercises in the bank, by number ("04").
 
     Each is plain data, to be sent to a referee:
     name, exercises (ids), given (the course's own code cells), hidden (checks by exercise),
-    notebook (the pristine notebook, still without outputs), stamp (of the released exercises) and
-    version (a digest of all of this and of the bank).
+    notebook (the pristine notebook, still without outputs), stamp (of the released exercises),
+    bank (a digest of the checks) and version (a digest of all of this).
     """
     found = {}
     for path in sorted(course.glob("solutions/[0-9][0-9]_*.ipynb")):
         number = path.name[:2]
         exercises = [e.id for e in all_exercises(number)]
-        if exercises and (not only or number in only):
+        if exercises:
             found[number] = _chapter(course, path, exercises)
-    if missing := set(only) - set(found):
-        raise CourseBroken(f"no solutions and checks for chapter {', '.join(sorted(missing))} in "
-                           f"{course}: they are needed to grade")
     if not found:
         raise CourseBroken(f"there is nothing to grade with in {course}: it needs solutions/")
     return found
@@ -64,12 +59,19 @@ def _chapter(course, path, exercises):
                   for c in cells if not _for_authors(c)],
         "answers": [{"id": c["id"], "source": c["source"]} for c in cells if not _for_authors(c)],
         "notebook": json.dumps(_checks(exercises, {})),
-        "stamp": _stamp(course / "exercises" / path.name),
+        "stamp": _stamp(course / "exercises" / path.name), "bank": bank_digest(path.name[:2]),
     }
-    checks = "".join(Path(file).read_text(encoding="utf-8") for folder in bank.__path__
-                     for file in sorted(Path(folder).glob(f"ch{path.name[:2]}*.py")))
-    digest = hashlib.sha256((json.dumps(chapter, sort_keys=True) + checks).encode())
-    return chapter | {"version": digest.hexdigest()[:12]}
+    return chapter | {"version": _digest(json.dumps(chapter, sort_keys=True))}
+
+
+def bank_digest(chapter: str) -> str:
+    """A digest of the checks of a chapter, as they are installed here."""
+    files = [file for folder in bank.__path__ for file in Path(folder).glob(f"ch{chapter}*.py")]
+    return _digest("".join(file.read_text(encoding="utf-8") for file in sorted(files)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _authored(notebook):
@@ -106,6 +108,8 @@ def with_outputs(chapter: dict, result: dict) -> dict:
 
     Raises CourseBroken if the course's own checks do not accept the course's own solution.
     """
+    if problem := result.get("failed") or result.get("refused"):
+        raise CourseBroken(f"{chapter['name']}: the solution could not be graded: {problem}")
     if wrong := {id: v for id, v in result["verdicts"].items()
                  if v["status"] not in ("correct", "answered")}:
         lines = [f"  {id}: {verdict['message']}" for id, verdict in wrong.items()]

@@ -42,19 +42,16 @@ class Engine:
     course : folder that holds solutions/ (and bank/, for exercises of one's own)
     hidden : folders that no student's code may read
     modules : what the notebooks import
-    layers : the layers of the sandbox that must hold
     """
 
-    def __init__(self, course, hidden=(), modules=(), layers=sandbox.LAYERS):
+    def __init__(self, course, hidden=(), modules=()):
         self.folder = tempfile.TemporaryDirectory(prefix="zglearn-grade-")
         self.control, far = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(far.fileno())], pass_fds=[far.fileno()],
             env=self._environment(), stdin=subprocess.DEVNULL, start_new_session=True)
         far.close()
-        self.layers = tuple(layers)
-        hidden = [str(Path(path).resolve()) for path in hidden]
-        Wire(self.control).send({"course": str(course), "hidden": hidden, "layers": self.layers,
+        Wire(self.control).send({"course": str(course), "hidden": list(map(str, hidden)),
                                  "modules": list(modules), "scratch": self.folder.name})
 
     def _environment(self):
@@ -110,19 +107,16 @@ def main(control: socket.socket) -> None:
     from . import grade_referee
 
     grade_referee.prepare(settings["course"])
-    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery, settings))
+    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery))
 
 
-def _referee(grade, fd, nursery, settings):
+def _referee(grade, fd, nursery):
     sandbox.die_with_parent()
     wire = Wire(socket.socket(fileno=fd))
     job, (data,) = wire.receive()
 
-    def launch(rules: dict) -> tuple[socket.socket, socket.socket]:
-        return _launch(nursery, {"layers": settings["layers"], **rules})
-
     try:
-        wire.send(grade(job, data, launch))
+        wire.send(grade(job, data, lambda rules: _launch(nursery, rules)))
     except Exception:
         wire.send({"crash": traceback.format_exc()})
 

@@ -149,11 +149,15 @@ def _bound(source: str) -> set[str] | None:
 def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -> list[int]:
     """After its check cell, as the learner asked; and after the last cell that defines a name."""
     own = f"ans-{id.replace('.', '-')}"
-    binds = re.compile(rf"^\s*(def|class)\s+({'|'.join(names)})\b|^({'|'.join(names)})\s*[:=,]",
-                       re.M)
-    bound = [n + 1 for n, cell in enumerate(cells) if binds.search(cell.source)
+    bound = [n + 1 for n, cell in enumerate(cells) if re.search(binding(names), cell.source)
              and (not cell.id.startswith("ans-") or cell.id == own)]
     places = [checked] if checked is not None else []
     if bound and bound[-1] > (checked or 0):
         places.append(bound[-1])
     return places or [len(cells)]
+
+
+def binding(names: list[str]) -> str:
+    """A pattern for a line that defines one of the names."""
+    either = "|".join(map(re.escape, names))
+    return rf"(?m)^\s*(async\s+def|def|class)\s+({either})\b|^({either})\s*[:=,]"

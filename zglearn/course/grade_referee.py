@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -30,11 +31,15 @@ from .answer import AnswerFailed
 from .exercise import Verdict, find, judge
 from .grade_course import use_course
 from .grade_engine import EngineFailed
-from .grade_notebook import Plan, Unreadable, plan, read_notebook
+from .grade_notebook import Plan, Unreadable, binding, plan, read_notebook
 from .grade_wire import GRACE, RemoteNamespace, Wire, WireBroken
 from .limits import TimeIsUp
 
+MAX_ANSWER = 20_000  # characters of an answer that are kept
 START = 30  # seconds that a student's process may take to start
+OUT_OF_TIME = "The time for the whole notebook was used up before this."
+OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
+         "checks do not fit it. Ask for it to be marked by hand.")
 
 
 def prepare(course: str) -> None:
@@ -46,21 +51,32 @@ def prepare(course: str) -> None:
 def grade(job: dict, data: bytes, launch) -> dict:
     """Grade one notebook: verdicts by exercise, nbval's outcomes, its JUnit report.
 
-    `job` is {"chapter": ChapterKey as a dict, "timeout", "budget", "memory", "key": bool}.
+    `job` holds a chapter of `grade_course`, the limits and the sandbox's layers; with "key" it
+    asks what the checks print (for the course's own solution), with "probe" which layers fail.
     """
+    if job.get("probe"):
+        with Student([], launch, job) as student:
+            return {"off": student.start()}
     chapter = job["chapter"]
     names = {id: find(id).names for id in chapter["exercises"]}
     try:
-        steps = plan(read_notebook(data), chapter["given"], names)
+        notebook = read_notebook(data)
+        steps = plan(notebook, chapter["given"], names)
     except Unreadable as reason:
         return {"refused": str(reason)}
-    with Student(steps, launch, job) as student:
-        referee = Referee(student, chapter, steps, hashlib.sha256(data).hexdigest())
+    older = [] if job["accept_older"] else changed_since(notebook, chapter)
+    with Student(steps.cells, launch, job) as student:
+        referee = Referee(student, chapter, steps, older, hashlib.sha256(data).hexdigest())
         if job.get("key"):
             said = {id: _output_of(referee, id) for id in chapter["exercises"]}
             return {"verdicts": referee.verdicts, "said": said}
         outcomes, junit = run_nbval(chapter["notebook"], {"check": referee.check}, job["timeout"])
-    return {"verdicts": referee.verdicts, "nbval": outcomes, "junit": junit}
+    passed = [id for n, id in enumerate(chapter["exercises"]) if outcomes.get(n) == "passed"]
+    accepted = [id for id, v in referee.verdicts.items() if v["status"] in ("correct", "answered")]
+    if passed != accepted:
+        raise RuntimeError(f"nbval passed {passed}, and the checks accepted {accepted}")
+    return {"verdicts": referee.verdicts, "junit": named(junit, chapter),
+            "answers": answers(steps, names)}
 
 
 def _output_of(referee, id):
@@ -72,19 +88,22 @@ def _output_of(referee, id):
 class Referee:
     """The `check` of the pristine notebook, and the record of its verdicts."""
 
-    def __init__(self, student, chapter: dict, steps: Plan, digest: str):
-        self.student, self.steps, self.digest = student, steps, digest
+    def __init__(self, student, chapter: dict, steps: Plan, older: list[str], digest: str):
+        self.student, self.steps, self.older, self.digest = student, steps, older, digest
         self.hidden = chapter["hidden"]
         self.verdicts: dict[str, dict] = {}
 
     def check(self, id: str) -> None:
         """Ask about an exercise where the learner did and, if need be, where it was defined."""
-        exercise = find(id)
-        for place in self.steps.places[id]:
-            self.student.advance(place)
-            verdict, points = self._judge(exercise)
-            if verdict.accepted:
-                break
+        exercise, points = find(id), 0
+        if id in self.older:
+            verdict = Verdict(exercise, "incorrect", OLDER, "refused")
+        else:
+            for place in self.steps.places[id]:
+                self.student.advance(place)
+                verdict, points = self._judge(exercise)
+                if verdict.accepted:
+                    break
         print(id, verdict.status)
         if not verdict.accepted:
             print(verdict.message)
@@ -96,6 +115,8 @@ class Referee:
         # Fresh inputs for each file, the same whenever it is graded: an answer that was fitted to
         # the inputs changes the file, and so the inputs.
         seed = int(hashlib.sha256(f"{exercise.id} {self.digest}".encode()).hexdigest()[:16], 16)
+        if self.student.left <= 0:
+            return Verdict(exercise, "incorrect", OUT_OF_TIME, "timeout"), 0
         with self.student.time() as seconds:
             names = RemoteNamespace(self.student.request, exercise.id, seconds)
             verdict = judge(exercise, names, seed)
@@ -131,9 +152,11 @@ class Student:
     the one that did it. So what comes after keeps its marks.
     """
 
-    def __init__(self, steps: Plan, launch, job: dict):
-        self.cells, self.launch = steps.cells, launch
-        self.timeout, self.left, self.memory = job["timeout"], job["budget"], job["memory"]
+    def __init__(self, cells: list, launch, job: dict):
+        self.cells, self.launch = cells, launch
+        self.timeout, self.left = job["timeout"], job["budget"]
+        self.rules = {"layers": job["layers"], "memory": job["memory"],
+                      "probe": job.get("probe", False)}
         self.wire = self.lifeline = None
         self.wanted = self.done = 0
         self.failures: dict[int, tuple[str, str]] = {}
@@ -174,9 +197,11 @@ class Student:
     def _catch_up(self):
         while self.wire is None or self.done < self.wanted:
             if self.wire is None:
-                self._start()
+                self.start()
             elif self.done in self.lost:
                 self.done += 1
+            elif self.left <= 0:
+                self._lose(self.done, "timeout", OUT_OF_TIME)
             else:
                 self._run(self.done)
 
@@ -203,14 +228,16 @@ class Student:
         self.lost.add(number)
         self.failures[number] = kind, message
 
-    def _start(self):
-        wire, self.lifeline = self.launch({"memory": self.memory, "seconds": int(self.left) + 5})
+    def start(self) -> dict[str, str]:
+        """Start the process. Returns the layers of the sandbox that failed: none, unless asked."""
+        seconds = max(int(self.left), 0) + 5
+        wire, self.lifeline = self.launch({**self.rules, "seconds": seconds})
         self.wire, self.done = Wire(wire), 0
         try:
             ready, _ = self.wire.receive(time.monotonic() + START)
         except (TimeIsUp, EOFError, WireBroken) as error:
-            raise EngineFailed(f"the student's process did not start: {self.stop()}") from error
-        self.layers = ready["ready"]
+            raise EngineFailed(f"the student's process did not start: it {self.stop()}") from error
+        return ready["ready"]
 
     def stop(self) -> str:
         """End the process and all that it started. Returns how it had ended, as a predicate."""
@@ -227,7 +254,36 @@ class Student:
         return f"ended its whole process (exit status {status})"
 
 
+def changed_since(notebook: dict, chapter: dict) -> list[str]:
+    """The exercises whose text or stub differs between the notebook's hand-out and today's."""
+    metadata = notebook.get("metadata")
+    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
+    then = stamp.get("cells") if isinstance(stamp, dict) else None
+    now = chapter["stamp"].get("cells", {})
+    if not isinstance(then, dict):
+        return []  # no stamp: some platforms take it off
+    return [id for id in chapter["exercises"] for kind in ("ex", "ans")
+            if (cell := f"{kind}-{id.replace('.', '-')}") in now and then.get(cell) != now[cell]]
+
+
+def answers(steps: Plan, names: dict) -> dict[str, str]:
+    """By exercise, the cells that define what it asks for: to compare, and to mark by hand."""
+    return {id: "\n".join(cell.source for cell in steps.cells if not cell.given
+                          and re.search(binding(names[id]), cell.source))[:MAX_ANSWER]
+            for id in names}
+
+
 # --- nbval ------------------------------------------------------------------------------------
+
+
+def named(junit: str, chapter: dict) -> str:
+    """The report with the exercises' names in the place of cell numbers."""
+    report = ElementTree.fromstring(junit)
+    for case in report.iter("testcase"):
+        id = chapter["exercises"][int(case.get("name").rsplit(" ", 1)[1])]
+        case.set("name", f"{id} {find(id).title}")
+        case.set("classname", chapter["name"])
+    return ElementTree.tostring(report, "unicode")
 
 
 def run_nbval(notebook: str, names: dict, timeout: float) -> tuple[dict[int, str], str]:
@@ -243,7 +299,8 @@ def run_nbval(notebook: str, names: dict, timeout: float) -> tuple[dict[int, str
                      "-c", os.devnull, "-p", "nbval.plugin", "-p", "no:cacheprovider", "-s", path]
         with contextlib.redirect_stdout(io.StringIO()):
             pytest.main(arguments, plugins=[outcomes])
-        return outcomes.cells, ElementTree.tostring(ElementTree.parse(junit).getroot(), "unicode")
+        with open(junit, encoding="utf-8") as file:
+            return outcomes.cells, file.read()
 
 
 class Outcomes:

@@ -86,6 +86,7 @@ def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rule
 
 def _be_student(body, rules, failed, uid, home):
     try:
+        os.setsid()  # its own group: killing that does not reach the supervisor
         if home is None:
             _attempt("namespaces", lambda: _own_root(rules.scratch, rules.readable), rules, failed)
         writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]

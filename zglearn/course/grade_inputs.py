@@ -1,0 +1,259 @@
+"""Find the submissions: folders, flat files and zips, as instructors and learning platforms make.
+
+    anna/04_momentum.ipynb                                a folder for each student
+    anna_04_momentum.ipynb                                flat files
+    doejane_LATE_4711_99_04_momentum-1.ipynb              flat files from Canvas
+    Jane Doe_4711_assignsubmission_file_/04_….ipynb       folders from Moodle
+    class.zip, anna.zip                                   zips of any of these, and within these
+
+A notebook belongs to the chapter that its content says, or else its name. Nothing is unpacked to
+disk, symbolic links are not followed, and what is not graded is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import stat
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from .grade_notebook import CHECK, Unreadable, code_cells, read_notebook
+
+MAX_FILE = 300 * 2**20
+LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter
+MAX_ZIP_DEPTH = 3
+MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
+CANVAS = re.compile(r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)_\d+")
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_.*")
+IGNORED = {".ipynb_checkpoints": "a checkpoint of JupyterLab", "__MACOSX": "made by macOS"}
+
+
+class TooLarge(Exception):
+    """A file is larger than the grader reads."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the submissions. `parts` is its place: folders, and zips as if they were folders;
+    `inside` leads through zips to it;
+    `digest` is of its bytes."""
+
+    parts: tuple[str, ...]
+    path: Path
+    inside: tuple[str, ...] = ()
+    modified: float = 0.0
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+    def read(self) -> bytes:
+        """Its bytes. Raises TooLarge, OSError or zipfile.BadZipFile."""
+        data = None
+        for member in self.inside:
+            with zipfile.ZipFile(self.path if data is None else io.BytesIO(data)) as archive:
+                with archive.open(member) as file:
+                    data = _bounded(file)
+        if data is None:
+            with open(self.path, "rb") as file:
+                data = _bounded(file)
+        return data
+
+
+@dataclass
+class Submission:
+    """What one student handed in for one chapter, the newest file first."""
+
+    student: str
+    chapter: str
+    files: list[File] = field(default_factory=list)
+
+    @property
+    def submitted(self) -> float:
+        return max((file.modified for file in self.files), default=0.0)
+
+
+@dataclass
+class Inputs:
+    """All that was found. `ignored` lists (file, reason)."""
+
+    submissions: list[Submission]
+    ignored: list[tuple[str, str]]
+
+
+def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -> Inputs:
+    """The submissions in `source`, a folder, a zip or one notebook.
+
+    `stems` names the notebooks of the course, {"04": "04_momentum"}; those of the chapters in
+    `graded` are wanted; `skip` is the output folder. Raises FileNotFoundError.
+    """
+    ignored: list[tuple[str, str]] = []
+    notebooks = []
+    for file in _files(source, skip, ignored):
+        why = next((IGNORED[part] for part in file.parts if part in IGNORED), None)
+        if why or not file.parts[-1].endswith(".ipynb"):
+            ignored.append((file.name, why or "not a notebook"))
+        else:
+            notebooks.append(_examined(file, stems))
+    depth = _class_depth(notebooks, stems)
+    owned = [(_student(file.parts[depth:], stems, source), file, chapter)
+             for file, chapter in notebooks]
+    wanted = {chapter for _, _, chapter in owned} & graded or graded
+    found: dict[tuple[str, str], Submission] = {}
+    students = _empty_folders(source, depth)
+    for student, file, chapter in sorted(owned, key=lambda each: not each[2]):
+        if not chapter and len(wanted) == 1 and (student, *wanted) not in found:
+            (chapter,) = wanted  # it does not say what it is, but can be nothing else
+        if chapter in graded:
+            key = student, chapter
+            found.setdefault(key, Submission(student, chapter)).files.append(file)
+        else:
+            ignored.append((file.name, f"chapter {chapter}, which is not being graded" if chapter
+                            else "not recognisable as a notebook of this course"))
+        if chapter in graded or len(file.parts) > depth + 1:
+            students.add(student)
+    for student in students:
+        for chapter in wanted:
+            found.setdefault((student, chapter), Submission(student, chapter))
+    for submission in found.values():
+        _newest_first(submission, ignored)
+    return Inputs([found[key] for key in sorted(found)], sorted(ignored))
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
+    if not source.exists():
+        raise FileNotFoundError(f"there are no submissions at {source}")
+    if source.is_file():
+        found = [File((source.name,), source, modified=source.stat().st_mtime)]
+        is_zip = zipfile.is_zipfile(source)
+        yield from _unzip(found[0], ignored, as_root=True) if is_zip else found
+        return
+    for path in sorted(source.rglob("*")):
+        if skip == path or skip in path.parents or path.is_dir() and not path.is_symlink():
+            continue
+        name = path.relative_to(source)
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            ignored.append((str(name), "not a regular file (a link, say)"))
+            continue
+        file = File(name.parts, path, modified=status.st_mtime)
+        yield from _unzip(file, ignored) if path.suffix.lower() == ".zip" else [file]
+
+
+def _unzip(file: File, ignored: list, as_root=False) -> Iterator[File]:
+    """The files in a zip, and in the zips in it."""
+    try:
+        if len(file.inside) >= MAX_ZIP_DEPTH:
+            raise zipfile.BadZipFile("zips nested too deeply")
+        with zipfile.ZipFile(io.BytesIO(file.read()) if file.inside else file.path) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+    except (zipfile.BadZipFile, TooLarge, OSError, RuntimeError) as error:
+        ignored.append((file.name, f"not a zip that can be read: {error}"))
+        return
+    folder = () if as_root else (*file.parts[:-1], file.parts[-1][:-4])
+    for member in sorted(members, key=lambda m: m.filename):
+        parts = (*folder, *PurePosixPath(member.filename.replace("\\", "/")).parts)
+        try:
+            modified = time.mktime((*member.date_time, 0, 0, -1))
+        except (ValueError, OverflowError):
+            modified = file.modified
+        inner = File(parts, file.path, (*file.inside, member.filename), modified)
+        yield from _unzip(inner, ignored) if parts[-1].lower().endswith(".zip") else [inner]
+
+
+def _bounded(file) -> bytes:
+    data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise TooLarge(f"larger than {MAX_FILE >> 20} MB")
+    return data
+
+
+# --- whose, and which chapter -----------------------------------------------------------------
+
+
+def _examined(file: File, stems: dict) -> tuple[File, str]:
+    """The file with its digest, and the chapter that its content shows, or else its name; ""
+    if neither does."""
+    by_name = re.search("|".join(map(re.escape, stems.values())), file.parts[-1])
+    number = by_name[0][:2] if by_name else ""
+    try:
+        data = file.read()
+        file = replace(file, digest=hashlib.sha256(data).hexdigest())
+        if not number or len(data) < LARGE:
+            number = _chapter_of(read_notebook(data)) or number
+    except (Unreadable, OSError, TooLarge, zipfile.BadZipFile, RuntimeError):
+        pass  # the referee will say what is wrong with it
+    return file, number
+
+
+def _chapter_of(notebook: dict) -> str:
+    metadata = notebook.get("metadata")
+    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
+    if isinstance(stamp, dict) and re.match(r"\d\d_", str(stamp.get("name"))):
+        return stamp["name"][:2]
+    cells = code_cells(notebook)
+    seen = Counter(m[1] for c in cells if (m := re.match(r"(?:ans|chk)-(\d\d)-", c.id)))
+    seen.update(id[:2] for cell in cells for id in CHECK.findall(cell.source))
+    return seen.most_common(1)[0][0] if seen else ""
+
+
+def _class_depth(notebooks, stems) -> int:
+    """How many folders deep the students begin: below a folder that holds the whole class."""
+    depth = 0
+    while True:
+        rest = [(file.parts[depth:], chapter) for file, chapter in notebooks if chapter]
+        if not rest or any(len(parts) < 2 for parts, _ in rest):
+            return depth
+        if len({parts[0] for parts, _ in rest}) > 1:
+            return depth
+        below = {(_own_name(parts[1], stems) if len(parts) == 2 else parts[1], chapter)
+                 for parts, chapter in rest if len(parts) > 2 or _own_name(parts[1], stems)}
+        if max(Counter(chapter for _, chapter in below).values(), default=0) < 2:
+            return depth
+        depth += 1
+
+
+def _student(parts, stems, source: Path) -> str:
+    if len(parts) > 1:
+        folder = MOODLE.fullmatch(parts[0])
+        return f"{folder['name']}_{folder['id']}" if folder else parts[0]
+    return _own_name(parts[0], stems) or source.name.removesuffix(".zip").removesuffix(".ipynb")
+
+
+def _own_name(filename: str, stems) -> str:
+    """What a flat file's name says of its student: "anna_04_momentum.ipynb" -> "anna"."""
+    stem = filename.removesuffix(".ipynb")
+    for name in stems.values():
+        if name in stem:
+            stem = stem[: stem.index(name)].rstrip("_-. ")
+            break
+    for pattern in (MOODLE, CANVAS):
+        if match := pattern.fullmatch(stem):
+            return f"{match['name']}_{match['id']}"
+    return stem
+
+
+def _empty_folders(source: Path, depth: int) -> set[str]:
+    """Students whose folder holds no file at all."""
+    if depth or not source.is_dir():
+        return set()
+    return {folder.name for folder in source.iterdir()
+            if folder.is_dir() and not any(p.is_file() for p in folder.rglob("*"))}
+
+
+def _newest_first(submission, ignored) -> None:
+    files = submission.files
+    files.sort(key=lambda file: (-file.modified, file.name))
+    ignored += [(file.name, f"older than the newest {MAX_VERSIONS} of this student")
+                for file in files[MAX_VERSIONS:]]
+    del files[MAX_VERSIONS:]

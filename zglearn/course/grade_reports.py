@@ -1,0 +1,171 @@
+"""What an instructor gets: gradebook, summary, a table for learning platforms, JUnit, feedback."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import html
+import io
+import os
+import re
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+
+from .exercise import LABEL, framed
+from .grade_rows import STATUSES, Row
+from .grade_similarity import leads
+from .grade_store import Store
+
+COLUMNS = ("student", "exercise", "points", "max_points", "status", "message")
+MESSAGE = 600  # characters of a message in the table
+LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
+COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>:root {{ color-scheme: light dark }} body {{ font: 16px/1.5 system-ui, sans-serif;
+max-width: 45rem; margin: 2rem auto; padding: 0 1rem }} section {{ margin: 1.2rem 0 }}
+pre {{ overflow-x: auto; white-space: pre-wrap }}</style></head>
+<body>{body}</body></html>
+"""
+
+
+def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
+    """Write every report. A file that somebody has edited since is kept under earlier/."""
+    by_student = defaultdict(list)
+    for row in rows:
+        by_student[row.student].append(row)
+    files = {
+        "gradebook.csv": _table([COLUMNS, *map(_cells, rows)]),
+        "summary.csv": _table(_summary(by_student)),
+        "platform.csv": _table(_platform(by_student)),
+        "similarity.csv": _table([("exercise", "student", "student", "similarity"), *_leads(store)]),
+        "not_graded.csv": _table([("file", "reason"), *ignored]),
+    }
+    for student, theirs in by_student.items():
+        files[f"feedback/{file_name(student)}.html"] = feedback(student, theirs)
+    for grade in store.current():
+        if junit := grade.result.get("junit"):
+            files[f"junit/{file_name(grade.student)}.{grade.chapter}.xml"] = junit
+    for name, text in files.items():
+        write(store, out, name, text)
+
+
+def write(store: Store, out: Path, name: str, text: str) -> None:
+    """Replace a report, in one step; what was changed by hand since we wrote it is kept."""
+    path, data = out / name, text.encode()
+    digest = hashlib.sha256(data).hexdigest()
+    if path.exists():
+        there = hashlib.sha256(path.read_bytes()).hexdigest()
+        if there == digest:
+            return store.note_report(name, digest)
+        if there != store.report_digest(name):
+            kept = out / "earlier" / f"{datetime.now():%Y%m%d-%H%M%S}-{path.name}"
+            kept.parent.mkdir(exist_ok=True)
+            os.replace(path, kept)
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    store.note_report(name, digest)
+    os.replace(part, path)
+
+
+def file_name(student: str) -> str:
+    """A name for a student's files that is safe on every disk and different for every student."""
+    safe = re.sub(r"[^\w.-]+", "_", student)[:80].strip(".")
+    if safe == student and safe == safe.lower():
+        return safe
+    return f"{safe}-{hashlib.sha256(student.encode()).hexdigest()[:6]}"
+
+
+def in_short(rows: list[Row], out: Path) -> str:
+    """The lines that end a run."""
+    students = len({row.student for row in rows})
+    counts = [f"{n} {status.replace('_', ' ')}" for status in STATUSES
+              if (n := sum(row.status == status for row in rows))]
+    lines = [f"{students} students, {len(rows)} answers: {', '.join(counts)}."]
+    if waiting := sum(row.waiting for row in rows):
+        lines.append(f"{waiting} answers wait to be marked by hand (--manual makes the pages); "
+                     "their marks are provisional, and left out of platform.csv.")
+    return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}."])
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def _table(rows) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_safe(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _safe(cell) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = f"{cell:g}" if isinstance(cell, float) else str(cell)
+    return "'" + text if text[:1] in ("=", "+", "@", "\t", "\r") else text
+
+
+def _cells(row: Row) -> tuple:
+    message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
+    return row.student, row.exercise.id, row.points, row.max_points, row.status, message
+
+
+def _summary(by_student):
+    yield ("student", "points", "max_points", "percent", *STATUSES, "waiting", "feedback")
+    for student, rows in by_student.items():
+        points, most = sum(row.points for row in rows), sum(row.max_points for row in rows)
+        counts = [sum(row.status == status for row in rows) for status in STATUSES]
+        yield (student, round(points, 2), most, f"{100 * points / most:.1f}", *counts,
+               sum(row.waiting for row in rows), f"feedback/{file_name(student)}.html")
+
+
+def _platform(by_student):
+    """One line a student, one column a chapter: Canvas asks for the first five columns, Moodle
+    for one that it knows its users by. A chapter that waits for a person's marks is left empty."""
+    chapters = sorted({row.exercise.chapter for rows in by_student.values() for row in rows})
+    yield ("Student", "ID", "SIS User ID", "SIS Login ID", "Section",
+           *(f"Chapter {chapter}" for chapter in chapters))
+    for student, rows in by_student.items():
+        id = re.search(r"_(\d+)$", student)
+        totals = []
+        for chapter in chapters:
+            of_it = [row for row in rows if row.exercise.chapter == chapter]
+            waits = any(row.waiting for row in of_it)
+            totals.append("" if waits else round(sum(row.points for row in of_it), 2))
+        yield student, id[1] if id else "", "", student, "", *totals
+
+
+def _leads(store):
+    answers = defaultdict(dict)
+    for grade in store.current():
+        for exercise, source in grade.result.get("answers", {}).items():
+            answers[exercise][grade.student] = source
+    return leads(answers)
+
+
+# --- feedback ---------------------------------------------------------------------------------
+
+
+def feedback(student: str, rows: list[Row]) -> str:
+    """A page for one student: marks, what the check says, and where to read. No solutions."""
+    points, most = sum(row.points for row in rows), sum(row.max_points for row in rows)
+    parts = [f"<h1>{html.escape(student)}</h1><p>{points:g} of {most} points.</p>"]
+    for row in rows:
+        parts.append(f"<section>{framed(_entry(row), COLOURS.get(row.status, '#d55e00'))}</section>")
+    return PAGE.format(title=html.escape(student), body="".join(parts))
+
+
+def _entry(row: Row) -> str:
+    e = row.exercise
+    parts = [f"<b>{LABELS[row.status]}</b> · {e.id} {html.escape(e.title)} · "
+             f"{row.points:g} of {e.points}"]
+    if row.message:
+        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(row.message))
+        parts.append(f"<p>{code}</p>")
+    if row.printed:
+        parts.append(f"<p>Your code printed:</p><pre>{html.escape(row.printed)}</pre>")
+    if row.status != "correct":
+        parts.append(f"<p>To read: chapter {e.chapter}, and <code>hint(\"{e.id}\")</code> in the "
+                     "exercise notebook.</p>")
+    return "".join(parts)

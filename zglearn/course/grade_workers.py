@@ -1,0 +1,110 @@
+"""Grade many notebooks at once: threads here that each wait for a forked referee, or a cluster."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from joblib import Parallel, delayed, parallel_config
+
+from .grade_course import bank_digest, use_course
+from .grade_engine import Engine, EngineFailed
+from .grade_inputs import File, TooLarge
+
+ATTEMPTS = 3
+UNREADABLE = (OSError, TooLarge, zipfile.BadZipFile, RuntimeError)  # of a zip: with a password
+_engines: dict[str, Engine] = {}
+_starting = threading.Lock()
+
+
+def engine(settings: dict) -> Engine:
+    """This process's engine, started when it is first needed, or again after it died."""
+    key = json.dumps(settings, sort_keys=True)
+    with _starting:
+        if key in _engines and _engines[key].process.poll() is not None:
+            _engines.pop(key).close()
+        if key not in _engines:
+            _engines[key] = Engine(**settings)
+        return _engines[key]
+
+
+@atexit.register
+def close_engines() -> None:
+    """End the engines of this process, and with them all that they started."""
+    with _starting:
+        while _engines:
+            _engines.popitem()[1].close()
+
+
+def attempt(settings: dict, job: dict, data: bytes) -> dict:
+    """Grade one notebook. What goes wrong on the grader's side is tried again, then reported as
+    {"failed": reason}."""
+    use_course(settings["course"])
+    if "chapter" in job and job["chapter"]["bank"] != bank_digest(job["chapter"]["name"][:2]):
+        return {"failed": "this machine has another version of the course's checks"}
+    for _ in range(ATTEMPTS):
+        try:
+            return engine(settings).grade(job, data)
+        except EngineFailed as error:
+            reason = str(error)
+    return {"failed": reason}
+
+
+def grade_submission(settings: dict, job: dict, files: list[File]) -> dict:
+    """Grade what a student handed in for a chapter.
+
+    Of several notebooks the one with the most points counts, the newest if they are equal.
+    """
+    best = {"absent": True}
+    for file in files:
+        try:
+            result = attempt(settings, job, file.read())
+        except UNREADABLE as error:
+            result = {"refused": f"the file cannot be read: {error}"}
+        result["file"] = file.name
+        if "failed" in result:
+            return result
+        if best.get("absent") or _points(result) > _points(best):
+            best = result
+    return best | {"files": len(files)}
+
+
+def _points(result) -> float:
+    return sum(v["points"] for v in result.get("verdicts", {}).values())
+
+
+@contextmanager
+def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
+    """``run(function, tasks)`` yields (label, function(*task)) for each (label, *task), as they end.
+
+    With `scheduler`, the address of a Dask scheduler, they run on its workers; this needs the
+    package `distributed` here, and there the course and the submissions under the same paths.
+    """
+    def run(function: Callable, tasks: Iterable[tuple]) -> Iterator[tuple]:
+        return Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(
+            delayed(_labelled)(function, *task) for task in tasks)
+
+    if not scheduler:
+        try:
+            with parallel_config(backend="threading"):
+                yield run
+        finally:
+            close_engines()
+        return
+    from distributed import Client
+
+    with Client(scheduler, timeout=10) as client:
+        jobs = sum(client.nthreads().values()) or 1
+        try:
+            with parallel_config(backend="dask", client=client):
+                yield run
+        finally:
+            client.run(close_engines)
+
+
+def _labelled(function, label, *task):
+    return label, function(*task)

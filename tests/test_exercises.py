@@ -5,7 +5,9 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from small_course import ANSWER, PROSE
 from zglearn import Objective
 from zglearn.course import answer as answers
 from zglearn.course import exercise as bank
-from zglearn.course import learner, limits, progress
+from zglearn.course import learner, limits, notebooks, progress
 from zglearn.course.answer import AnswerFailed, LocalNamespace, NotAttempted, NotPlain
 
 
@@ -416,7 +418,7 @@ def test_the_solution_is_shown_on_asking_and_remembered(small_course):
     assert "BEGIN SOLUTION" in ANSWER
 
 
-def test_an_experiment_waits_for_a_prediction(small_course):
+def test_an_experiment_waits_for_a_prediction(small_course, capsys):
     with pytest.raises(learner.CourseError, match="Predict first"):
         learner.reveal("98.3")
     assert "No prediction" in repr(learner.predict("98.3", ...))
@@ -425,7 +427,8 @@ def test_an_experiment_waits_for_a_prediction(small_course):
     with pytest.raises(learner.CourseError, match="Predict first"):
         learner.reveal("98.3")
     assert "committed: 'b'" in repr(learner.predict("98.3", "b"))
-    assert "You predicted 'b'" in repr(learner.reveal("98.3"))
+    learner.reveal("98.3")
+    assert "You predicted 'b'. Here is what happens:" in capsys.readouterr().out
     assert [e.data["right"] for e in progress.events("prediction")] == [False]
     with pytest.raises(learner.CourseError, match="asks for no prediction"):
         learner.predict("98.1", 3)
@@ -463,6 +466,24 @@ def test_a_trial_says_the_same_every_time(small_bank):
 def test_a_trial_that_goes_against_its_name_fails(small_bank, line, source, complaint):
     with pytest.raises(learner.CourseError, match=complaint):
         learner.trial(line, source, {})
+
+
+def test_in_a_real_kernel(small_course, monkeypatch):
+    """An endless loop is told and the kernel lives; %%trial is known; a prediction is waited for."""
+    cells = [
+        "import small_course\nfrom zglearn.course import check, exercise, reveal\n"
+        "small_course.fill_bank()\nexercise.TIME_LIMIT = 1",
+        "def twice(x):\n    while True:\n        pass", 'check("98.1")',
+        "%%trial 98.1 right adds\ndef twice(x):\n    return x + x",
+        'try:\n    reveal("98.3")\nexcept Exception as error:\n    print(error)',
+        "def twice(x):\n    return x + x", 'check("98.1")']
+    ran = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+                                   metadata=notebooks.METADATA)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    notebooks.execute(ran, small_course / "any.ipynb")
+    said = [str(cell.outputs) for cell in ran.cells]
+    assert "Still running after 1 seconds" in said[2]
+    assert "Correct: 98.1" in said[3] and "Predict first" in said[4] and "Correct: 98.1" in said[6]
 
 
 def test_the_course_imports_without_ipython_and_numpy():

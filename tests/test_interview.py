@@ -89,7 +89,7 @@ def test_a_talk_from_the_first_question_to_the_report(small_course):
     assert talk.ask.kind == "code" and "Return two times x." in talk.ask.text
     assert "*Debug" not in talk.ask.text
     talk.reply(RIGHT)
-    assert talk.ask.text == "Why? Why not x * x?" and "Correct" in talk.ask.feedback
+    assert talk.ask.text == "Follow-up: Why not x * x?" and "Correct" in talk.ask.feedback
     talk.reply("It is the square.")
     assert talk.ask.kind == "score" and talk.ask.lines == ("That is the square.",)
     talk.reply([0.5])
@@ -151,7 +151,7 @@ def test_code_that_does_not_work_is_told(small_course, monkeypatch, source, comp
 def test_code_may_come_from_the_notebooks_names(small_course):
     talk = Interview(the("98.1"), 30)
     talk.reply({"twice": lambda x: x + x})
-    assert talk.ask.text.startswith("Why?")
+    assert talk.ask.text.startswith("Follow-up: ")
 
 
 def test_an_interview_that_is_stopped_counts_what_was_answered(small_course):

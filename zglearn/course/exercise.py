@@ -33,12 +33,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
-from .limits import TimeIsUp
+from .limits import TimeIsUp, bounded
 
 KINDS = ("concept", "derive", "implement", "debug", "predict")
 STATUSES = ("correct", "incorrect", "not_attempted", "answered")
 MIN_WORDS = 25
 TIME_LIMIT = 10  # seconds for one check
+TOO_LONG = ("Still running after {} seconds, so it was stopped. Is there a loop that never ends, "
+            "or a generator's loop that never reaches its `yield`?")
 
 
 class Incorrect(Exception):
@@ -389,7 +391,7 @@ class Verdict:
         if self.status == "answered":
             lines += [f"  [ ] {line}" for line in self.exercise.rubric]
         if self.accepted:
-            lines += [f"Why? {question}" for question, _ in self.exercise.followups]
+            lines += [f"Follow-up: {question}" for question, _ in self.exercise.followups]
         if self.printed:
             lines += ["Your code printed:", self.printed.rstrip()]
         return "\n".join(line for line in lines if line)
@@ -398,12 +400,12 @@ class Verdict:
         e = self.exercise
         parts = [f"<b>{LABEL[self.status]}</b> · {e.id} {html.escape(e.title)}"]
         if self.message:
-            parts.append(f"<div>{_code(self.message)}</div>")
+            parts.append(f"<div>{inline_code(self.message)}</div>")
         if self.status == "answered":
-            parts.append("<ul>" + "".join(f"<li>{_code(r)}</li>" for r in e.rubric) + "</ul>")
+            parts.append("<ul>" + "".join(f"<li>{inline_code(r)}</li>" for r in e.rubric) + "</ul>")
         if self.accepted:
-            parts += [f"<details><summary>Why? {_code(q)}</summary>{_code(a)}</details>"
-                      for q, a in e.followups]
+            parts += [f"<details><summary>Follow-up: {inline_code(question)}</summary>"
+                      f"{inline_code(good)}</details>" for question, good in e.followups]
         if self.printed:
             parts.append(f"<div>Your code printed:</div><pre>{html.escape(self.printed)}</pre>")
         return framed("".join(parts), COLOUR[self.status])
@@ -414,7 +416,8 @@ def framed(body: str, colour: str = "#888888") -> str:
     return f'<div style="border-left: 4px solid {colour}; padding: 0.2em 0.8em">{body}</div>'
 
 
-def _code(text: str) -> str:
+def inline_code(text: str) -> str:
+    """Escaped for HTML, with `backquoted` parts as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
@@ -433,9 +436,7 @@ def judge(exercise: Exercise, names: Namespace, seed=None) -> Verdict:
     except AnswerFailed as reason:
         return verdict("incorrect", str(reason), reason.cause)
     except TimeIsUp:
-        return verdict("incorrect", f"Still running after {TIME_LIMIT} seconds, so it was stopped. "
-                       "Is there a loop that never ends, or a generator's loop that never "
-                       "reaches its `yield`?", "timeout")
+        return verdict("incorrect", TOO_LONG.format(TIME_LIMIT), "timeout")
     except Exception as error:
         return verdict("incorrect", "The check cannot use what your answer gave "
                        f"({type(error).__name__}: {error}). Does it return what the task asks for?",
@@ -445,19 +446,9 @@ def judge(exercise: Exercise, names: Namespace, seed=None) -> Verdict:
 
 def judge_names(exercise: Exercise, names: dict, seed=None) -> Verdict:
     """Run a check on a dict of names, within the time limit."""
-    from .limits import bounded
-
     space = LocalNamespace(names)
     try:
         return bounded(lambda: judge(exercise, space, seed), TIME_LIMIT)
-    except TimeIsUp:
-        return judge(_out_of_time(exercise), space)
-
-
-def _out_of_time(exercise: Exercise) -> Exercise:
-    from dataclasses import replace
-
-    def check(answer, rng):
-        raise TimeIsUp
-
-    return replace(exercise, check=check)
+    except TimeIsUp:  # `judge` was interrupted again before it could say so itself
+        return Verdict(exercise, "incorrect", TOO_LONG.format(TIME_LIMIT), "timeout",
+                       str(space.printed))

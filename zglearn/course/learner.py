@@ -19,10 +19,10 @@ from .exercise import (
     Exercise,
     UnknownExercise,
     Verdict,
-    _code,
     answer_name,
     find,
     framed,
+    inline_code,
     judge_names,
 )
 from .originals import keep_originals, source_of
@@ -32,7 +32,8 @@ class Said:
     """A short text for a learner: plain, and as HTML that is legible in light and dark."""
 
     def __init__(self, text: str, body: str = ""):
-        self.text, self.body = text, body or f"<div>{_code(text)}</div>"
+        self.text = text
+        self.body = body or f"<div style='white-space: pre-wrap'>{inline_code(text)}</div>"
 
     def __repr__(self):
         return self.text
@@ -74,14 +75,9 @@ def hint(id: str) -> Said:
     given = len(progress.events("hint", id))
     if given >= len(exercise.hints):
         every = "\n".join(f"{n}. {text}" for n, text in enumerate(exercise.hints, 1))
-        return Said(f'All hints for {id}:\n{every}\nIf it still does not come: solution("{id}").',
-                    "<ol>" + "".join(f"<li><pre>{html.escape(h)}</pre></li>"
-                                     for h in exercise.hints) + "</ol>"
-                    f"If it still does not come: <code>solution(\"{id}\")</code>.")
+        return Said(f'All hints for {id}:\n{every}\nIf it still does not come: `solution("{id}")`.')
     progress.record("hint", id, number=given + 1)
-    text = exercise.hints[given]
-    head = f"Hint {given + 1} of 3 for {id}"
-    return Said(f"{head}: {text}", f"<b>{head}</b><pre>{html.escape(text)}</pre>")
+    return Said(f"Hint {given + 1} of 3 for {id}: {exercise.hints[given]}")
 
 
 def solution(id: str) -> Said:
@@ -125,14 +121,14 @@ def predict(id: str, value) -> Said:
     return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.")
 
 
-def reveal(id: str) -> Said:
+def reveal(id: str) -> None:
     """The first line of an experiment: it goes no further until a prediction is committed."""
     _find(id)
     made = progress.events("prediction", id)
     if not made:
         raise CourseError("Predict first: this experiment runs once you have committed a "
                           f'prediction, predict("{id}", {answer_name(id)}), in the cell above.')
-    return Said(f"You predicted {made[-1].data['value']!r}. Here is what happens:")
+    print(f"You predicted {made[-1].data['value']!r}. Here is what happens:")
 
 
 def score(id: str, lines: float) -> Said:

@@ -170,7 +170,7 @@ class Interview:
         main = yield from (self._open(exercise) if exercise.is_open else self._checked(exercise))
         whys = []
         for question, good in exercise.followups:
-            said = yield self._next(exercise, "text", f"Why? {question}")
+            said = yield self._next(exercise, "text", f"Follow-up: {question}")
             if said is SKIP:
                 whys.append(0.0)
                 self.last_feedback = f"A good answer says: {good}"
@@ -250,7 +250,7 @@ def _names_from(exercise: Exercise, source: str) -> dict:
 
 
 def _feedback(verdict: Verdict) -> str:
-    return repr(verdict).partition("\nWhy? ")[0]
+    return repr(verdict).partition("\nFollow-up: ")[0]
 
 
 def _model_answer(exercise: Exercise) -> str:

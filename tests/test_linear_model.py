@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from zglearn.models.linear import SoftmaxRegression
+from zglearn.models import SoftmaxRegression
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
 """Models over one flat parameter vector, and their training.
 
-`MLP`            a multi-layer perceptron, for dense or sparse input
-`LanguageModel`  the next symbol from the last few; `contexts` cuts a text into examples for it
-`pretrained`     a language model that has read the course's sentences
-`train`          the methods of the course in place, on minibatches, with a ledger
+`SoftmaxRegression`  the linear classifier, for dense or sparse input
+`MLP`                a multi-layer perceptron, for dense or sparse input
+`LanguageModel`      the next symbol from the last few; `contexts` cuts a text into examples for it
+`pretrained`         a language model that has read the course's sentences
+`train`              the methods of the course in place, on minibatches, with a ledger
 """
 
 from .language_model import LanguageModel, contexts
+from .linear import SoftmaxRegression
 from .mlp import MLP
-from .pretrained import pretrained
+from .pretraining import pretrained
 from .training import Training, train
 
-__all__ = ["MLP", "LanguageModel", "Training", "contexts", "pretrained", "train"]
+__all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "contexts", "pretrained", "train"]

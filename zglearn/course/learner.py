@@ -212,10 +212,17 @@ def without_magics(source: str) -> str:
 
 def begin(shell) -> None:
     """What happens when a notebook imports the course: IPython learns the %%trial magic, which
-    shows the verdict as the cell's output, and untouched exercises are kept for `reset`."""
+    shows the verdict as the cell's output, and %%hidden; untouched exercises are kept for `reset`.
+    """
     def trial_magic(line, cell):
         return trial(line, cell, shell.user_ns)
 
+    def hidden_magic(line, cell):
+        from .grade_hidden import magic
+
+        magic(line, cell, shell.user_ns)
+
     shell.register_magic_function(trial_magic, "cell", "trial")
+    shell.register_magic_function(hidden_magic, "cell", "hidden")
     with contextlib.suppress(OSError, ValueError):  # a read-only course works too
         keep_originals()

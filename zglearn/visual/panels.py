@@ -35,8 +35,8 @@ class Panel:
     ``drag`` names the two settings that a drag or click on the axes changes, and ``handle`` is
     what the dragged point is called. ``zoom`` is the setting that holds the visible box
     (left, low, right, high). ``pick`` is the group of layers shown first where the reader may
-    choose among groups. ``span`` is the width in twelfths, ``rows`` the rows of the grid that it
-    fills, ``height`` its height in pixels.
+    choose among groups. With ``equal``, a unit is as long across as it is up. ``span`` is the
+    width in twelfths, ``rows`` the rows of the grid that it fills, ``height`` in pixels.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Panel:
     handle: str = ""
     zoom: str | None = None
     pick: str | None = None
+    equal: bool = False
     span: int = 6
     rows: int = 1
     height: int = 300
@@ -189,6 +190,8 @@ def _draw_axes(ax, panel, layers, settings):
                          ("y", box[1::2] if box else panel.ylim)):
         if limits is not None:
             getattr(ax, f"set_{axis}lim")(*limits)
+    if panel.equal:
+        ax.set_aspect("equal", adjustable="datalim")
     if any(y["kind"] == "heat" for y in layers):
         ax.grid(False)
     if ax.get_legend_handles_labels()[1]:

@@ -431,7 +431,7 @@ class Axes extends PanelView {
     const bar = layers.find((y) => y.kind === "heat" && y.label);
     const area = { left: style.ylabel ? 62 : 46, top: 8, right: width - (bar ? 64 : 10),
       bottom: height - (style.xlabel ? 38 : 22) };
-    const [left, low, right, high] = this.box();
+    const [left, low, right, high] = style.equal ? square(this.box(), area) : this.box();
     const x = scale(left, right, area.left, area.right, style.log.includes("x"));
     const y = scale(low, high, area.bottom, area.top, style.log.includes("y"));
     Object.assign(this, { area, x, y });
@@ -463,7 +463,7 @@ class Axes extends PanelView {
     }
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const [at, label] of y.ticks(Math.max(2, (area.bottom - area.top) / 45))) {
+    for (const [at, label] of y.ticks(Math.max(2, (area.bottom - area.top) / 36))) {
       if (!bare) stroke(context, area.left, y(at), area.right, y(at));
       context.fillText(label, area.left - 5, y(at));
     }
@@ -786,9 +786,9 @@ function cells({ z, low, high, ramp }, look) {
   });
 }
 
-/** Bands of colour with a smooth line where they meet, three times finer than the grid. */
+/** Bands of colour with a smooth line where they meet, finer than the grid. */
 function contours({ z, low, high }, look) {
-  const [rows, columns] = z.shape, fine = 3, bands = 14;
+  const [rows, columns] = z.shape, fine = Math.ceil(500 / columns), bands = 14;
   const width = (columns - 1) * fine, height = (rows - 1) * fine, w = width + 1;
   const level = new Float32Array(w * (height + 1));
   for (let i = 0; i <= height; i++) {
@@ -846,13 +846,22 @@ function scale(low, high, from, to, log) {
     const [least, most] = [Math.min(a, b), Math.max(a, b)];
     const step = log ? Math.max(1, Math.ceil((most - least) / n)) : niceStep((most - least) / n);
     const ticks = [];
-    for (let i = Math.ceil(least / step - 1e-9); i <= most / step + 1e-9; i++) {
-      ticks.push(log ? [10 ** (i * step), `10${superscript(i * step)}`] : [i * step, number(i * step)]);
+    for (let i = Math.floor(least / step); i <= most / step + 1e-9; i++) {
+      if (!log) ticks.push([i * step, number(i * step)]);
+      else if (most - least > 2.5) ticks.push([10 ** (i * step), `10${superscript(i * step)}`]);
+      else for (const m of [1, 2, 5]) ticks.push([m * 10 ** i, number(m * 10 ** i)]);
     }
-    if (!log || ticks.length > 1) return ticks;
-    return [low, high].map((v) => [v, number(v)]); // less than a decade
+    return ticks.filter(([v]) => f(v) >= least - 1e-9 && f(v) <= most + 1e-9);
   };
   return map;
+}
+
+/** The box made wider or higher, so that a unit is as long across as it is up. */
+function square([left, low, right, high], area) {
+  const shape = (area.right - area.left) / (area.bottom - area.top) * (high - low) / (right - left);
+  const wide = (right - left) * (Math.max(shape, 1) - 1) / 2;
+  const tall = (high - low) * (Math.max(1 / shape, 1) - 1) / 2;
+  return [left - wide, low - tall, right + wide, high + tall];
 }
 
 function niceStep(rough) {
@@ -889,7 +898,7 @@ function range(layers, axis, log) {
     const room = (high / low) ** margin;
     return low === high ? [low / 2, high * 2] : [low / room, high * room];
   }
-  const room = (high - low) * margin || Math.abs(high) * margin || 1;
+  const room = high > low ? (high - low) * margin : Math.abs(high) / 2 || 1;
   return [low - room, high + room];
 }
 

@@ -20,8 +20,8 @@ def compass(*, dimension=64, probes=1, alt=""):
     return Widget(
         "Random-direction compass",
         panels=[draw.Panel("arrows", "the gradient points up; each line is an estimate",
-                           "off the gradient", "along the gradient", xlim=(-1.3, 1.3),
-                           ylim=(-1.1, 1.1), height=300),
+                           "off the gradient", "along the gradient", xlim=(-1.1, 1.1),
+                           ylim=(-1.1, 1.1), equal=True, height=300),
                 draw.Panel("cosines", "cosine between estimate and gradient", "cosine",
                            "estimates", xlim=(-1, 1), height=300),
                 draw.Panel("theory", "mean cosine against the number of probes", "probes q",

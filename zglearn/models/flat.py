@@ -187,8 +187,6 @@ def minibatches(X, y, batch_size: int, rng) -> Iterator[tuple]:
     """Batches without end. Every epoch has an order of its own and leaves no example out."""
     if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
-    while True:
-        order = rng.permutation(len(y))
-        for i in range(0, len(y), batch_size):
-            rows = order[i:i + batch_size]
-            yield X[rows], y[rows]
+    orders = (rng.permutation(len(y)) for _ in itertools.count())
+    return ((X[order[i:i + batch_size]], y[order[i:i + batch_size]])
+            for order in orders for i in range(0, len(y), batch_size))

@@ -16,6 +16,7 @@ import difflib
 import inspect
 import itertools
 import math
+import numbers
 import signal
 import threading
 from contextlib import contextmanager
@@ -118,16 +119,18 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
         validation = model.check_data(*validation)
     elif patience is not None:
         raise ValueError("patience watches the validation loss: give validation=(X, y) as well")
+    if not isinstance(lr, numbers.Real) or not math.isfinite(lr):
+        raise ValueError(f"lr must be a finite number, not {lr!r}")
+    for_batches, for_noise = np.random.default_rng(seed).spawn(2)
+    batches = minibatches(X, y, batch_size, for_batches)
     steps, every = _length(epochs, steps, every, math.ceil(len(y) / batch_size))
     schedule = SCHEDULES.get(schedule, schedule)
     if not callable(schedule):
         raise ValueError(f"schedule is {', '.join(SCHEDULES)} or a function, not {schedule!r}")
 
-    for_batches, for_noise = np.random.default_rng(seed).spawn(2)
     p = model.init(for_batches) if p is None else np.array(p, dtype=model.dtype)
     f = _Questions(model, p, part, clip, loss)
     update = _start(method, f, for_noise, loss, hyper)
-    batches = minibatches(X, y, batch_size, for_batches)
     records, stopped = _Records(f, validation, patience), "steps"
     with _interrupts() as interrupts, _bar(steps, progress) as bar:
         for step in range(1, steps + 1):

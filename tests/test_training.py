@@ -1,0 +1,324 @@
+"""Training in place follows the generators that the chapters show; its ledger and its ends."""
+
+import itertools
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from zglearn import Objective, gradient_methods
+from zglearn.gradient_free_methods import mezo
+from zglearn.models import MLP, LanguageModel, contexts, train, training
+from zglearn.models.flat import minibatches
+
+GRADIENT_METHODS = [
+    ("gradient_descent", {}), ("momentum", {}), ("momentum", dict(beta=0.5)),
+    ("nesterov", dict(beta=0.8)), ("adagrad", {}), ("adagrad", dict(eps=1e-3)),
+    ("rmsprop", {}), ("rmsprop", dict(rho=0.9, eps=1e-4, centered=True)),
+    ("adam", {}), ("adam", dict(beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1)),
+    ("adamw", {}), ("adamw", dict(weight_decay=0.3)),
+    ("amsgrad", {}), ("amsgrad", dict(beta2=0.9, weight_decay=0.1)),
+]
+TO_THE_LAST_BIT = {"gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop"}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+@pytest.fixture
+def task(rng):
+    """A small classification problem that can be learnt, and a model for it in float64."""
+    X = rng.normal(size=(130, 6))
+    return MLP([6, 8, 4], dtype=float), (X, X[:, :4].argmax(axis=1))
+
+
+class Recorded:
+    """Plays recorded gradients back, to a method in place or to a generator."""
+
+    def __init__(self, gradients, lr=None):
+        self.gradients, self.lr = iter(gradients), lr
+
+    def gradient(self):
+        return next(self.gradients).copy()
+
+    def grad(self, x):
+        return next(self.gradients)
+
+
+@pytest.mark.parametrize("block", [7, 10_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method, hyper", GRADIENT_METHODS)
+def test_in_place_follows_the_generator(method, hyper, dtype, block, rng, monkeypatch):
+    monkeypatch.setattr(training, "BLOCK", block)
+    gradients = rng.normal(size=(1000, 20)) * np.logspace(-3, 1, 20)
+    gradients = gradients.astype(dtype)
+    x = rng.normal(size=20).astype(dtype)
+    p, lr = x.copy(), 0.01
+    shown = getattr(gradient_methods, method)(Recorded(gradients), x, lr=lr, **hyper)
+    in_place = training.METHODS[method](Recorded(gradients, lr), p, **hyper)
+    tolerance = 1e-12 if dtype is np.float64 else 1e-4
+    for expected, _ in zip(itertools.islice(shown, 1000), in_place, strict=False):
+        if method in TO_THE_LAST_BIT:
+            assert (p == expected).all()
+        else:
+            np.testing.assert_allclose(p, expected, rtol=tolerance, atol=tolerance)
+    assert p.dtype == dtype and not np.allclose(p, x)
+
+
+@pytest.mark.parametrize("method", ["gradient_descent", "adam"])
+def test_training_is_the_generator_on_the_same_batches(method, task):
+    model, (X, y) = task
+    p = model.init(np.random.default_rng(5))
+    fit = train(model, method, (X, y), p=p, lr=0.05, epochs=3, batch_size=20, seed=8)
+    for_batches, _ = np.random.default_rng(8).spawn(2)
+    batches = minibatches(X, y, 20, for_batches)
+    f = Objective(model.loss, model.gradient, batches=batches)
+    iterates = getattr(gradient_methods, method)(f, p, lr=0.05)
+    for step in range(21):
+        if step:
+            f.next_batch()
+        expected = next(iterates)
+    np.testing.assert_allclose(fit.p, expected, atol=1e-12)
+    assert fit.examples.tolist() == [130, 260, 390] and f.examples == 390
+    assert fit.forward_equivalents.tolist() == [21, 42, 63] and f.forward_equivalents == 63
+
+
+# --- mezo ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("noise", ["gaussian", "rademacher"])
+def test_mezo_in_place_follows_the_generator(noise, task):
+    model, (X, y) = task
+    p = model.init(np.random.default_rng(5))
+    fit = train(model, "mezo", (X, y), p=p, lr=0.03, steps=200, batch_size=130, noise=noise,
+                eps=2.0**-10, seed=8)
+    _, for_noise = np.random.default_rng(8).spawn(2)
+    f = model.objective(X, y)
+    iterates = mezo(f, p, for_noise, lr=0.03, eps=2.0**-10, noise=noise)
+    expected = next(itertools.islice(iterates, 199, None))
+    np.testing.assert_allclose(fit.p, expected, atol=1e-10)  # the slope divides rounding by eps
+    assert fit.forward_equivalents[-1] == f.forward_equivalents == 400
+    assert model.loss(fit.p, X, y) < 0.8 * model.loss(p, X, y)
+
+
+@pytest.mark.parametrize("block", [8 * 4, 10_000])
+@pytest.mark.parametrize("noise", ["gaussian", "rademacher"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mezo_restores_p_to_the_last_bit(noise, dtype, block, task, monkeypatch):
+    monkeypatch.setattr(training, "BLOCK", block)
+    _, (X, y) = task
+    model = MLP([6, 8, 4], dtype=dtype)
+    p = model.init(np.random.default_rng(5))
+    training._to_grid(p)
+    probes = []
+
+    def loss(p, X, y):
+        probes.append(p.copy())
+        return 1.0
+
+    fit = train(model, "mezo", (X, y), p=p, loss=loss, lr=0.1, steps=50, eps=1e-3, noise=noise)
+    assert (fit.p == p).all()
+    plus, minus = np.array(probes[::2]) - p, np.array(probes[1::2]) - p
+    assert (plus == -minus).all()
+    np.testing.assert_allclose(np.sqrt(np.mean(plus**2)), 1e-3, rtol=0.1)
+    assert len({q.tobytes() for q in plus}) == 50
+
+
+def test_the_grid_moves_no_parameter_visibly(rng):
+    for dtype, finest in ((np.float32, 2.0**-21), (np.float64, 2.0**-50)):
+        p = rng.normal(size=1000).astype(dtype)
+        before = p.copy()
+        grid = training._to_grid(p)
+        assert abs(p - before).max() <= grid / 2 <= finest
+        assert (p / grid == np.rint(p / grid)).all()
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "rademacher"])
+@pytest.mark.parametrize("part", [None, "W2"])
+def test_a_log_of_seeds_and_steps_is_the_whole_training(noise, part, task):
+    _, (X, y) = task
+    model = MLP([6, 8, 4])
+    p = model.init(np.random.default_rng(5))
+    fit = train(model, "mezo", (X, y), p=p, part=part, lr=0.05, steps=100, noise=noise)
+    assert len(fit.log.steps) == 100 and "800 bytes" in repr(fit.log)
+    assert (fit.log.replay(model, p) == fit.p).all() and (fit.p != p).any()
+    assert (fit.log.replay(model, p) == fit.p).all()  # and again
+
+
+def test_mezo_minimises_what_has_no_gradient(task):
+    model, (X, y) = task
+    fit = train(model, "mezo", (X, y), loss=lambda p, X, y: 1 - model.accuracy(p, X, y),
+                lr=0.05, eps=0.05, steps=400, batch_size=130)
+    assert fit.train_losses[-1] < 0.6 * fit.train_losses[0]
+
+
+def test_mezo_allocates_no_vector(rng):
+    import tracemalloc
+
+    model = LanguageModel(32, context=4, embedding=64, hidden=1024, dtype=np.float32)
+    X, y = contexts(rng.integers(32, size=50), 4)
+    p = model.init(rng)
+    peaks = {}
+    for method in ("mezo", "adam"):
+        tracemalloc.start()
+        train(model, method, (X, y), p=p, lr=1e-3, steps=2, batch_size=2)
+        peaks[method] = tracemalloc.get_traced_memory()[1] / p.nbytes
+        tracemalloc.stop()
+    assert peaks["mezo"] < 2.7 < 4 < peaks["adam"]  # its own copy of p, and noise in small blocks
+
+
+# --- what a training is given ----------------------------------------------------------------
+
+def test_one_part_is_trained_and_the_rest_stays(task):
+    model, data = task
+    p = model.init(np.random.default_rng(5))
+    for method in ("adam", "mezo"):
+        fit = train(model, method, data, p=p, part="b2", lr=0.01, steps=20)
+        changed = np.flatnonzero(fit.p != p)
+        part = model.parts["b2"]
+        assert set(changed) <= set(range(part.start, part.stop)) and len(changed) == 4
+
+
+def test_schedules_and_clipping(task):
+    model, (X, y) = task
+    p = model.init(np.random.default_rng(5))
+
+    def distance(**options):
+        options = dict(lr=0.5, steps=10) | options
+        return np.linalg.norm(train(model, "gradient_descent", (X, y), p=p, **options).p - p)
+
+    assert distance(schedule=lambda done: 0.0) == 0
+    assert distance(lr=0.25) == distance(schedule=lambda done: 0.5)
+    assert distance(clip=0.01) <= 10 * 0.5 * 0.01 * (1 + 1e-9) < distance()
+    assert distance(clip=1e9) == distance()
+    for name, at in (("linear", [1, 0.5, 0]), ("cosine", [1, 0.5, 0]), ("constant", [1, 1, 1])):
+        np.testing.assert_allclose([training.SCHEDULES[name](t) for t in (0, 0.5, 1)], at,
+                                   atol=1e-15)
+
+
+def test_the_same_seed_gives_the_same_p_and_the_start_is_not_changed(task):
+    model, data = task
+    p = model.init(np.random.default_rng(5))
+    before = p.copy()
+    for method in ("adam", "mezo"):
+        fits = [train(model, method, data, p=p, lr=0.01, epochs=2, seed=s).p for s in (1, 1, 2)]
+        assert (fits[0] == fits[1]).all() and (fits[0] != fits[2]).any()
+    assert (p == before).all()
+
+
+def test_records_know_what_was_spent(task):
+    model, (X, y) = task
+    fit = train(model, "adam", (X[:100], y[:100]), validation=(X[100:], y[100:]), lr=0.02,
+                epochs=4, batch_size=30)
+    assert fit.steps.tolist() == [4, 8, 12, 16] and fit.examples.tolist() == [100, 200, 300, 400]
+    assert fit.forward_equivalents.tolist() == [12, 24, 36, 48] and fit.stopped == "steps"
+    assert (np.diff(fit.train_losses) < 0).all()
+    np.testing.assert_allclose(fit.validation_losses[-1], model.loss(fit.p, X[100:], y[100:]))
+    fit = train(model, "adam", (X, y), lr=0.02, steps=40)
+    assert fit.steps.tolist() == list(range(2, 41, 2)) and np.isnan(fit.validation_losses).all()
+    assert train(model, "adam", (X, y), lr=0.02, steps=7, every=3).steps.tolist() == [3, 6, 7]
+
+
+# --- how a training ends ---------------------------------------------------------------------
+
+def test_patience_returns_the_best_parameters(task, rng):
+    _, (X, y) = task
+    noise = y.copy()
+    noise[:100] = rng.integers(4, size=100)  # nothing to learn but by heart
+    model = MLP([6, 40, 4])
+    fit = train(model, "adam", (X[:100], noise[:100]), validation=(X[100:], y[100:]), lr=0.02,
+                epochs=200, patience=5)
+    assert fit.stopped == "patience" and len(fit.steps) < 200
+    best = fit.validation_losses.argmin()
+    assert best == len(fit.steps) - 6
+    np.testing.assert_allclose(model.loss(fit.p, X[100:], y[100:]), fit.validation_losses[best],
+                               rtol=1e-6)
+
+
+def test_a_training_that_diverges_says_so(task):
+    _, data = task
+    with np.errstate(all="ignore"):
+        fit = train(MLP([6, 8, 4], "relu"), "gradient_descent", data, lr=1e20, epochs=5)
+    assert fit.stopped == "diverged" and fit.steps[-1] < 25
+
+
+@pytest.mark.parametrize("method", ["adam", "mezo"])
+def test_an_interrupt_keeps_what_was_computed(method, task):
+    model, (X, y) = task
+    p = model.init(np.random.default_rng(5))
+    asked = []
+
+    class Impatient(MLP):
+        """Somebody presses Ctrl-C while the 30th loss is computed."""
+
+        def logits(self, p, X):
+            self.interrupt()
+            return super().logits(p, X)
+
+        def loss_and_gradient(self, *args, **options):
+            self.interrupt()
+            return super().loss_and_gradient(*args, **options)
+
+        def interrupt(self):
+            asked.append(True)
+            if len(asked) == 30:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    fit = train(Impatient(model.sizes, dtype=float), method, (X, y), p=p, lr=0.01, steps=1000)
+    steps = 30 if method == "adam" else 15
+    assert fit.stopped == "interrupted" and fit.steps[-1] == steps
+    assert signal.getsignal(signal.SIGINT) is before
+    shorter = train(model, method, (X, y), p=p, lr=0.01, steps=steps)
+    assert (fit.p == shorter.p).all()  # no step was left half done
+
+
+def test_training_in_a_thread(task):
+    model, data = task
+    found = []
+    thread = threading.Thread(target=lambda: found.append(
+        train(model, "adam", data, lr=0.01, steps=5)))
+    thread.start()
+    thread.join(timeout=60)
+    assert found[0].steps[-1] == 5
+
+
+def test_progress_is_shown_on_request(task, capsys):
+    model, data = task
+    train(model, "adam", data, lr=0.01, steps=5)
+    assert capsys.readouterr().err == ""
+    train(model, "adam", data, lr=0.01, steps=5, progress=True)
+    assert "5/5" in capsys.readouterr().err
+
+
+# --- errors say what to do -------------------------------------------------------------------
+
+@pytest.mark.parametrize("options, error, message", [
+    (dict(method="adma"), ValueError, "method is one of gradient_descent"),
+    (dict(beta3=1), TypeError, "adam has no hyperparameter 'beta3': it has lr, beta1, beta2"),
+    (dict(decoupled=True), TypeError, "no hyperparameter 'decoupled'"),
+    (dict(method="mezo", noise="uniform"), ValueError, 'noise is "gaussian" or "rademacher"'),
+    (dict(epochs=None), ValueError, "say how long to train"),
+    (dict(steps=3), ValueError, "one of the two"),
+    (dict(epochs=0), ValueError, "epochs must be a whole number"),
+    (dict(batch_size=0), ValueError, "batch_size must be"),
+    (dict(every=0.5), ValueError, "every must be"),
+    (dict(schedule="warm"), ValueError, "schedule is constant, linear, cosine or a function"),
+    (dict(patience=3), ValueError, "patience watches the validation loss"),
+    (dict(part="W9"), ValueError, "part is one of W1, b1, W2, b2"),
+    (dict(p=np.zeros(3)), ValueError, "p must be 92 finite numbers"),
+    (dict(p=np.full(92, np.nan)), ValueError, "p must be 92 finite numbers"),
+    (dict(loss=lambda p, X, y: 0), ValueError, 'only "mezo" minimises a loss of your own'),
+    (dict(data=(np.ones((3, 6)), [0, 1])), ValueError, "one label for each of the 3 examples"),
+    (dict(validation=(np.ones((3, 5)), [0, 1, 2])), ValueError, "X must have shape"),
+    (dict(lr=np.nan), ValueError, "lr must be"),
+    (dict(lr="0.1"), ValueError, "lr must be"),
+])
+def test_bad_arguments(options, error, message, task):
+    model, data = task
+    options = dict(method="adam", data=data, lr=0.01, epochs=1) | options
+    with pytest.raises(error, match=message):
+        train(model, **options)

@@ -127,8 +127,7 @@ class Referee:
                 secret = grade_hidden.judged(exercise, hidden, names, seed)
                 if not secret.accepted:
                     points = max(points - hidden["worth"], 0)
-                    verdict = replace(verdict, status="incorrect", cause=secret.cause,
-                                      message=grade_hidden.FAILED)
+                    verdict = replace(verdict, status="incorrect", message=grade_hidden.FAILED)
         return verdict, points
 
     def _reason(self, exercise, verdict) -> Verdict:

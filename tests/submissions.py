@@ -1,0 +1,417 @@
+"""A small course, and a class that hands in everything that a class hands in.
+
+`build_course` writes a course with one chapter, 90, and its own bank. `FAULTS` lists submissions:
+each is a change to the right notebook, and what the gradebook must say of it. A test fills a
+class with them; nothing is stored by hand.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zglearn.course.originals import fingerprint, stamp
+
+BANK = '''
+import numpy as np
+
+from zglearn.course.exercise import choice, exercise, expect, expect_close, open_question
+from zglearn.objective import Objective
+
+COMMON = {"difficulty": 1, "minutes": 5, "hints": ["a nudge", "a formula", "a skeleton"]}
+
+choice("90.1", "Choose", options={"a": "That is the one before.", "b": "That is it."}, right="b",
+       points=1, **COMMON)
+
+
+@exercise("90.2", "One step", kind="implement", points=2, names=["step"], **COMMON)
+def one_step(answer, rng):
+    for _ in range(3):
+        x, g, lr = rng.normal(size=4), rng.normal(size=4), rng.uniform(0.1, 1)
+        expect_close(answer.call("step", x, g, lr), x - lr * g, case="a random step",
+                     mistakes={"it goes uphill": x + lr * g})
+
+
+@exercise("90.3", "A memory", kind="implement", points=2, names=["Average"], **COMMON)
+def memory(answer, rng):
+    numbers = rng.normal(size=5).tolist()
+    average = answer.make("Average")
+    for n, number in enumerate(numbers, 1):
+        expect_close(average.call("add", number), sum(numbers[:n]) / n, case=f"after {n} numbers")
+
+
+@exercise("90.4", "A method", kind="implement", points=3, names=["descend"], **COMMON)
+def method(answer, rng):
+    h, x, lr = rng.uniform(1, 2, size=3), rng.normal(size=3), rng.uniform(0.1, 0.4)
+    f = Objective(lambda x: float(h @ x**2) / 2, lambda x: h * x)
+    points = answer.iterates("descend", f, x, 20, lr=lr)
+    expect_close(points, x * (1 - lr * h) ** np.arange(1, 21)[:, None], case="20 steps")
+    expect(f.gradients == 20, f"20 steps asked for {f.gradients} gradients; one a step will do")
+
+
+open_question("90.5", "Why?", rubric=["it says why"], points=2, min_words=5, **COMMON)
+
+
+@exercise("90.6", "Scale", kind="debug", points=2, names=["scale"], **COMMON)
+def scaled(answer, rng):
+    values = {name: float(rng.uniform(1, 9)) for name in "abc"}
+    got = answer.call("scale", values)
+    expect(isinstance(got, dict), f"expected a dict, got a {type(got).__name__}")
+    expect_close([got.get(name, 0) for name in "abc"], [v / max(values.values())
+                 for v in values.values()], case="three values")
+'''
+
+SOLUTIONS = {
+    "intro": "# 90 · Small",
+    "setup": "import numpy as np\n\nfrom zglearn.course import check, hint, predict",
+    "ex-90-1": "## 90.1 · Choose",
+    "ans-90-1": 'answer_90_1 = "b"  # SOLUTION',
+    "chk-90-1": 'check("90.1")',
+    "ex-90-2": "## 90.2 · One step",
+    "given-90-2": "def halve(x):\n    return x / 2",
+    "ans-90-2": "def step(x, g, lr):\n    # BEGIN SOLUTION\n    return x - lr * g\n"
+                "    # END SOLUTION",
+    "chk-90-2": 'check("90.2")',
+    "ex-90-3": "## 90.3 · A memory",
+    "ans-90-3": "class Average:\n    def __init__(self):\n        self.numbers = []\n\n"
+                "    def add(self, number):\n        # BEGIN SOLUTION\n"
+                "        self.numbers.append(number)\n"
+                "        return sum(self.numbers) / len(self.numbers)\n        # END SOLUTION",
+    "chk-90-3": 'check("90.3")',
+    "ex-90-4": "## 90.4 · A method",
+    "ans-90-4": "def descend(f, x, *, lr):\n    # BEGIN SOLUTION\n    while True:\n"
+                "        x = x - lr * f.grad(x)\n        yield x\n    # END SOLUTION",
+    "chk-90-4": 'check("90.4")',
+    "ex-90-5": "## 90.5 · Why?",
+    "ans-90-5": 'answer_90_5 = "Because the gradient points uphill, we go against it."  # SOLUTION',
+    "chk-90-5": 'check("90.5")',
+    "ex-90-6": "## 90.6 · Scale",
+    "ans-90-6": "def scale(values):\n    # BEGIN SOLUTION\n"
+                "    most = max(values.values(), default=1)\n"
+                "    return {name: value / most for name, value in values.items()}\n"
+                "    # END SOLUTION",
+    "chk-90-6": 'check("90.6")',
+    "hid-90-6": '%%hidden 90.6 worth 1\nexpect(answer.call("scale", {}) == {}, "empty")',
+    "try-90-2-up": "%%trial 90.2 wrong uphill\ndef step(x, g, lr):\n    return x + lr * g",
+    "try-90-2-halves": "%%trial 90.2 wrong half a step\ndef step(x, g, lr):\n"
+                       "    return x - halve(lr * g)",
+    "try-90-2-none": "%%trial 90.2 wrong nothing\ndef step(x, g, lr):\n    pass",
+    "try-90-2-place": "%%trial 90.2 right in place\ndef step(x, g, lr):\n    x -= lr * g\n"
+                      "    return x",
+    "try-90-2-list": "%%trial 90.2 right a list\ndef step(x, g, lr):\n"
+                     "    return [a - lr * b for a, b in zip(x, g)]",
+}
+POINTS = {"90.1": 1, "90.2": 2, "90.3": 2, "90.4": 3, "90.5": 2, "90.6": 2}
+STUB = "    # YOUR CODE HERE\n    raise NotImplementedError"
+
+
+def build_course(folder: Path) -> Path:
+    """A course folder: solutions/ and exercises/90_small.ipynb, and bank/ch90_small.py."""
+    for name in ("solutions", "exercises", "bank"):
+        (folder / name).mkdir(parents=True)
+    (folder / "bank" / "ch90_small.py").write_text(BANK)
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {},
+                "cells": [_cell(id, source) for id, source in SOLUTIONS.items()]}
+    (folder / "solutions" / "90_small.ipynb").write_text(json.dumps(notebook))
+    handed_out = untouched().json
+    handed_out["metadata"]["zglearn"] = stamp(
+        "90_small", [(cell["id"], cell["source"]) for cell in handed_out["cells"]])
+    (folder / "exercises" / "90_small.ipynb").write_text(json.dumps(handed_out))
+    return folder
+
+
+def _cell(id, source):
+    kind = "markdown" if id == "intro" or id.startswith("ex-") else "code"
+    cell = {"cell_type": kind, "id": id, "metadata": {}, "source": source}
+    if id.startswith("hid-"):
+        cell["metadata"]["tags"] = ["solution-only"]
+    return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+
+class Notebook:
+    """A notebook to change: each change returns the notebook."""
+
+    def __init__(self):
+        cells = [_cell(id, source) for id, source in SOLUTIONS.items()
+                 if not id.startswith(("hid-", "try-"))]
+        self.json = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+
+    def place(self, id):
+        return next(n for n, cell in enumerate(self.json["cells"]) if cell.get("id") == id)
+
+    def put(self, id, source, **more):
+        self.json["cells"][self.place(id)].update(source=source, **more)
+        return self
+
+    def add(self, source, before="ex-90-2", id="extra"):
+        self.json["cells"].insert(self.place(before), _cell(id, source))
+        return self
+
+    def drop(self, *prefixes):
+        self.json["cells"] = [cell for cell in self.json["cells"]
+                              if not cell["id"].startswith(prefixes)]
+        return self
+
+    def step(self, body, head="def step(x, g, lr):"):
+        return self.put("ans-90-2", head + "\n    " + body.replace("\n", "\n    "))
+
+    def bytes(self) -> bytes:
+        return json.dumps(self.json).encode()
+
+
+WRONG = "return x + lr * g"  # what every cheat tries to pass off as right
+
+
+@dataclass
+class Fault:
+    """A submission: its files, and what the gradebook must say where it is not "correct".
+
+    `expected` maps an exercise to its status, or to (status, part of the message).
+    """
+
+    name: str
+    files: dict[str, bytes]
+    expected: dict = field(default_factory=dict)
+
+
+def one(name, notebook: Notebook | bytes, expected=None, file="90_small.ipynb") -> Fault:
+    data = notebook if isinstance(notebook, bytes) else notebook.bytes()
+    return Fault(name, {file: data}, expected or {})
+
+
+def every(status) -> dict:
+    return dict.fromkeys(POINTS, status)
+
+
+def right(number: int) -> Fault:
+    """A right submission, different from every other."""
+    return one(f"right{number:03}", Notebook().add(f"lucky = {number}"))
+
+
+def half_finished() -> Notebook:
+    notebook = Notebook().put("ans-90-5", "answer_90_5 = ...  # YOUR ANSWER")
+    return notebook.put("ans-90-4", f"def descend(f, x, *, lr):\n{STUB}")
+
+
+def untouched() -> Notebook:
+    notebook = half_finished().put("ans-90-1", "answer_90_1 = ...  # YOUR ANSWER")
+    notebook.put("ans-90-3", f"class Average:\n    def add(self, number):\n    {STUB.strip()}"
+                 .replace("\n    raise", "\n        raise").replace("    # YOUR", "        # YOUR"))
+    return notebook.put("ans-90-2", f"def step(x, g, lr):\n{STUB}").put(
+        "ans-90-6", f"def scale(values):\n{STUB}")
+
+
+def format_3() -> bytes:
+    cells = [{"cell_type": cell["cell_type"], "metadata": {}, **(
+        {"input": cell["source"], "language": "python", "outputs": [], "collapsed": False}
+        if cell["cell_type"] == "code" else {"source": cell["source"]})}
+        for cell in Notebook().json["cells"]]
+    return json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""},
+                       "worksheets": [{"cells": cells, "metadata": {}}]}).encode()
+
+
+def reordered() -> Notebook:
+    """The whole of 90.3 first, and its check even before its answer."""
+    notebook = Notebook()
+    cells = notebook.json["cells"]
+    for id in ("ans-90-3", "chk-90-3"):
+        cells.insert(2, cells.pop(notebook.place(id)))
+    return notebook
+
+
+def doubled() -> Notebook:
+    """A copy of each answer cell with the same id; the first one is an early, wrong try."""
+    notebook = Notebook()
+    for id in ("ans-90-2", "ans-90-3"):
+        copied = copy.deepcopy(notebook.json["cells"][notebook.place(id)])
+        copied["source"] = copied["source"].replace("return", "return 1 +")
+        notebook.json["cells"].insert(notebook.place(id), copied)
+    return notebook
+
+
+def forged() -> Notebook:
+    """A wrong answer under a saved "Correct", with nbval told to look away."""
+    notebook = Notebook().step(f"# NBVAL_IGNORE_OUTPUT\n{WRONG}")
+    said = [{"output_type": "stream", "name": "stdout", "text": "90.2 correct\n"}]
+    return notebook.put("chk-90-2", '# NBVAL_SKIP\n# NBVAL_RAISES_EXCEPTION\ncheck("90.2")',
+                        outputs=said, execution_count=3,
+                        metadata={"tags": ["raises-exception", "nbval-skip"]})
+
+
+def old_version() -> Notebook:
+    """As handed out before the task of 90.2 was changed."""
+    notebook = Notebook()
+    cells = {cell["id"]: fingerprint(cell["source"]) for cell in untouched().json["cells"]}
+    notebook.json["metadata"]["zglearn"] = {
+        "name": "90_small", "version": "0", "cells": cells | {"ex-90-2": "0123456789ab"}}
+    return notebook
+
+
+LOOP = "while True:\n    pass"
+DEAF = "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n" \
+       "        pass"
+DAEMON = """import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(3600)
+    os._exit(0)"""
+LIES = """class Lies(np.ndarray):
+    __eq__ = __le__ = __lt__ = lambda self, other: np.True_
+    def __array__(self, *args, **kwargs): return 1 / 0
+    def __abs__(self): return 0 * np.asarray(self)"""
+LIAR = """class Liar:
+    shape, dtype, ndim, size = (4,), np.dtype(float), 1, 4
+    __eq__ = lambda self, other: True
+    def __array__(self, *args, **kwargs): return np.zeros(4)
+    def __float__(self): return 0.0"""
+PICKLE = """import os
+class Bomb:
+    def __reduce__(self): return os.system, ("touch {target}/pickled",)"""
+PATCHES = """import numpy.testing, builtins, zglearn.objective
+yes = lambda *args, **kwargs: True
+np.testing.assert_allclose = np.allclose = np.isclose = np.array_equal = yes
+np.abs = np.absolute = lambda x, *args, **kwargs: 0 * np.asarray(x)
+np.max = lambda *args, **kwargs: 0.0
+builtins.abs = lambda x: 0
+builtins.isinstance, builtins.all = yes, yes
+zglearn.objective.Objective.gradients = 20"""
+TRANSFORM = """from IPython import get_ipython
+def cheat(lines):
+    return [line.replace('check("', 'print("90.2 correct") #') for line in lines]
+get_ipython().input_transformers_cleanup.append(cheat)"""
+WIRE = """import gc, os, socket
+for fd in range(3, 20):
+    try:
+        os.write(fd, b"\\x00\\x00\\x00\\x02{{}}\\x00\\x00\\x00\\x09garbage!!")
+    except OSError:
+        pass"""
+FRAMES = """import sys, gc
+frame = sys._getframe()
+while frame:
+    for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):
+        for name in ("check", "verdict", "points", "correct"):
+            try: setattr(value, name, lambda *a, **k: True)
+            except Exception: pass
+    frame = frame.f_back
+for thing in gc.get_objects():
+    if type(thing).__name__ in ("Exercise", "Verdict", "Referee", "RemoteNamespace"):
+        raise SystemError("found " + type(thing).__name__)"""
+KILLS = """import os, signal
+for kill, who in ((os.kill, os.getppid()), (os.kill, -1), (os.killpg, os.getpgid(0)), (os.kill, 1)):
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            if kill is os.killpg and who == os.getpid():
+                continue
+            if who: kill(who, sign)
+        except OSError: pass"""
+FORKS = """import os
+for _ in range(10_000):
+    try:
+        if os.fork() == 0:
+            import time; time.sleep(3600)
+    except OSError:
+        break"""
+
+
+def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
+    """The class. `target` is a folder that none may write into; `secrets` are files that none may
+    read; `port` is one that listens, and hears who connects."""
+    steal = "\n".join(f"try: stolen += open({str(path)!r}).read()\nexcept OSError: pass"
+                      for path in secrets)
+    dial = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2).close()\n"
+    write = "\n".join(f"try: open({str(place)!r}, 'w').write('mine')\nexcept OSError: pass"
+                      for place in (target / "written", "/etc/written", "/usr/written"))
+    return [
+        one("syntax error", Notebook().step("return x -- lr * g)"), {"90.2": ("error", "Syntax")}),
+        one("half finished", half_finished(), {"90.4": "not_attempted", "90.5": "not_attempted"}),
+        one("untouched", untouched(), every("not_attempted")),
+        one("loop in a cell", Notebook().add(LOOP)),
+        one("loop in the answer's cell", Notebook().put("ans-90-2", f"{LOOP}\ndef step(): pass"),
+            {"90.2": ("timeout", "ran for more than")}),
+        one("loop in a call", Notebook().step(LOOP), {"90.2": ("timeout", "loop")}),
+        one("loop in a generator", Notebook().put("ans-90-4", "def descend(f, x, *, lr):\n"
+            "    while True:\n        x = x - lr * f.grad(x)\n    yield x"), {"90.4": "timeout"}),
+        one("deaf loop", Notebook().step(DEAF), {"90.2": "timeout"}),
+        one("sleep", Notebook().step("import time\ntime.sleep(3600)"), {"90.2": "timeout"}),
+        one("memory bomb", Notebook().step("return np.ones(10**10)"), {"90.2": ("error", "Memory")}),
+        one("growing list", Notebook().step("a = [0]\nwhile True:\n    a = a + a"),
+            {"90.2": ("error", "MemoryError")}),
+        one("much output", Notebook().step("for _ in range(100):\n    print('x' * 10**6)\n"
+            "return x - lr * g").add("for _ in range(100):\n    print('x' * 10**6)")),
+        one("exit in a cell", Notebook().add("import sys\nsys.exit()")),
+        one("exit in a call", Notebook().step("exit()"), {"90.2": ("error", "raised")}),
+        one("hard exit in a cell", Notebook().add("import os\nos._exit(0)")),
+        one("hard exit in an answer", Notebook().put("ans-90-2", "import os\nos._exit(3)\n"
+            "def step(): pass"), {"90.2": ("error", "exit status 3")}),
+        one("hard exit in a call", Notebook().step("import os\nos._exit(0)"),
+            {"90.2": ("error", "ended its whole process")}),
+        one("crash", Notebook().step("import ctypes\nctypes.string_at(0)"),
+            {"90.2": ("error", "SIGSEGV")}),
+        one("kills its parents", Notebook().add(KILLS)),
+        one("leaves a daemon", Notebook().add(DAEMON)),
+        one("fork bomb", Notebook().add(FORKS)),
+        one("threads", Notebook().add("from concurrent.futures import ThreadPoolExecutor\n"
+            "pool = ThreadPoolExecutor(4)").step("return np.array(list(pool.map("
+            "lambda ab: ab[0] - lr * ab[1], zip(x, g))))")),
+        one("reads what it should not", Notebook().add(f"stolen = ''\n{steal}\nassert stolen")
+            .step("exec(stolen, globals())\nreturn x if stolen else x + lr * g"),
+            {"90.2": ("incorrect", "uphill")}),
+        one("writes elsewhere", Notebook().add(write)),
+        one("fills its disk", Notebook().add("with open('big', 'wb') as f:\n"
+            "    for _ in range(2000): f.write(bytes(10**6))")),
+        one("the network", Notebook().step(f"{dial}return x - lr * g"), {"90.2": "error"}),
+        one("corrupt", Notebook().bytes()[:500], every(("refused", "not a notebook"))),
+        one("empty file", b"", every("refused")),
+        one("not a notebook", b'{"cells": 3}', every("refused")),
+        one("binary", bytes(range(256)), every("refused")),
+        one("deep json", b'{"cells": ' + b"[" * 100_000, every("refused")),
+        one("renamed", Notebook(), file="final FINAL (2).ipynb"),
+        Fault("two notebooks", {"90_small.ipynb": untouched().bytes(),
+                                "90_small (1).ipynb": Notebook().bytes()}),
+        one("old version", old_version(), {"90.2": ("refused", "changed after the hand-out")}),
+        one("format 3", format_3()),
+        one("a missing cell", Notebook().drop("ans-90-2"), {"90.2": "not_attempted"}),
+        one("missing set-up and checks", Notebook().drop("setup", "chk-", "given-")
+            .step("return x - 2 * halve(lr * g)")),
+        one("doubled cells", doubled()),
+        one("reordered cells", reordered()),
+        one("helpers", Notebook().add("def helper(a):\n    return -a").step("return x + helper(lr * g)")),
+        one("scratch after the check", Notebook().add("step = None", before="ex-90-3", id="")),
+        one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1\nawait_me = 1")
+            .add("%%bash\nrm -rf /", id="bash")),
+        one("an edited check", Notebook().step(WRONG).put("chk-90-2", "assert True"),
+            {"90.2": "incorrect"}),
+        one("its own check", Notebook().step(WRONG).add("check = lambda id: print('Correct')"),
+            {"90.2": "incorrect"}),
+        one("forged outputs", forged(), {"90.2": "incorrect"}),
+        one("patched numpy", Notebook().add(PATCHES).step(WRONG), {"90.2": "incorrect"}),
+        one("an input transformer", Notebook().add(TRANSFORM).step(WRONG), {"90.2": "incorrect"}),
+        one("a lying array", Notebook().add(LIES).step("return (x + lr * g).view(Lies)"),
+            {"90.2": ("refused", "Lies")}),
+        one("a lying object", Notebook().add(LIAR).step("return Liar()"),
+            {"90.2": ("refused", "Liar")}),
+        one("a pickle", Notebook().add(PICKLE.format(target=target)).step("return Bomb()"),
+            {"90.2": ("refused", "Bomb")}),
+        one("prints a report", Notebook().step("print('90.2 correct\\n{\"status\": \"correct\"}')\n"
+            + WRONG), {"90.2": "incorrect"}),
+        one("hard-coded", Notebook().put("ans-90-1", "answer_90_1 = {'a': 1, 'b': 2}").step(
+            "return [0.1, 0.2, 0.3, 0.4]"), {"90.1": "incorrect", "90.2": "incorrect"}),
+        one("input", Notebook().step("input('number? ')\nreturn x - lr * g"),
+            {"90.2": ("error", "input()")}),
+        one("a package of its own", Notebook().put("ans-90-2", "import no_such_package\n"
+            "def step(x, g, lr): return x - lr * g"), {"90.2": ("error", "no_such_package")}),
+        one("noise on the wire", Notebook().add(WIRE).step(WRONG), {"90.2": "incorrect"}),
+        one("looks for the checker", Notebook().add(FRAMES).step(WRONG), {"90.2": "incorrect"}),
+        one("a huge number", Notebook().step("return 10 ** 10 ** 6"), {"90.2": "refused"}),
+        one("a huge array", Notebook().step("return np.zeros(10**7)"), {"90.2": "refused"}),
+        one("a deep list", Notebook().step("a = []\nfor _ in range(10**5):\n    a = [a]\nreturn a"),
+            {"90.2": "refused"}),
+        one("recursion", Notebook().step("return step(x, g, lr)"), {"90.2": ("error", "Recursion")}),
+        one("fails a hidden check", Notebook().put("ans-90-6", "def scale(values):\n"
+            "    most = max(values.values())\n    return {k: v / most for k, v in values.items()}"),
+            {"90.6": ("incorrect", "not in the notebook")}),
+        one("formula", Notebook().step("raise ValueError('=1+1')"), {"90.2": "error"}),
+    ]

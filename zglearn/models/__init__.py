@@ -13,4 +13,5 @@ from .mlp import MLP
 from .pretraining import pretrained
 from .training import Training, train
 
-__all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "contexts", "pretrained", "train"]
+__all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "contexts", "pretrained",
+           "train"]

@@ -15,6 +15,8 @@ COMMANDS = {
     "notebooks": ("zglearn.course.notebooks", "main", "authors: run notebooks, derive exercises"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview", "main", "a mock interview from the exercises"),
+    "grade": ("zglearn.course.grade", "main", "instructors: grade a folder of notebooks"),
+    "release": ("zglearn.course.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.course.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.course.versions", "update", "get the newest version, keep your answers"),
     "doctor": ("zglearn.course.doctor", "main", "say what is missing or broken and how to mend it"),

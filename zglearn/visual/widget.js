@@ -995,7 +995,8 @@ function number(v) {
   if (v === 0 || !Number.isFinite(v)) return String(v);
   const size = Math.abs(v);
   if (size >= 1e5 || size < 1e-3) return v.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
-  return String(+v.toPrecision(size >= 1000 ? 5 : 3)).replace("-", "−");
+  const digits = size >= 1000 || (size > 0.99 && size < 1) ? 5 : 3;
+  return String(+v.toPrecision(digits)).replace("-", "−");
 }
 
 function superscript(n) {

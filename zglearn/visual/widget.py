@@ -33,10 +33,19 @@ class Control:
     group: str = ""
 
 
-def slider(name, label, low, high, default, *, log=False, whole=False, positions=61, group=""):
-    """A slider over ``positions`` values from low to high; the default is always one of them."""
-    space = np.geomspace if log else np.linspace
-    values = {float(f"{v:.3g}") for v in space(low, high, positions)} | {low, high, default}
+def slider(name, label, low, high, default, *, scale="linear", whole=False, positions=61, group=""):
+    """A slider over ``positions`` values from low to high; the default is always one of them.
+
+    The scale is "linear", "log", or "near 1": even in the logarithm of 1 - value, for what
+    remembers 1 / (1 - value) steps.
+    """
+    if scale == "near 1":
+        values = 1 - np.geomspace(1 - low, 1 - high, positions)
+        values = {round(1 - float(f"{1 - v:.3g}"), 12) for v in values}
+    else:
+        values = {"linear": np.linspace, "log": np.geomspace}[scale](low, high, positions)
+        values = {float(f"{v:.3g}") for v in values}
+    values = {v for v in values if low < v < high} | {low, high, default}
     values = {round(v) for v in values} if whole else values
     return Control(name, label, "slider", default, tuple(sorted(values)), group)
 

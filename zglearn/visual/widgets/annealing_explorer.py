@@ -7,7 +7,7 @@ import numpy as np
 from ...gradient_free_methods import simulated_annealing
 from ...objective import Objective
 from .. import panels as draw
-from ..widget import Widget, part, positions, slider
+from ..widget import Widget, part, slider
 from .explorer import watch
 
 PICTURES = 150  # of a run, so many moments are shown
@@ -56,16 +56,12 @@ def annealing_explorer(loss, decode, start, neighbour, *, temperature=1.0, cooli
                 draw.Panel("moves", "moves accepted", "step", ylim=(0, 1), span=3, height=130),
                 draw.Panel("cold", "temperature", "step", log="y", span=3, height=130)],
         controls=[slider("temperature", "first temperature", temperature / 100, temperature * 100,
-                         temperature, log=True),
-                  positions("cooling", "cooling per step", _coolings(cooling), cooling),
-                  slider("steps", "steps", steps // 10, steps * 2, steps, log=True, whole=True,
+                         temperature, scale="log"),
+                  slider("cooling", "cooling per step", min(0.9, cooling), max(0.99999, cooling),
+                         cooling, scale="near 1"),
+                  slider("steps", "steps", steps // 10, steps * 2, steps, scale="log", whole=True,
                          positions=13),
                   slider("seed", "seed", 0, 20, 0, whole=True, positions=21)],
         parts=[part(anneal)],
         alt=alt or ("A text in cipher becomes readable as the key is searched: the loss falls, and "
                     "with the temperature falls the share of worse moves that are accepted."))
-
-
-def _coolings(default):
-    """Factors per step from 0.9 to 1, closer together near 1, with the default among them."""
-    return sorted({float(f"{1 - d:.6g}") for d in np.geomspace(1e-5, 0.1, 25)} | {default, 1.0})

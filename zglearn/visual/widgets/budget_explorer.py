@@ -24,9 +24,9 @@ def budget_explorer(curves, *, ylabel="held-out loss", alt=""):
     memory = [c["memory"] for c in curves.values()]
     controls = [
         slider("budget", "budget (forward-equivalents)", float(costs[costs > 0].min()),
-               float(costs.max()), float(costs.max()), log=True),
+               float(costs.max()), float(costs.max()), scale="log"),
         slider("cap", "memory cap (MB)", min(memory) / 2e6, max(memory) * 1.2e-6,
-               max(memory) * 1.2e-6, log=True),
+               max(memory) * 1.2e-6, scale="log"),
         choice("axis", "horizontal axis", AXES)]
 
     def race(budget, cap, axis):

@@ -24,10 +24,11 @@ def compass(*, dimension=64, probes=1, alt=""):
                            ylim=(-1.1, 1.1), equal=True, height=300),
                 draw.Panel("cosines", "cosine between estimate and gradient", "cosine",
                            "estimates", xlim=(-1, 1), height=300),
-                draw.Panel("theory", "mean cosine against the number of probes", "probes q",
-                           log="x", ylim=(0, 1), span=12, height=190)],
-        controls=[slider("dimension", "dimension d", *DIMENSIONS, dimension, log=True, whole=True),
-                  slider("probes", "probes q", 1, 256, probes, log=True, whole=True),
+                draw.Panel("theory", "cosine (root mean square) against the number of probes",
+                           "probes q", log="x", ylim=(0, 1), span=12, height=190)],
+        controls=[slider("dimension", "dimension d", *DIMENSIONS, dimension, scale="log",
+                         whole=True),
+                  slider("probes", "probes q", 1, 256, probes, scale="log", whole=True),
                   slider("seed", "seed", 0, 20, 0, whole=True, positions=21)],
         parts=[part(needle), part(theory)],
         alt=alt or (f"Estimates of a gradient from {probes} random probe(s) in {dimension} "
@@ -43,7 +44,10 @@ def estimates(dimension, probes, rng):
 
 
 def expected_cosine(dimension, probes):
-    """√(q / (q + d + 1)), from E[ĝ] = g and E‖ĝ‖² = (1 + (d + 1) / q) ‖g‖²."""
+    """√(q / (q + d + 1)), from E[ĝ] = g and E‖ĝ‖² = (1 + (d + 1) / q) ‖g‖².
+
+    A ratio of means: close to the root mean square of the cosine from about d = 10 on.
+    """
     return np.sqrt(probes / (probes + dimension + 1))
 
 
@@ -56,16 +60,15 @@ def needle(dimension, probes, seed):
     x, y = np.full((2, 3 * len(cosine[some])), np.nan)
     x[0::3], x[1::3], y[0::3], y[1::3] = 0, sideways[some], 0, cosine[some]
     counts, edges = np.histogram(cosine, bins=40, range=(-1, 1))
-    mean, line = float(cosine.mean()), float(expected_cosine(dimension, probes))
+    rms, line = float(np.sqrt((cosine**2).mean())), float(expected_cosine(dimension, probes))
     return [
         draw.line("arrows", x, y, thin=True, label="estimates, scaled to length 1"),
         draw.line("arrows", [0, 0], [0, 1], colour=1, label="gradient"),
         draw.bars("cosines", (edges[1:] + edges[:-1]) / 2, counts, width=2 / 40),
-        draw.rule("cosines", x=mean, label=f"mean {mean:.2f}", colour=0),
-        draw.rule("cosines", x=line, label="", colour=1),
-        draw.dots("theory", [probes], [mean], label="measured mean"),
-        draw.status(f"Mean cosine {mean:.3f} over {len(cosine)} estimates; √(q / (q + d + 1)) = "
-                    f"{line:.3f}.")]
+        draw.rule("cosines", x=line, label=f"theory {line:.2f}", colour=1),
+        draw.dots("theory", [probes], [rms], label="measured"),
+        draw.status(f"Root mean square cosine {rms:.3f} over {len(cosine)} estimates; "
+                    f"√(q / (q + d + 1)) = {line:.3f}.")]
 
 
 def theory(dimension):

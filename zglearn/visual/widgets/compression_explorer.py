@@ -21,7 +21,7 @@ def compression_explorer(evaluate, *, ranks, sparsities, bits, alt=""):
     """
     choices = {"rank": tuple(ranks), "sparsity": tuple(sparsities), "bits": tuple(bits)}
     whole = {name: values[0] for name, values in choices.items()}
-    ask = functools.cache(lambda rank, sparsity, bits: evaluate(rank, sparsity, bits))
+    ask = functools.cache(lambda *, rank, sparsity, bits: evaluate(rank, sparsity, bits))
 
     def alone():
         """Each way of compressing by itself."""
@@ -36,7 +36,7 @@ def compression_explorer(evaluate, *, ranks, sparsities, bits, alt=""):
 
     def together(rank, sparsity, bits):
         base_size, base, _ = ask(**whole)
-        size, loss, sample = ask(rank, sparsity, bits)
+        size, loss, sample = ask(rank=rank, sparsity=sparsity, bits=bits)
         return [draw.dots("pareto", [size / 1000], [loss], colour=draw.GREY, star=True,
                           label="this model"),
                 draw.text("sample", sample, label=f"rank {rank}, sparsity {sparsity:g}, "

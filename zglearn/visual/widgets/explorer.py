@@ -25,13 +25,14 @@ GRID = 120, 160
 
 LOGARITHMIC = {"effective learning rate", "√v", "temperature T", "step size σ"}
 
-# Ranges of the sliders, by the hyperparameter's name: low, high, logarithmic.
+# The sliders' ranges by the hyperparameter's name: low, high, scale.
 RANGES = {
-    "lr": (1e-4, 10, True), "beta": (0, 0.999, False), "beta1": (0, 0.999, False),
-    "beta2": (0, 0.9999, False), "rho": (0, 0.999, False), "eps": (1e-10, 1, True),
-    "sigma": (1e-3, 3, True), "temperature": (1e-3, 100, True), "cooling": (0.8, 1, False),
-    "radius": (0.1, 5, True), "size": (0.01, 3, True), "spread": (0.01, 5, True),
-    "population": (4, 60, False), "weight_decay": (0, 1, False), "a": (1.01, 3, False),
+    "lr": (1e-4, 10, "log"), "beta": (0, 0.999, "near 1"), "beta1": (0, 0.999, "near 1"),
+    "beta2": (0, 0.9999, "near 1"), "rho": (0, 0.999, "near 1"), "eps": (1e-10, 1, "log"),
+    "sigma": (1e-3, 3, "log"), "temperature": (1e-3, 100, "log"),
+    "cooling": (0.8, 0.9999, "near 1"), "radius": (0.1, 5, "log"), "size": (0.01, 3, "log"),
+    "spread": (0.01, 5, "log"), "population": (4, 60, "linear"), "weight_decay": (0, 1, "linear"),
+    "a": (1.01, 3, "linear"),
 }
 
 
@@ -68,7 +69,7 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
         controls += own
         parts.append(part(_racer(landscape, method, i), method.__name__, needs=[
             "x0", "y0", "steps", "seed", "against", *(c.name for c in own)]))
-    controls += [slider("steps", "steps", 10, 1000, steps, log=True, whole=True),
+    controls += [slider("steps", "steps", 10, 1000, steps, scale="log", whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
                  choice("against", "loss against", ("cost", "steps"))]
     return Widget(
@@ -118,7 +119,7 @@ def watch(method, f, x0, *, steps, seed=None, **hyper):
                 return
 
     path = run(watched, f, x0, steps=steps, seed=seed, **hyper)
-    columns = zip(names, zip(*held[:len(path)], strict=True), strict=bool(held))
+    columns = zip(names, zip(*held[:len(path)], strict=True), strict=False)
     return path, {name: _stacked(values) for name, values in columns
                   if len({v.shape for v in values}) == 1}
 
@@ -241,7 +242,9 @@ def _defaults(method):
 
 
 def _slider(method, name, value):
-    low, high, log = RANGES.get(name, (0, 2 * value or 1, False))
+    low, high, scale = RANGES.get(name, (0, 2 * value or 1, "linear"))
+    if scale == "log" and value <= 0 or scale == "near 1" and value >= 1:
+        scale = "linear"
     whole = isinstance(value, int) and name == "population"
     return slider(f"{method}:{name}", name.replace("_", " "), min(low, value), max(high, value),
-                  value, log=log, whole=whole, group=method)
+                  value, scale=scale, whole=whole, group=method)

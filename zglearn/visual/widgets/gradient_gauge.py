@@ -26,10 +26,10 @@ def gradient_gauge(stream=None, *, steps=200, alt=""):
         slider("signal", "signal", 0, 3, 1), slider("noise", "noise", 0, 3, 1),
         slider("seed", "seed", 0, 20, 0, whole=True, positions=21)]
     controls = [
-        slider("beta1", "Adam's β₁", 0, 0.999, 0.9, group="memory"),
-        slider("beta2", "Adam's β₂", 0, 0.9999, 0.99, group="memory"),
-        slider("rho", "RMSprop's ρ", 0, 0.999, 0.9, group="memory"),
-        slider("eps", "ε", 1e-8, 10, 1e-8, log=True, group="ε"),
+        slider("beta1", "Adam's β₁", 0, 0.999, 0.9, scale="near 1", group="memory"),
+        slider("beta2", "Adam's β₂", 0, 0.9999, 0.99, scale="near 1", group="memory"),
+        slider("rho", "RMSprop's ρ", 0, 0.999, 0.9, scale="near 1", group="memory"),
+        slider("eps", "ε", 1e-8, 10, 1e-8, scale="log", group="ε"),
         toggle("inside", "inside the root", False, group="ε"), *own]
 
     def gauge(beta1, beta2, rho, eps, inside, **made):

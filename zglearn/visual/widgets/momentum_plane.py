@@ -38,7 +38,7 @@ def momentum_plane(kappa=25, *, steps=150, alt=""):
                            height=240)],
         controls=[slider("step", "lr × L", 0, 4, 1, positions=81),
                   slider("beta", "β", 0, 1, 0.5, positions=81),
-                  slider("kappa", "condition number κ", 1, 1000, kappa, log=True)],
+                  slider("kappa", "condition number κ", 1, 1000, kappa, scale="log")],
         parts=[part(plane), part(valley), part(path(steps), "path"), part(roots)],
         timed=True,
         alt=alt or (

@@ -61,7 +61,7 @@ def real_landscape(f, paths, *, shapes, centre=None, resolution=31, seed=0, seco
         panels=[draw.Panel("slice", "loss, darker where it is lower", "first direction",
                            "second direction", span=12, height=430)],
         controls=[choice("kind", "plane", (PRINCIPAL, RANDOM)),
-                  slider("zoom", "zoom", 0.25, 8, 1, log=True, positions=11),
+                  slider("zoom", "zoom", 0.25, 8, 1, scale="log", positions=11),
                   slider("seed", "random directions", 0, 9, seed, whole=True, positions=10)],
         parts=[part(slice_, "slice"), part(walked)],
         alt=alt or (f"Contours of the loss on the plane that the paths of {', '.join(paths)} "

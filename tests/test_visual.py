@@ -1,0 +1,656 @@
+"""The figures, and the pure parts of the widgets. `test_widgets_browser.py` has a browser."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from widget_examples import EXAMPLES
+
+import zglearn.visual as visual
+from zglearn import run
+from zglearn.factorization import truncated_svd
+from zglearn.gradient_free_methods import cma_es, random_search, simulated_annealing, spsa
+from zglearn.gradient_methods import adam, gradient_descent, momentum
+from zglearn.landscapes import himmelblau, ravine, rosenbrock
+from zglearn.objective import Objective
+from zglearn.visual import figures, panels
+from zglearn.visual.widget import slider
+from zglearn.visual.widgets import (
+    budget_explorer,
+    compass,
+    gradient_gauge,
+    momentum_plane,
+    rank_explorer,
+    real_landscape,
+    sweep_explorer,
+    topics_explorer,
+)
+from zglearn.visual.widgets.explorer import ellipses, explorer, inner_state, moves, surface, watch
+from zglearn.visual.worker import Bounded, Stopped, Worker
+
+
+@pytest.fixture(scope="module")
+def widgets():
+    return {name: make() for name, make in EXAMPLES.items()}
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """What is displayed: a list of (data, metadata)."""
+    shown = []
+    monkeypatch.setattr("IPython.display.display",
+                        lambda data, metadata=None, raw=False: shown.append((data, metadata)))
+    return shown
+
+
+def kind(layers, wanted, panel=None):
+    return [y for y in layers if y["kind"] == wanted and panel in (None, y["panel"])]
+
+
+# --- figures
+
+def test_the_package_is_lazy():
+    code = ("import sys, zglearn.visual; "
+            "assert not {'matplotlib', 'numpy', 'ipywidgets'} & set(sys.modules); "
+            "zglearn.visual.show; assert 'ipywidgets' not in sys.modules")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", visual.__all__)
+def test_every_name_is_there(name):
+    assert getattr(visual, name) is not None
+    assert name in dir(visual)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'plot_cake'"):
+        visual.plot_cake  # noqa: B018
+
+
+def test_show_gives_picture_and_words(displayed):
+    ax = visual.plot_lines([1, 2, 3], {"a": [1, 2, 3]})
+    visual.show(ax, alt="A line\n   that rises.")
+    (picture, metadata), (caption, _) = displayed
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert picture["text/plain"] == "A line that rises." == metadata["image/png"]["alt"]
+    assert caption["text/markdown"] == "*A line that rises.*"
+
+
+def test_show_wants_words():
+    with pytest.raises(ValueError, match="describe the figure"):
+        visual.show(visual.figure()[0], alt=" ")
+
+
+def test_paths_and_losses():
+    valley = rosenbrock()
+    paths = {m.__name__: run(m, valley.objective(), valley.start, steps=30, lr=0.001)
+             for m in (gradient_descent, momentum)}
+    ax = visual.plot_paths(valley, paths)
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    np.testing.assert_array_equal(drawn["momentum"], paths["momentum"].points)
+    ax = visual.plot_losses(list(paths.values()), list(paths), against="steps")
+    assert ax.get_yscale() == "log"
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), paths["momentum"].losses)
+    cost = visual.plot_losses(paths).lines[0].get_xdata()
+    np.testing.assert_array_equal(cost, paths["momentum"].forward_equivalents)
+
+
+def test_losses_want_an_axis_and_names():
+    with pytest.raises(ValueError, match="'cost' or 'steps', not 'time'"):
+        visual.plot_losses({}, against="time")
+    with pytest.raises(ValueError, match="name the paths"):
+        visual.plot_paths(ravine(), [])
+
+
+def test_lines_bars_and_heat_maps():
+    ax = visual.plot_lines([1, 2], {"three runs": [[1, 5], [2, 6], [9, 7]], "one": [1, 1]}, log="y")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [2, 6])  # the median
+    assert len(ax.collections) == 1 and ax.get_yscale() == "log"
+    ax = visual.plot_bars({"adam": 0.5, "sgd": 0.25})
+    assert [bar.get_width() for bar in ax.patches] == [0.5, 0.25]
+    ax = visual.heatmap([[1, -2], [0, 1]], rows="ab", columns="cd", numbers=".0f")
+    assert ax.images[0].get_clim() == (-2, 2)  # centred on zero
+    assert [t.get_text() for t in ax.texts] == ["1", "-2", "0", "1"]
+
+
+def test_contour_levels_rise():
+    Z = np.random.default_rng(0).normal(size=(20, 20))
+    assert (np.diff(figures.contour_levels(Z)) > 0).all()
+    assert len(figures.contour_levels(np.full((5, 5), 3.0))) == 2  # nothing to see, but no error
+
+
+# --- panels
+
+LAYERS = [
+    panels.line("p", [1, 2], [3, np.nan], label="line", marker=True),
+    panels.frames("p", [[1, 2, 3]], [[1, 2, 3]], mark="ellipse"),
+    panels.frames("p", [[1, 2]], [[3, 4]], mark="crosses"),
+    panels.dots("p", [1], [2], names=["here"]), panels.dots("p", [1], [2], star=True),
+    panels.band("p", [1, 2], [0, 0], [1, 1]),
+    panels.bars("p", [1, 2], [3, 4], width=0.5),
+    panels.rule("p", x=1, label="x"), panels.rule("p", y=2, label="y"),
+    panels.heat("p", [[1, 2], [3, 4]], (0, 0, 2, 2), label="value"),
+    panels.heat("p", np.arange(9.0).reshape(3, 3), (0, 0, 2, 2), ramp="terrain"),
+    panels.axis("p", xlabel="new", log="y"),
+    panels.text("words", ["early", "late"], label="heading"),
+    panels.table("words", ("a", "b"), [(1, "two")]),
+    panels.status("fine"),
+]
+
+
+def test_every_layer_can_be_drawn():
+    fig = panels.draw([panels.Panel("p", drag=("x", "y"), handle="start", equal=True),
+                       panels.Panel("words", kind="text")], LAYERS, {"x": 1, "y": 2})
+    assert figures.png(fig).startswith(b"\x89PNG")
+    assert fig.axes[0].get_xlabel() == "new"
+    assert "late" in fig.axes[1].texts[0].get_text()  # the last moment
+
+
+def test_a_still_shows_one_group():
+    layers = [panels.line("p", [0, 1], [0, 1], group=g) for g in ("a", "b")]
+    fig = panels.draw([panels.Panel("p", "title", pick="b")], layers, {})
+    assert fig.axes[0].get_title(loc="left") == "title: b"
+    assert len(fig.axes[0].lines) == 1
+
+
+def test_pack_and_unpack():
+    packed, buffer = panels.pack(LAYERS)
+    floats = np.frombuffer(buffer, "<f4")
+    for layer, sent in zip(LAYERS, packed, strict=True):
+        for name, value in layer.items():
+            if isinstance(value, np.ndarray):
+                at, shape = sent[name]["at"], sent[name]["shape"]
+                back = floats[at:at + value.size].reshape(shape)
+                np.testing.assert_array_equal(back, value)
+            else:
+                assert sent[name] == value
+
+
+# --- bounded work, and the newest question
+
+def test_bounded_returns_and_raises():
+    bounded = Bounded(5)
+    assert bounded(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        bounded(lambda: 1 / 0)
+
+
+def test_an_endless_loop_is_given_up_and_ends():
+    alive = threading.Event()
+
+    def forever():
+        try:
+            while True:
+                pass
+        finally:
+            alive.set()
+
+    with pytest.raises(TimeoutError, match="longer than 0.2 seconds"):
+        Bounded(0.2)(forever)
+    assert alive.wait(10)  # the thread was interrupted, not left behind
+
+
+def test_stop_ends_the_wait():
+    bounded = Bounded(60)
+    threading.Timer(0.2, bounded.stop).start()
+    with pytest.raises(Stopped):
+        bounded(lambda: time.sleep(30))
+
+
+def test_the_newest_question_wins():
+    sent, done = [], threading.Event()
+    release = threading.Event()
+
+    def answer(question):
+        release.wait(10)
+        if question == ["now", 9]:
+            done.set()
+        return question
+
+    worker = Worker(answer, sent.extend)
+    worker.ask([["now", 0]], [["line", i] for i in range(50)])
+    time.sleep(0.1)  # the first is being answered while the others arrive
+    for i in range(1, 10):
+        worker.ask([["now", i]], [])
+    release.set()
+    assert done.wait(10)
+    assert [q for q in sent if q[0] == "line"] == []
+    assert len(sent) <= 2
+
+
+def test_the_line_is_answered_when_nothing_is_newer():
+    sent, done = [], threading.Event()
+    worker = Worker(lambda q: q, lambda answers: (sent.extend(answers),
+                                                  len(sent) == 21 and done.set()))
+    worker.ask([["now", 0]], [["line", i] for i in range(20)])
+    assert done.wait(10)
+    assert sent == [["now", 0]] + [["line", i] for i in range(20)]
+
+
+# --- all widgets
+
+@pytest.mark.parametrize("scale, high", [("linear", 7), ("log", 7), ("near 1", 0.9999)])
+def test_a_slider_holds_its_ends_and_its_default(scale, high):
+    control = slider("lr", "lr", 1e-4, high, 0.01234, scale=scale)
+    assert control.values[0] == 1e-4 and control.values[-1] == high and 0.01234 in control.values
+    assert list(control.values) == sorted(set(control.values))
+    assert len(control.values) > 55
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_control_at_its_ends(widgets, name):
+    widget = widgets[name]
+    for control in widget.controls.values():
+        for value in control.values and (control.values[0], control.values[-1], control.default):
+            layers = widget.layers(**{control.name: value})
+            assert layers, f"{control.name} = {value} draws nothing"
+            known = {p.name for p in widget.panels} | {None}
+            assert {y["panel"] for y in layers} <= known
+            panels.pack(layers)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_still_picture(widgets, name, displayed):
+    widgets[name]._ipython_display_()
+    (picture, _), (caption, _), (view, _) = displayed
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert len(caption["text/plain"]) > 60
+    assert view["application/vnd.jupyter.widget-view+json"]["model_id"] == widgets[name].model_id
+    assert "run this cell" in view["text/plain"]
+    assert all("error" not in widgets[name]._answer([None, p.name, [
+        widgets[name].settings[n] for n in p.needs]]) for p in widgets[name].parts.values())
+
+
+def test_settings_are_checked(widgets):
+    with pytest.raises(ValueError, match="no setting 'speed'"):
+        widgets["momentum_plane"].layers(speed=1)
+    with pytest.raises(ValueError, match="beta cannot be 7"):
+        widgets["momentum_plane"].layers(beta=7)
+
+
+# --- the landscape explorer
+
+def test_watching_changes_nothing():
+    valley = rosenbrock()
+    watched, _ = watch(cma_es, valley.objective(), valley.start, steps=40, seed=3, sigma=0.3)
+    plain = run(cma_es, valley.objective(), valley.start, steps=40, seed=3, sigma=0.3)
+    np.testing.assert_array_equal(watched.points, plain.points)
+    np.testing.assert_array_equal(watched.evaluations, plain.evaluations)
+
+
+def test_the_inside_is_the_methods_own():
+    valley = rosenbrock()
+    path, held = watch(momentum, valley.objective(), valley.start, steps=30, lr=0.001, beta=0.9)
+    np.testing.assert_allclose(held["v"][1:], -np.diff(path.points, axis=0) / 0.001, rtol=1e-6)
+    assert np.isnan(held["v"][0]).all()
+    np.testing.assert_allclose(inner_state(held)["velocity v"], held["v"].T)
+
+
+def test_effective_learning_rate():
+    valley = rosenbrock()
+    path, held = watch(adam, valley.objective(), valley.start, steps=30, lr=0.1, eps=0.01)
+    inside = inner_state(held)
+    rate, mean = inside["effective learning rate"], inside["mean gradient m̂"]
+    np.testing.assert_allclose(-np.diff(path.points, axis=0).T, (rate * mean)[:, 1:], rtol=1e-9)
+
+
+def test_a_learners_own_variables_are_shown():
+    def mine(f, x, *, lr=0.01):
+        tiredness, t = 1.0, 0
+        while True:
+            tiredness, t = 0.9 * tiredness, t + 1
+            x = x - lr * tiredness * f.grad(x)
+            yield x
+
+    valley = himmelblau()
+    _, held = watch(mine, valley.objective(), valley.start, steps=5, lr=0.01)
+    inside = inner_state(held)
+    assert set(inside) == {"tiredness"}
+    np.testing.assert_allclose(inside["tiredness"][0, 1:], 0.9 ** np.arange(1, 6))
+
+
+def test_accepted_and_refused_moves():
+    valley = himmelblau()
+    path = run(simulated_annealing, valley.objective(), valley.start, steps=60, seed=1,
+               temperature=5.0, sigma=0.5)
+    taken, refused = moves(path)
+    moved = (path.points[1:] != path.points[:-1]).any(axis=1)
+    assert 0 < moved.sum() < 60
+    np.testing.assert_array_equal(np.isfinite(taken[1:]).any(axis=(1, 2)), moved)
+    np.testing.assert_array_equal(np.isfinite(refused[2:]).any(axis=(1, 2)), ~moved[1:])
+    assert (refused[1, 0] == valley.start).all()  # the first step also asks about the start
+
+
+def test_a_pair_of_probes_lies_about_the_point():
+    valley = himmelblau()
+    path = run(spsa, valley.objective(), valley.start, steps=10, seed=0, lr=0.001)
+    _, refused = moves(path)
+    np.testing.assert_allclose(refused[1:].mean(axis=1), path.points[:-1])
+
+
+def test_ellipses():
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    C = turn @ np.diag([4, 9]) @ turn.T
+    x, y = ellipses(np.array([[1.0, 2.0]]), C[None])
+    assert x[0, 0] == 1 and y[0, 0] == 2
+    axes = np.stack([x[0, 1:], y[0, 1:]])
+    np.testing.assert_allclose(axes @ axes.T, C)
+    np.testing.assert_allclose(np.linalg.norm(axes, axis=0), [2, 3])
+
+
+def test_the_explorer_draws_what_run_returns():
+    valley = rosenbrock()
+    widget = explorer(valley, {momentum: {"lr": 0.001, "beta": 0.9}}, steps=100)
+    layers = widget.layers("momentum", steps=10)
+    path_line, loss_line = kind(layers, "line", "map")[0], kind(layers, "line", "loss")[0]
+    path = run(momentum, valley.objective(), valley.start, steps=10, lr=0.001, beta=0.9)
+    np.testing.assert_allclose(path_line["y"], path.points[:, 1], rtol=1e-6)
+    np.testing.assert_allclose(loss_line["x"], path.forward_equivalents)
+    np.testing.assert_allclose(loss_line["y"], path.losses - valley.best, rtol=1e-6)
+
+
+def test_the_surface_shows_the_visible_box():
+    heat, minima = surface(himmelblau(), (-1, -2, 4, 4))
+    rows, columns = heat["z"].shape
+    lowest = np.unravel_index(heat["z"].argmin(), heat["z"].shape)
+    x = -1 + 5 * lowest[1] / (columns - 1)
+    y = -2 + 6 * lowest[0] / (rows - 1)
+    assert np.abs(himmelblau().minima - [x, y]).max(axis=1).min() < 0.1
+    assert len(minima["x"]) == 4
+
+
+def raises(f, x, *, lr=0.1):
+    while True:
+        x = x - lr * f.gard(x)
+        yield x
+
+
+def wrong_shape(f, x, *, lr=0.1):
+    while True:
+        yield np.zeros(3)
+
+
+def never_yields(f, x, *, lr=0.1):
+    while lr:
+        pass
+    yield x
+
+
+def no_yield(f, x, *, lr=0.1):
+    return x
+
+
+def diverges(f, x, *, lr=1.0):
+    while True:
+        x = x - lr * f.grad(x)
+        yield x
+
+
+def asks_for_a_gradient(f, x, rng, *, lr=0.1):
+    raise RuntimeError
+    yield x
+
+
+@pytest.mark.parametrize("method, message", [
+    (raises, "AttributeError: 'Objective' object has no attribute 'gard' (line "),
+    (wrong_shape, "wrong_shape yielded shape (3,)"),
+    (never_yields, "took longer than 0.3 seconds"),
+    (no_yield, "this one has no yield"),
+    (asks_for_a_gradient, "RuntimeError"),
+])
+def test_a_broken_method_shows_its_error_and_leaves_the_widget_alive(method, message):
+    widget = explorer(himmelblau(), [method, momentum])
+    widget._bounded.seconds = 0.3
+    values = [widget.settings[n] for n in widget.parts[method.__name__].needs]
+    assert message in widget._answer(["key", method.__name__, values])["error"]
+    values = [widget.settings[n] for n in widget.parts["momentum"].needs]
+    assert widget._answer(["key", "momentum", values])["layers"]
+    assert figures.png(widget.still())
+
+
+def test_a_divergent_path_ends_where_it_was_finite():
+    widget = explorer(himmelblau(), [diverges])
+    layers = widget.layers("diverges")
+    assert "diverged" in kind(layers, "status")[0]["text"]
+    assert 1 < len(kind(layers, "line", "map")[0]["x"]) < 30
+
+
+def test_a_slow_method_is_shown_as_far_as_it_came(monkeypatch):
+    def slow(f, x, *, lr=0.01):
+        while True:
+            time.sleep(0.02)
+            x = x - lr * f.grad(x)
+            yield x
+
+    monkeypatch.setattr("zglearn.visual.widgets.explorer.SECONDS", 0.2)
+    layers = explorer(himmelblau(), [slow]).layers("slow")
+    assert "ended early" in kind(layers, "status")[0]["text"]
+    assert 2 <= len(kind(layers, "line", "map")[0]["x"]) <= 12
+
+
+def test_the_explorer_refuses_what_it_cannot_draw():
+    with pytest.raises(ValueError, match="two variables"):
+        explorer(ravine(10, d=3), [momentum])
+    with pytest.raises(ValueError, match="same name"):
+        explorer(ravine(10), [momentum, lambda: None, lambda: None])
+
+
+def test_hyperparameters_become_sliders():
+    widget = explorer(ravine(10), {momentum: {"lr": 0.02}, random_search: {}})
+    names = list(widget.controls)
+    assert "momentum:lr" in names and "momentum:beta" not in names
+    assert "random_search:radius" in names and "random_search:population" in names
+    assert widget.controls["momentum:lr"].default == 0.02
+    odd = explorer(ravine(10), {momentum: {"lr": 0, "beta": 1.0}})
+    assert odd.controls["momentum:lr"].values[0] == 0
+    assert odd.controls["momentum:beta"].values[-1] == 1
+
+
+# --- the momentum plane
+
+def test_eigenvalues_are_those_of_the_step():
+    for a, beta in [(0.3, 0.9), (1.5, 0.1), (3.0, 0.5)]:
+        step = np.array([[1 + beta - a, -beta], [1, 0]])
+        want = np.sort_complex(np.linalg.eigvals(step))
+        np.testing.assert_allclose(np.sort_complex(momentum_plane.eigenvalues(a, beta)), want,
+                                   atol=1e-12)
+
+
+@pytest.mark.parametrize("kappa", [4, 25, 400])
+def test_the_best_setting_is_the_best(kappa):
+    step, beta = momentum_plane.best_setting(kappa)
+    best = momentum_plane.spectral_radius(step, beta, kappa)
+    assert best == pytest.approx((np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1), abs=1e-6)
+    grid = momentum_plane.spectral_radius(*np.meshgrid(np.linspace(0, 4, 101),
+                                                       np.linspace(0, 1, 101)), kappa)
+    assert best <= grid.min() + 1e-9
+
+
+def test_the_radius_is_the_rate_that_is_measured():
+    kappa, step, beta = 25, 1.0, 0.5
+    f = ravine(kappa)
+    path = run(momentum, f.objective(), f.start, steps=300, lr=step / kappa, beta=beta)
+    rate = (path.losses[300] / path.losses[100]) ** (1 / 400)
+    assert rate == pytest.approx(momentum_plane.spectral_radius(step, beta, kappa), abs=2e-3)
+
+
+# --- the others
+
+def test_rank_explorer_shows_the_best_approximation(widgets):
+    layers = widgets["rank_explorer"].layers(k=3)
+    before, after = kind(layers, "heat", "before")[0]["z"], kind(layers, "heat", "after")[0]["z"]
+    U, s, Vt = truncated_svd(before[::-1].astype(float), 3)
+    np.testing.assert_allclose(after[::-1], (U * s) @ Vt, atol=1e-5)
+    kept = 1 - ((before - after) ** 2).sum() / (before**2).sum()
+    assert f"{kept:.1%}" in kind(layers, "status")[0]["text"]
+    dot = kind(layers, "dots", "stored")[0]
+    assert dot["y"][0] == 3 * (30 + 20 + 1)
+
+
+def test_neighbours():
+    X = np.array([[1, 0], [2, 0.1], [0, 1], [-1, 0], [0, 0]])
+    near, cosine = rank_explorer.neighbours(X, 0, 2)
+    assert near[0] == 1 and cosine[0] == pytest.approx(2 / np.hypot(2, 0.1))
+    assert near[1] in (2, 4)
+
+
+def test_next_word_is_a_distribution():
+    unigram = np.array([0.5, 0.25, 0.25])
+    P, negative = topics_explorer.next_word(np.array([[1, -1, 1], [0, 0, 0], [2, 1, 1.0]]), unigram)
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+    np.testing.assert_allclose(P[1], unigram)
+    assert negative == pytest.approx(1 / 9)
+    assert (P > 0).all()
+
+
+def test_perplexity():
+    counts = np.array([[3, 1], [2, 2]])
+    assert topics_explorer.perplexity(np.full((2, 2), 0.5), counts) == pytest.approx(2)
+    P = np.array([[0.75, 0.25], [0.5, 0.5]])
+    nats = -(3 * np.log(0.75) + np.log(0.25) + 4 * np.log(0.5)) / 8
+    assert topics_explorer.perplexity(P, counts) == pytest.approx(np.exp(nats))
+
+
+def test_a_cold_generator_takes_the_likeliest_word():
+    P = np.array([[0.1, 0.9, 0], [0, 0.2, 0.8], [0.7, 0.2, 0.1]])
+    words = topics_explorer.generate(P, 0, 0.01, 7, np.random.default_rng(0))
+    assert words == [0, 1, 2, 0, 1, 2, 0]
+    hot = topics_explorer.generate(P, 0, 100, 300, np.random.default_rng(0))
+    assert len(set(hot)) == 3
+
+
+def test_negative_cells_are_the_svds(widgets):
+    layers = widgets["topics_explorer"].layers("quality")
+    negative = {y["label"]: y["y"] for y in kind(layers, "line", "negative")}
+    assert (negative["NMF"] == 0).all() and negative["SVD"][-1] > 0
+
+
+def test_the_gauge_replays_the_real_adam():
+    g = np.random.default_rng(0).normal(size=20)
+    held = gradient_gauge.replay(adam, g, beta1=0.8, beta2=0.95, eps=1e-8)
+    m = v = 0.0
+    for t, g_t in enumerate(g, start=1):
+        m, v = 0.8 * m + 0.2 * g_t, 0.95 * v + 0.05 * g_t**2
+        m_hat, v_hat = m / (1 - 0.8**t), v / (1 - 0.95**t)
+        assert held["m_hat"][t] == pytest.approx(m_hat)
+        assert held["step"][t] == pytest.approx(m_hat / (np.sqrt(v_hat) + 1e-8))
+
+
+def test_epsilon_inside_the_root_differs(widgets):
+    def last(**changes):
+        layers = widgets["gradient_gauge"].layers(**changes)
+        return kind(layers, "line", "steps")[0]["y"][-1]
+
+    biggest = widgets["gradient_gauge"].controls["eps"].values[-1]
+    assert last(inside=True) == pytest.approx(last(inside=False), rel=1e-4)  # ε tiny
+    assert abs(last(inside=True, eps=biggest)) > 2 * abs(last(inside=False, eps=biggest))
+
+
+def test_the_stream_changes_its_sign():
+    g = gradient_gauge.noisy_stream(100, signal=2.0, noise=0.0, seed=0)
+    assert (g[:50] == 2).all() and (g[50:] == -2).all()
+
+
+def test_a_given_stream_is_used():
+    widget = visual.gradient_gauge([1.0, 2.0, 4.0])
+    assert "signal" not in widget.controls
+    np.testing.assert_array_equal(kind(widget.layers(), "dots")[0]["y"], [1, 2, 4])
+
+
+def test_the_best_learning_rate():
+    lrs = np.array([0.01, 0.1, 1, 10])
+    runs = np.array([[4, 1, 1.5, np.inf], [4, 1, 1.9, np.inf], [4, 9, 1.5, 3]])
+    assert sweep_explorer.best(lrs, runs, lower=True) == ("1", "0.1", "2 of 4")
+    accuracy = np.array([[0.5, 0.9, 0.96, 0.94]])
+    assert sweep_explorer.best(lrs, accuracy, lower=False) == ("0.96", "1", "2 of 4")
+
+
+def test_each_seed_has_a_line(widgets):
+    widget = widgets["sweep_explorer"]
+    assert len(kind(widget.layers("basins", single=True), "line")) == 2 * (1 + 3)
+    assert len(kind(widget.layers("basins"), "line")) == 2
+    assert len(kind(widget.layers("basins", **{"show adam": False}), "line")) == 1
+
+
+@pytest.mark.parametrize("d, q", [(16, 1), (16, 8), (200, 1), (64, 64)])
+def test_the_cosine_follows_the_theory(d, q):
+    G = compass.estimates(d, q, np.random.default_rng(0))
+    cosine = G[:, 0] / np.linalg.norm(G, axis=1)
+    # The line is a ratio of means, not the mean of a ratio: near, not equal.
+    rms = np.sqrt((cosine**2).mean())
+    assert rms == pytest.approx(compass.expected_cosine(d, q), rel=0.15)
+    error = G.mean(axis=0) - np.eye(d)[0]
+    spread = np.sqrt((d + 1) / q / len(G))  # of the mean's length, about
+    assert np.linalg.norm(error) < 2 * spread
+
+
+def test_a_compression_is_evaluated_once():
+    asked = []
+
+    def evaluate(rank, sparsity, bits):
+        asked.append((rank, sparsity, bits))
+        return rank * bits, 1.0 / rank, "text"
+
+    widget = visual.compression_explorer(evaluate, ranks=[4, 2], sparsities=[0, 0.5], bits=[32, 8])
+    for _ in range(3):
+        widget.layers(rank=2)
+    assert sorted(asked) == sorted(set(asked))
+    assert (4, 0, 32) in asked and (2, 0, 32) in asked
+
+
+def test_annealing_decodes(widgets):
+    layers = widgets["annealing_explorer"].layers()
+    text, clock = kind(layers, "text")[0]["text"], kind(layers, "clock")[0]["x"]
+    loss = kind(layers, "line", "loss")[0]["y"]
+    assert len(text) == len(clock) == len(loss)
+    assert clock[0] == 0 and (np.diff(clock) > 0).all()
+    assert loss[-1] < 0.8 * loss[0]
+    share = kind(layers, "line", "moves")[0]["y"]
+    assert share[10:40].mean() > share[-30:].mean()  # colder, fewer moves
+
+
+def test_the_cap_changes_the_answer(widgets):
+    widget = widgets["budget_explorer"]
+    low = next(v for v in widget.controls["cap"].values if v > 1)  # MB: Adam needs 5
+    assert "Adam" in kind(widget.layers(), "status")[0]["text"]
+    assert "MeZO" in kind(widget.layers(cap=low), "status")[0]["text"]
+    assert "no method fits" in kind(widget.layers(cap=widget.controls["cap"].values[0]),
+                                    "status")[0]["text"]
+
+
+def test_best_within_a_budget():
+    curve = {"cost": np.array([0, 10, 20]), "loss": np.array([[3, 2, 1], [3, 2, 5], [3, 2, 4.0]])}
+    assert budget_explorer.best_within(curve, 15) == 2
+    assert budget_explorer.best_within(curve, 20) == 2  # the median rose again
+    assert budget_explorer.best_within(curve, -1) == np.inf
+
+
+def test_the_principal_plane_of_a_plane():
+    rng = np.random.default_rng(0)
+    D = rng.normal(size=(20, 2)) @ rng.normal(size=(2, 50))
+    (a, b), share = real_landscape.principal_plane(D)
+    assert share == pytest.approx(1)
+    assert abs(a @ b) < 1e-6 and np.linalg.norm(a) == pytest.approx(1)
+    np.testing.assert_allclose(real_landscape.project(D, a, b) @ [a, b], D, atol=1e-8)
+
+
+def test_random_directions_are_filter_normalised():
+    rng = np.random.default_rng(0)
+    centre = rng.normal(size=4 * 3 + 3)
+    directions = real_landscape.random_plane(centre, [(4, 3), (3,)], rng)
+    W = centre[:12].reshape(4, 3)
+    for direction in directions:
+        np.testing.assert_allclose(np.linalg.norm(direction[:12].reshape(4, 3), axis=0),
+                                   np.linalg.norm(W, axis=0))
+        assert (direction[12:] == 0).all()
+
+
+def test_a_slice_holds_the_losses():
+    f = Objective(lambda p: (p**2).sum(axis=-1), batched=True)
+    a, b = np.eye(3)[:2]
+    Z = real_landscape.loss_on_plane(f, np.array([1.0, 0, 2]), a, b, (-1, 0, 1, 4), 5)
+    assert Z[0, 2] == 5 and Z[0, 0] == 4 and Z[-1, 2] == 5 + 16
+    assert f.evaluations == 0

@@ -9,7 +9,6 @@ import zglearn  # noqa: F401  before numpy: it keeps BLAS to one thread
 pytest_plugins = ["small_course"]
 
 os.environ["ZGLEARN_PROGRESS"] = ":memory:"
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 @pytest.fixture(scope="session")

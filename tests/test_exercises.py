@@ -469,7 +469,7 @@ def test_a_trial_that_goes_against_its_name_fails(small_bank, line, source, comp
 
 
 def test_in_a_real_kernel(small_course, monkeypatch):
-    """An endless loop is told and the kernel lives; %%trial is known; a prediction is waited for."""
+    """An endless loop is told and the kernel lives; %%trial works; a prediction is waited for."""
     cells = [
         "import small_course\nfrom zglearn.course import check, exercise, reveal\n"
         "small_course.fill_bank()\nexercise.TIME_LIMIT = 1",

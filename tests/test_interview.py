@@ -1,6 +1,8 @@
 """The mock interview: what it draws, how it talks and scores, its report, and what comes back."""
 
 import builtins
+import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -190,6 +192,22 @@ def test_the_terminal_holds_an_interview(small_course, monkeypatch, capsys):
     assert "[0 of 30 minutes]" in said and "nudge" in said and "The clock is hidden." in said
     assert "raise NotImplementedError" in said and "98.1 Double it" in said
     assert "81% in" in said
+
+
+def test_the_terminal_opens_an_editor(small_course, monkeypatch, capsys, tmp_path):
+    editor = tmp_path / "my editor.py"
+    editor.write_text("import sys\npath = sys.argv[1]\ntext = open(path).read()\n"
+                      "assert 'raise NotImplementedError' in text\n"
+                      f"open(path, 'w').write({RIGHT!r})")
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, str(editor)]))
+    typed(monkeypatch, ":edit", "it is the square", "", "y")
+    assert talks.main(["--topic", "debug"]) == 0
+    assert "100% in" in capsys.readouterr().out
+    monkeypatch.setenv("VISUAL", "no-such-editor")
+    typed(monkeypatch, ":edit")
+    assert talks.main(["--topic", "debug"]) == 0
+    said = capsys.readouterr().out
+    assert "no editor 'no-such-editor'" in said and "Not attempted" in said
 
 
 def test_the_terminal_can_be_left_at_any_time(small_course, monkeypatch, capsys):

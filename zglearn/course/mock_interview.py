@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
+import shlex
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -329,7 +334,7 @@ def _links(exercise: Exercise) -> str:
 
 HELP = "(:hint, :skip, :clock shows or hides the time, :quit)"
 WANTED = {"choice": "Your choice", "value": "Your answer, as Python writes it",
-          "code": "Your code; end with a line that says END",
+          "code": "Your code; end with a line that says END, or say :edit to open your editor",
           "text": "Your answer; end with an empty line"}
 SCORES = {"y": 1.0, "p": 0.5, "n": 0.0}
 
@@ -373,18 +378,20 @@ class Terminal:
         print(f"\n{self.time()}{ask.text}")
         if ask.kind == "code":
             print("\n" + start_of(ask.exercise))
-        self.talk.reply(self.scores(ask.lines) if ask.kind == "score" else self.answer(ask.kind))
+        self.talk.reply(self.scores(ask.lines) if ask.kind == "score" else self.answer(ask))
 
     def time(self) -> str:
         if not self.clock:
             return ""
         return f"[{self.talk.seconds / 60:.0f} of {self.talk.minutes:.0f} minutes]\n"
 
-    def answer(self, kind: str):
+    def answer(self, ask: Ask):
+        kind, lines = ask.kind, []
         print(f"{WANTED[kind]} {HELP}")
-        lines = []
         while True:
             line = input("> ")
+            if kind == "code" and line.strip() == ":edit":
+                return edited("\n".join(lines) or start_of(ask.exercise))
             if line.startswith(":"):
                 if self.do(line.strip()) is SKIP:
                     return SKIP
@@ -419,3 +426,16 @@ class Terminal:
                 reply = input("    did you say so? y(es), p(artly), n(o) > ")[:1].lower()
             given.append(SCORES[reply])
         return given
+
+
+def edited(source: str) -> str:
+    """The source as the candidate's editor leaves it."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "nano")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answer.py"
+        path.write_text(source, encoding="utf-8")
+        try:
+            subprocess.run([*editor, str(path)], check=False)
+        except FileNotFoundError:
+            print(f"There is no editor {editor[0]!r}: set EDITOR to the one you use.")
+        return path.read_text(encoding="utf-8")

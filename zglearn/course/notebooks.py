@@ -187,7 +187,9 @@ def _output(output, cell):
         raise Malformed(f"cell {cell.id} writes to stderr, which differs between machines:\n"
                         f"{output.text[:400]}")
     if "data" in output:
-        output.data.pop(WIDGET_VIEW, None)  # model ids are random, and no kernel is behind them
+        if output.data.pop(WIDGET_VIEW, None) and set(output.data) <= {"text/plain"}:
+            raise Malformed(f"cell {cell.id} shows a widget that leaves nothing to see without a "
+                            "kernel: give it an image/png or text/html beside the live view")
         output.metadata = nbformat.from_dict({})
     text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
     if str(paths.home()) in text:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -114,9 +116,10 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
 
 @contextlib.contextmanager
 def _shell():
-    """A fresh IPython shell that leaves no trace on disk."""
+    """A fresh IPython shell that leaves no trace on disk and opens no window."""
     config = Config({"HistoryManager": {"enabled": False}})
-    with tempfile.TemporaryDirectory() as folder:
+    no_window = mock.patch.dict(os.environ, MPLBACKEND="Agg")
+    with no_window, tempfile.TemporaryDirectory() as folder:
         InteractiveShell.clear_instance()
         yield InteractiveShell.instance(config=config, ipython_dir=folder)
         InteractiveShell.clear_instance()

@@ -477,6 +477,9 @@ def test_test_lock_agrees_with_the_course_lock():
 def test_lock_is_closed(lock):
     """Whatever a locked package requires is locked too (read from what is installed here)."""
     pins = requirements(lock)
+    here = {canonical(d.name): d.version for d in metadata.distributions()}
+    if any(here.get(name) != pin(locked) for name, locked in pins.items()):
+        pytest.skip("the versions that are installed here are not the lock's")
     for name in pins:
         for required in map(Requirement, metadata.requires(name) or []):
             if required.marker is None or required.marker.evaluate({"extra": ""}):

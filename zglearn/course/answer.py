@@ -342,7 +342,7 @@ class LocalNamespace:
                 raise AnswerFailed(f"a {type(owner).__name__} has no {name!r}")
             return getattr(owner, name)
         if name not in self.names:
-            raise NotAttempted(f"there is no `{name}` yet: run the answer cell first "
+            raise NotAttempted(f"There is no `{name}` yet: run the answer cell first "
                                "(a restarted kernel has forgotten it)")
         found = self.names[name]
         if found is ...:

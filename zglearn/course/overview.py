@@ -101,7 +101,7 @@ def as_html(events: list[progress.Event]) -> str:
         f"<td>{row.solved} of {row.exercises} solved</td>"
         f"<td>{row.points:g} of {row.of_points} points</td></tr>" for row in chapters(events))
     said = "".join(f"<div>{html.escape(line)}</div>" for line in summary(events))
-    return framed(f"<table>{rows}</table>{said}", "#0072b2")
+    return framed(f"<table style='color: inherit'>{rows}</table>{said}", "#0072b2")
 
 
 def _bar(row: ChapterProgress) -> str:

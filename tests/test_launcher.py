@@ -371,6 +371,12 @@ def test_test_runs_pytest_with_the_test_tools_in_the_course_folder(made, tmp_pat
     assert made.run("test").report["arguments"] == launcher.EVERYTHING
 
 
+def test_a_copy_without_tests_says_so(made):
+    (made.folder / "requirements-test.lock").unlink()
+    outcome = made.run("test")
+    assert outcome.code == 1 and "There is no requirements-test.lock" in outcome.output
+
+
 def test_other_commands_go_on_in_the_private_environment(made):
     outcome = made.run("doctor", "--all")
     assert outcome.report["prefix"] == str(made.env)

@@ -117,9 +117,9 @@ def prepare(*locks: str, here: bool = False, stale_will_do: bool = False) -> tup
     """
     if here:
         return running_python()
-    if not (ROOT / COURSE_LOCK).exists():
-        raise Trouble(f"{ROOT} is not the course's folder: it has no {COURSE_LOCK}.\n"
-                      "Run this in a checkout of the course.")
+    if absent := [lock for lock in locks if not (ROOT / lock).exists()]:
+        raise Trouble(f"There is no {absent[0]} in {ROOT}.\n"
+                      "Run this in a whole checkout of the course (a hand-out has no tests).")
     if not stands(*locks):
         try:
             make_environment(locks)

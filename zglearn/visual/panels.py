@@ -191,7 +191,7 @@ def _draw_axes(ax, panel, layers, settings):
         if limits is not None:
             getattr(ax, f"set_{axis}lim")(*limits)
     if panel.equal:
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_aspect("equal", adjustable="box")
     if any(y["kind"] == "heat" for y in layers):
         ax.grid(False)
     if ax.get_legend_handles_labels()[1]:

@@ -140,13 +140,15 @@ class Widget(anywidget.AnyWidget):
         return fig
 
     def _ipython_display_(self):
-        """The still picture with its words, for pages without a kernel; then the living one."""
+        """The living widget and, in the same bundle, its still picture for pages without a kernel;
+        below, the words for both."""
         from IPython.display import display
 
-        figures.show(self.still(), self.alt)
+        alt = " ".join(self.alt.split())
         data, metadata = self._repr_mimebundle_()
-        data["text/plain"] = f"{self.title}: run this cell in JupyterLab to use it."
-        display(data, metadata=metadata, raw=True)
+        data |= {"image/png": figures.png(self.still()), "text/plain": alt}
+        display(data, metadata={**metadata, "image/png": {"alt": alt}}, raw=True)
+        display({"text/markdown": f"*{alt}*", "text/plain": alt}, raw=True)
 
     def _checked(self, changes):
         for name, value in changes.items():

@@ -67,10 +67,14 @@ class FlatModel:
         """Scores (classes, examples), or (population, classes, examples), of a checked X."""
         raise NotImplementedError
 
-    def loss_and_gradient(self, p, X, y, out=None) -> tuple[float, np.ndarray]:
-        """Both in one pass forward and one back, for data that `check_data` has seen.
+    def layers(self, p):
+        """The arrays of `unpack`, put together in the way that the model's formulas want them."""
+        raise NotImplementedError
 
-        The gradient is written into ``out`` if there is one.
+    def backprop(self, layers, slopes, X, y) -> float:
+        """The loss of checked data; its gradient is written into ``slopes``.
+
+        ``layers`` are those of p and ``slopes`` those of a vector like it.
         """
         raise NotImplementedError
 
@@ -82,7 +86,11 @@ class FlatModel:
 
     def gradient(self, p, X, y) -> np.ndarray:
         """The gradient of the loss, shape (size,)."""
-        return self.loss_and_gradient(self._cast(p), *self.check_data(X, y))[1]
+        return self.loss_and_gradient(p, X, y)[1]
+
+    def loss_and_gradient(self, p, X, y) -> tuple[float, np.ndarray]:
+        """Both, in one pass forward and one back."""
+        return self._both(p, *self.check_data(X, y))
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (examples, classes); every row sums to 1."""
@@ -110,7 +118,7 @@ class FlatModel:
         X, y = self.check_data(X, y)
 
         def gradient(p, X, y):
-            return self.loss_and_gradient(self._cast(p), X, y)[1]
+            return self._both(p, X, y)[1]
 
         if batch_size is None:
             return Objective(lambda p: self.loss_of_checked(p, X, y),
@@ -125,10 +133,15 @@ class FlatModel:
             total = total + self._summed_loss(p, X[rows], y[rows])
         return total / len(y)
 
+    def _both(self, p, X, y):
+        p = self._cast(p)
+        g = np.empty_like(p)
+        return self.backprop(self.layers(p), self.layers(g), X, y), g
+
     def _summed_loss(self, p, X, y):
         if p.ndim == 1:
             return float(cross_entropy(self.logits(p, X), y))
-        members = max(1, CHUNK // (self.width * len(y)))
+        members = max(1, CHUNK // 4 // (self.width * len(y)))  # larger arrays lose what this gains
         return np.concatenate([cross_entropy(self.logits(p[i:i + members], X), y)
                                for i in range(0, len(p), members)])
 
@@ -155,6 +168,15 @@ class FlatModel:
         return p
 
 
+def class_major(Z, b):
+    """The logits Z + b, turned so that a class is one row in memory.
+
+    A sum over classes then adds up whole rows; with few classes that is several times faster
+    than to sum along rows which are short.
+    """
+    return np.add(np.swapaxes(Z, -1, -2), b[..., None], order="C")
+
+
 def cross_entropy(Z, y):
     """The sum of -log softmax(Z)[y] over the examples; Z is (…, classes, examples)."""
     Z = Z - Z.max(axis=-2, keepdims=True)
@@ -163,11 +185,7 @@ def cross_entropy(Z, y):
 
 
 def cross_entropy_and_slope(Z, y):
-    """The loss of logits Z (classes, examples), and its gradient in Z: softmax minus one-hot.
-
-    A sum over classes adds up whole rows this way: with few classes that is several times faster
-    than to sum along rows which are short.
-    """
+    """The loss of logits Z (classes, examples), and its gradient in Z: softmax minus one-hot."""
     places = _places(y)
     Z = Z - Z.max(axis=0)
     D = np.exp(Z)
@@ -187,6 +205,12 @@ def minibatches(X, y, batch_size: int, rng) -> Iterator[tuple]:
     """Batches without end. Every epoch has an order of its own and leaves no example out."""
     if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
-    orders = (rng.permutation(len(y)) for _ in itertools.count())
-    return ((X[order[i:i + batch_size]], y[order[i:i + batch_size]])
-            for order in orders for i in range(0, len(y), batch_size))
+    return _batches(X, y, batch_size, rng)
+
+
+def _batches(X, y, batch_size, rng):
+    while True:
+        order = rng.permutation(len(y))
+        X_, y_ = X[order], y[order]  # once an epoch: then a batch is a slice, not a copy
+        for i in range(0, len(y), batch_size):
+            yield X_[i:i + batch_size], y_[i:i + batch_size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flat import FlatModel, cross_entropy_and_slope
+from .flat import FlatModel, class_major, cross_entropy_and_slope
 
 
 class LanguageModel(FlatModel):
@@ -79,42 +79,40 @@ class LanguageModel(FlatModel):
         H = np.tanh(A.reshape(*A.shape[:-2], -1) @ W + b[..., None, :])
         for W, b in residual:
             H = H + np.tanh(H @ W + b[..., None, :])
-        return np.add(np.swapaxes(H @ U, -1, -2), c[..., None], order="C")
+        return class_major(H @ U, c)
 
-    def loss_and_gradient(self, p, X, y, out=None) -> tuple[float, np.ndarray]:
-        """The loss and its gradient, by backpropagation.
+    def backprop(self, layers, slopes, X, y) -> float:
+        """The loss and, by backpropagation, its gradient.
 
         D is the gradient of the loss, on its way from the logits down to the embeddings. Where a
-        residual layer adds T to its input, D goes down both ways: past the layer and through it.
+        residual layer adds T to its input H, D goes down both ways: past the layer and through it.
         """
-        E, ((W, b), *residual), U, c = self.layers(p)
+        E, ((W, b), *residual), U, c = layers
         A = E[X].reshape(len(X), -1)
-        H = [np.tanh(A @ W + b)]
-        T = []
+        H, T = [np.tanh(A @ W + b)], []
         for V, a in residual:
             T.append(np.tanh(H[-1] @ V + a))
             H.append(H[-1] + T[-1])
-        loss, D = cross_entropy_and_slope(np.add((H[-1] @ U).T, c[:, None], order="C"), y)
-        D = D.T
+        loss, D = cross_entropy_and_slope(class_major(H[-1] @ U, c), y)
 
-        g = np.empty_like(p) if out is None else out
-        dE, ((dW, db), *d_residual), dU, dc = self.layers(g)
-        dU[:] = H[-1].T @ D
-        D.sum(axis=0, out=dc)
+        dE, ((dW, db), *d_residual), dU, dc = slopes
+        D, ones = D.T, np.ones(len(y), dtype=D.dtype)
+        np.matmul(H[-1].T, D, out=dU)
+        np.matmul(ones, D, out=dc)
         D = D @ U.T
-        for (V, _), (dV, da), t, h in reversed(list(zip(residual, d_residual, T, H[:-1],
-                                                        strict=True))):
-            through = D * (1 - t * t)
-            dV[:] = h.T @ through
-            through.sum(axis=0, out=da)
+        for l in reversed(range(self.residual)):
+            (V, _), (dV, da) = residual[l], d_residual[l]
+            through = D * (1 - T[l] * T[l])
+            np.matmul(H[l].T, through, out=dV)
+            np.matmul(ones, through, out=da)
             D = D + through @ V.T
         D = D * (1 - H[0] * H[0])
-        dW[:] = A.T @ D
-        D.sum(axis=0, out=db)
+        np.matmul(A.T, D, out=dW)
+        np.matmul(ones, D, out=db)
         # every symbol collects the D of all its places: a product with one-hot rows
-        one_hot = (X.ravel() == np.arange(self.classes)[:, None]).astype(p.dtype)
-        dE[:] = one_hot @ (D @ W.T).reshape(-1, self.embedding)
-        return loss, g
+        one_hot = (X.ravel() == np.arange(self.classes)[:, None]).astype(D.dtype)
+        np.matmul(one_hot, (D @ W.T).reshape(-1, self.embedding), out=dE)
+        return loss
 
     def jvp(self, p, u, X, y) -> tuple[float, float]:
         """The loss at p and its slope along u (size,), in one pass forward.
@@ -131,7 +129,7 @@ class LanguageModel(FlatModel):
             T = np.tanh(H @ W + b)
             dT = (1 - T * T) * (dH @ W + H @ dW + db)
             H, dH = (T, dT) if l == 0 else (H + T, dH + dT)
-        loss, D = cross_entropy_and_slope(np.add((H @ U).T, c[:, None], order="C"), y)
+        loss, D = cross_entropy_and_slope(class_major(H @ U, c), y)
         return loss, float(np.vdot(D.T, dH @ U + H @ dU + dc))
 
     def generate(self, p, rng, prompt=(), length: int = 200, temperature: float = 1.0):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flat import FlatModel, cross_entropy_and_slope
+from .flat import FlatModel, class_major, cross_entropy_and_slope
 
-# Each activation, and its slope as a function of its own output.
+# Each activation, written over its input, and its slope as a function of its own output.
 ACTIVATIONS = {
-    "tanh": (np.tanh, lambda a: 1 - a * a),
-    "relu": (lambda z: np.maximum(z, 0), lambda a: a > 0),
-    "sigmoid": (lambda z: (1 + np.tanh(z / 2)) / 2, lambda a: a * (1 - a)),
+    "tanh": (lambda z: np.tanh(z, out=z), lambda a: 1 - a * a),
+    "relu": (lambda z: np.maximum(z, 0, out=z), lambda a: (a > 0).astype(a.dtype)),
+    "sigmoid": (lambda z: np.divide(1 + np.tanh(z / 2), 2, out=z), lambda a: a * (1 - a)),
 }
 
 
@@ -79,37 +79,40 @@ class MLP(FlatModel):
         A = X
         for V, a in hidden:
             A = self._act(_product(A, V) + a[..., None, :])
-        return _class_major(_product(A, W), b)
+        return class_major(_product(A, W), b)
 
-    def loss_and_gradient(self, p, X, y, out=None) -> tuple[float, np.ndarray]:
-        """The loss and its gradient, by backpropagation (Rumelhart, Hinton and Williams 1986).
+    def backprop(self, layers, slopes, X, y) -> float:
+        """The loss and, by backpropagation, its gradient (Rumelhart, Hinton and Williams 1986).
 
-        Forward, every layer's input A is kept. Backward, D is the gradient of the loss in a
-        layer's output before its activation: softmax minus one-hot at the top, from there down
-        through the weights and the slope of the activation. With A and D, each layer's own
-        gradient is one product.
+        Forward, the input A of every layer is kept. Backward, D is the gradient of the loss in a
+        layer's output before its activation: softmax minus one-hot at the top, and from there
+        down through the weights and the slope of the activation. With A and D, the gradient in
+        the layer's own W and b is one product and one sum.
         """
-        layers = self.layers(p)
         inputs = [X]
         for W, b in layers[:-1]:
-            inputs.append(self._act(inputs[-1] @ W + b))
+            Z = inputs[-1] @ W
+            Z += b
+            inputs.append(self._act(Z))
         W, b = layers[-1]
-        loss, D = cross_entropy_and_slope(_class_major(inputs[-1] @ W, b), y)
-        D = D.T
+        loss, D = cross_entropy_and_slope(class_major(inputs[-1] @ W, b), y)
 
-        g = np.empty_like(p) if out is None else out
-        for (W, _), (dW, db), A in zip(reversed(layers), reversed(self.layers(g)),
-                                       reversed(inputs), strict=True):
-            dW[:] = A.T @ D
-            D.sum(axis=0, out=db)
+        D, ones = D.T, np.ones(len(y), dtype=D.dtype)
+        for (W, _), (dW, db), A in zip(layers[::-1], slopes[::-1], inputs[::-1], strict=True):
+            _product_into(dW, A.T, D)
+            np.matmul(ones, D, out=db)  # the sum over the examples, faster than D.sum(axis=0)
             if A is not X:
-                D = (D @ W.T) * self._slope(A)
-        return loss, g
+                D = D @ W.T
+                D *= self._slope(A)
+        return loss
 
 
-def _class_major(Z, b):
-    """The logits Z + b, turned so that each class is one row in memory (see `cross_entropy`)."""
-    return np.add(np.swapaxes(Z, -1, -2), b[..., None], order="C")
+def _product_into(out, A, D):
+    """out[:] = A @ D, without a copy where that is possible."""
+    if hasattr(A, "tocsr"):
+        out[:] = A @ D
+    else:
+        np.matmul(A, D, out=out)
 
 
 def _product(A, W):

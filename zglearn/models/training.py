@@ -28,7 +28,7 @@ import numpy as np
 from ..objective import FORWARD_COST, GRADIENT_COST
 from .flat import minibatches
 
-BLOCK = 1 << 15  # parameters updated at a time, so that what a step reads and writes stays in cache
+BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache
 
 SCHEDULES = {
     "constant": lambda done: 1.0,
@@ -264,8 +264,9 @@ CHOSEN = {"nesterov", "decoupled", "amsgrad"}  # by the name of the method
 
 def _blocks(*vectors):
     """The same places of every vector, a block at a time."""
-    for i in range(0, len(vectors[0]), BLOCK):
-        yield [v[i:i + BLOCK] for v in vectors]
+    if len(vectors[0]) <= BLOCK:
+        return (vectors,)
+    return ([v[i:i + BLOCK] for v in vectors] for i in range(0, len(vectors[0]), BLOCK))
 
 
 # --- MeZO's noise ----------------------------------------------------------------------------
@@ -337,7 +338,8 @@ class _Questions:
         self.model, self.whole, self.part = model, p, part
         self.p = p if part is None else p[model.parts[part]]
         self.clip, self.measure = clip, loss or model.loss_of_checked
-        self.lr = self.batch = self._g = self.log = None
+        self.layers, self.slopes = model.layers(p), None
+        self.lr = self.batch = self.log = None
         self.losses = []
         self.examples = self.forward_equivalents = 0
 
@@ -347,11 +349,12 @@ class _Questions:
         return value
 
     def gradient(self) -> np.ndarray:
-        if self._g is None:
-            self._g = np.empty_like(self.whole)
-        value, g = self.model.loss_and_gradient(self.whole, *self.batch, out=self._g)
-        self._count(value, GRADIENT_COST)
-        g = g if self.part is None else g[self.model.parts[self.part]]
+        if self.slopes is None:  # not before: MeZO needs no room for a gradient
+            whole = np.empty_like(self.whole)
+            self.g = whole if self.part is None else whole[self.model.parts[self.part]]
+            self.slopes = self.model.layers(whole)
+        self._count(self.model.backprop(self.layers, self.slopes, *self.batch), GRADIENT_COST)
+        g = self.g
         if self.clip is not None and (length := float(np.linalg.norm(g))) > self.clip:
             g *= self.clip / length
         return g

@@ -1,0 +1,76 @@
+"""What the benchmarks share: contenders that take turns, and rows that say how it went.
+
+A benchmark is a module with a function `measure()` that returns or yields rows. Times are CPU
+seconds of this process, which runs on one thread; only ratios are meant to carry over to another
+machine. Contenders take turns, so that a busy moment of the machine meets them all.
+"""
+
+import importlib
+import math
+import statistics
+import time
+from typing import NamedTuple
+
+ROUNDS = 9        # at least 7
+SHORTEST = 0.03   # seconds that one measurement takes at least; short work is repeated
+
+
+class Row(NamedTuple):
+    """Ours against one peer. ``ratio`` is ours / peer, so that less is better, and must not exceed
+    ``bar`` where there is one. Half of the rounds had ratios from ``low`` to ``high``."""
+
+    name: str
+    ours: float
+    peer: float
+    ratio: float
+    bar: float | None = None
+    low: float = math.nan
+    high: float = math.nan
+
+
+def installed(name):
+    """The module of that name, or None; one thread where the module can be told so."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        return None
+    if name == "torch":
+        module.set_num_threads(1)
+    return module
+
+
+def race(contenders, rounds=ROUNDS):
+    """Seconds of each contender in each round: {name: [seconds, ...]}, nan if it is None."""
+    calls = {name: _calls(work) for name, work in contenders.items() if work is not None}
+    seconds = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, n in calls.items():
+            seconds[name].append(_seconds(contenders[name], n) / n)
+    return {name: seconds.get(name, [math.nan]) for name in contenders}
+
+
+def rows(name, seconds, bars=None):
+    """A row for each peer in what `race` returned; the first contender is ours."""
+    ours, *peers = seconds
+    for peer in peers:
+        yield row(f"{name}, against {peer}", seconds[ours], seconds[peer], (bars or {}).get(peer))
+
+
+def row(name, ours, peer, bar=None):
+    """A row from the measurements of each round."""
+    ratios = [a / b for a, b in zip(ours, peer, strict=False)]
+    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (math.nan,) * 3
+    a, b = statistics.median(ours), statistics.median(peer)
+    return Row(name, a, b, a / b, bar, low, high)
+
+
+def _seconds(work, n):
+    start = time.process_time()
+    for _ in range(n):
+        work()
+    return time.process_time() - start
+
+
+def _calls(work):
+    work()  # the first call pays for what is made once
+    return max(1, math.ceil(SHORTEST / max(_seconds(work, 1), 1e-7)))

@@ -255,11 +255,12 @@ def test_every_control_at_its_ends(widgets, name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_still_picture(widgets, name, displayed):
     widgets[name]._ipython_display_()
-    (view, metadata), (caption, _) = displayed
-    assert view["application/vnd.jupyter.widget-view+json"]["model_id"] == widgets[name].model_id
-    assert view["image/png"].startswith(b"\x89PNG")
+    (picture, metadata), (caption, _), (view, _) = displayed
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert picture["text/plain"] == caption["text/plain"] == metadata["image/png"]["alt"]
     assert len(caption["text/plain"]) > 60
-    assert view["text/plain"] == caption["text/plain"] == metadata["image/png"]["alt"]
+    assert view["application/vnd.jupyter.widget-view+json"]["model_id"] == widgets[name].model_id
+    assert "Run this cell" in view["text/html"] and "Run this cell" in view["text/plain"]
     assert all("error" not in widgets[name]._answer([None, p.name, [
         widgets[name].settings[n] for n in p.needs]]) for p in widgets[name].parts.values())
 

@@ -73,7 +73,7 @@ class View {
 
   control({ name, label, kind, values }) {
     const id = `zg-${Math.random().toString(36).slice(2)}`;
-    const output = node("output", { for: id });
+    const output = node("span", { class: "zg-value", "aria-hidden": true }); // read as valuetext
     let input;
     if (kind === "slider") {
       input = node("input", { id, type: "range", min: 0, max: values.length - 1, step: 1 });
@@ -110,7 +110,7 @@ class View {
     this.playButton = button("▶", "play", () => this.play(!this.playing));
     this.scrub = node("input", { type: "range", min: 0, step: 1, "aria-label": "time" });
     this.scrub.oninput = () => this.seek(+this.scrub.value);
-    this.clock = node("output");
+    this.clock = node("span", { class: "zg-value", "aria-hidden": true });
     return node("div", { class: "zg-player" },
       button("|◂", "to the start", () => this.seek(0)),
       button("◂", "one step back", () => this.seek(Math.ceil(this.now()) - 1)), this.playButton,
@@ -963,6 +963,9 @@ function swatch(spec, colour, { kind = "line", mark, star: symbol } = {}) {
 
 function node(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  if (["INPUT", "SELECT", "BUTTON", "CANVAS"].includes(element.tagName)) {
+    element.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys away
+  }
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element[name] = value;
     else if (value === true) element.setAttribute(name, name.startsWith("aria-") ? "true" : "");

@@ -140,15 +140,18 @@ class Widget(anywidget.AnyWidget):
         return fig
 
     def _ipython_display_(self):
-        """The living widget and, in the same bundle, its still picture for pages without a kernel;
-        below, the words for both."""
+        """The still picture with its words, then the living widget, which hides both.
+
+        They are outputs of their own: a notebook that is opened again shows a saved widget as an
+        error until it is run, and would not show a picture in the same bundle.
+        """
         from IPython.display import display
 
-        alt = " ".join(self.alt.split())
+        figures.show(self.still(), self.alt)
         data, metadata = self._repr_mimebundle_()
-        data |= {"image/png": figures.png(self.still()), "text/plain": alt}
-        display(data, metadata={**metadata, "image/png": {"alt": alt}}, raw=True)
-        display({"text/markdown": f"*{alt}*", "text/plain": alt}, raw=True)
+        hint = "Run this cell in JupyterLab to move what the picture shows."
+        data |= {"text/html": f"<small>{hint}</small>", "text/plain": hint}
+        display(data, metadata=metadata, raw=True)
 
     def _checked(self, changes):
         for name, value in changes.items():

@@ -1,0 +1,279 @@
+"""The widgets in a real JupyterLab: CI drives the explorer, `-m browser_all` drives them all."""
+
+import shutil
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from widget_examples import EXAMPLES
+
+SETUP = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from widget_examples import EXAMPLES
+"""
+BROKEN = """
+from zglearn.landscapes import himmelblau
+from zglearn.gradient_methods import momentum
+import zglearn.visual as visual
+
+def typo(f, x, *, lr=0.1):
+    while True:
+        x = x - lr * f.gard(x)
+        yield x
+
+visual.explorer(himmelblau(), [momentum, typo])
+"""
+ENDLESS = """
+def endless(f, x, *, lr=0.1):
+    while lr > 0.05:
+        pass
+    while True:
+        yield x
+
+lazy = visual.explorer(himmelblau(), {endless: {"lr": 0.01}})
+lazy
+"""
+# What a widget shows, as one string: the pixels of its canvases and its text.
+SHOWN = """widget => [...widget.querySelectorAll(".zg-frame canvas")].map(canvas =>
+    canvas.width && canvas.toDataURL()).join() + widget.querySelector(".zg-panels").innerText"""
+
+
+def write_notebook(path, **cells):
+    """A notebook of code cells, {id: source}."""
+    made = [nbformat.v4.new_code_cell(source.strip(), id=name) for name, source in cells.items()]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel}), path)
+
+
+class WidgetOnPage:
+    """The widget in a notebook's cell."""
+
+    def __init__(self, notebook, cell):
+        self.notebook, self.page, self.cell = notebook, notebook.page, cell
+        notebook.select(cell)
+        index = [c["id"] for c in notebook.cells()].index(cell)
+        self.root = self.page.locator(".jp-CodeCell").nth(index).locator(".zg")
+        self.root.wait_for(timeout=30_000)
+        self.settle()
+
+    def shown(self) -> str:
+        return self.root.evaluate(SHOWN)
+
+    def settle(self):
+        """Wait until the picture stands still."""
+        deadline, last, since = time.monotonic() + 30, self.shown(), time.monotonic()
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            if (now := self.shown()) != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > 0.6:
+                return
+        raise AssertionError("the picture never stands still")
+
+    def changes(self, act) -> bool:
+        """Whether the picture is another one after the act."""
+        before = self.shown()
+        act()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.shown() != before:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def slider(self, label):
+        return self.root.get_by_label(label, exact=True).first
+
+    def alert(self) -> str:
+        return self.root.get_by_role("alert").inner_text()
+
+
+@pytest.fixture(scope="module")
+def notebook(jupyterlab):
+    write_notebook(jupyterlab.folder / "explorer.ipynb", setup=SETUP,
+                   explorer="explorer = EXAMPLES['explorer'](); explorer", broken=BROKEN,
+                   endless=ENDLESS, settings="explorer.settings")
+    notebook = jupyterlab.open("explorer.ipynb")
+    notebook.run_all()
+    assert notebook.errors() == []
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def explorer(notebook):
+    notebook.console_errors.clear()
+    widget = WidgetOnPage(notebook, "explorer")
+    yield widget
+    assert notebook.console_errors == []
+
+
+def setting(notebook, name):
+    time.sleep(0.8)  # the kernel hears of settings when the hand rests
+    notebook.run("settings")
+    return eval(notebook.text("settings"))[name]
+
+
+def test_a_key_on_a_slider_moves_the_picture(explorer, notebook):
+    slider = explorer.slider("lr")
+    slider.focus()
+    assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowRight"))
+    assert explorer.changes(lambda: explorer.page.keyboard.press("End"))
+    assert setting(notebook, "momentum:lr") == 10
+    assert "momentum" in explorer.root.get_by_role("status").inner_text()
+    slider.focus()
+    assert explorer.changes(lambda: explorer.page.keyboard.press("Home"))
+
+
+def test_dragging_the_start_point(explorer, notebook):
+    handle = explorer.root.get_by_role("button", name="start point")
+    handle.scroll_into_view_if_needed()
+    before = setting(notebook, "x0")
+    notebook.select("explorer")
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def drag():
+        explorer.page.mouse.move(x, y)
+        explorer.page.mouse.down()
+        explorer.page.mouse.move(x + 60, y - 30, steps=6)
+        explorer.page.mouse.up()
+
+    assert explorer.changes(drag)
+    explorer.settle()
+    assert setting(notebook, "x0") > before + 0.2
+    handle.focus()
+    assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowDown"))
+
+
+def test_touching_the_start_point(explorer, notebook):
+    handle = explorer.root.get_by_role("button", name="start point")
+    handle.scroll_into_view_if_needed()
+    explorer.settle()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    devtools = explorer.page.context.new_cdp_session(explorer.page)
+
+    def touch(kind, *points):
+        devtools.send("Input.dispatchTouchEvent",
+                      {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+
+    def drag():
+        touch("touchStart", (x, y))
+        for i in range(1, 6):
+            touch("touchMove", (x - 8 * i, y + 4 * i))
+        touch("touchEnd")
+
+    before = setting(notebook, "x0")
+    notebook.select("explorer")
+    assert explorer.changes(drag)
+    explorer.settle()
+    assert setting(notebook, "x0") < before - 0.1
+
+
+def test_time_can_be_played_and_stepped(explorer):
+    clock = explorer.root.locator(".zg-player .zg-value")
+    explorer.root.get_by_role("button", name="to the start").click()
+    assert clock.inner_text() == "step 0 of 100"
+    explorer.root.get_by_role("button", name="one step on").click()
+    explorer.page.wait_for_timeout(100)
+    assert clock.inner_text() == "step 1 of 100"
+    assert explorer.changes(lambda: explorer.root.get_by_role("button", name="play").click())
+    explorer.root.get_by_role("button", name="pause").click()
+    assert explorer.changes(lambda: explorer.slider("time").press("End"))
+    explorer.page.wait_for_timeout(100)
+    assert clock.inner_text() == "step 100 of 100"
+
+
+def test_zooming_and_choosing_what_is_inside(explorer):
+    assert explorer.changes(lambda: explorer.root.get_by_role("button", name="zoom in").click())
+    assert explorer.changes(
+        lambda: explorer.root.get_by_role("button", name="show the whole landscape").click())
+    inside = explorer.root.get_by_label("inside: what to show")
+    assert explorer.changes(lambda: inside.select_option("adam: effective learning rate"))
+    assert explorer.changes(lambda: inside.select_option("simulated_annealing: temperature T"))
+
+
+def test_the_page_stands_still_while_the_picture_moves(explorer):
+    place = """() => [document.querySelector(".jp-WindowedPanel-outer").scrollTop,
+                      document.querySelector(".zg").getBoundingClientRect().height]"""
+    slider = explorer.slider("beta")
+    slider.focus()
+    explorer.settle()
+    before = explorer.page.evaluate(place)
+    for _ in range(8):
+        explorer.page.keyboard.press("ArrowLeft")
+        explorer.page.wait_for_timeout(40)
+        assert explorer.page.evaluate(place) == before
+
+
+def test_everything_has_a_name_for_a_screen_reader(explorer):
+    nameless = explorer.root.evaluate("""widget =>
+        [...widget.querySelectorAll("input, select, button, canvas")]
+        .filter(e => !(e.ariaLabel || e.labels?.[0]?.textContent || e.textContent.trim()))
+        .map(e => e.outerHTML)""")
+    assert nameless == []
+
+
+def test_a_learners_mistake_is_shown_and_the_widget_lives(notebook):
+    widget = WidgetOnPage(notebook, "broken")
+    assert "'Objective' object has no attribute 'gard'" in widget.alert()
+    assert "x = x - lr * f.gard(x)" in widget.alert()  # and the line that it is in
+    widget.slider("lr").focus()
+    assert widget.changes(lambda: widget.page.keyboard.press("ArrowRight"))
+
+
+def test_endless_work_can_be_stopped(notebook):
+    widget = WidgetOnPage(notebook, "endless")
+    assert widget.alert() == ""
+    slider = widget.slider("lr")
+    slider.focus()
+    widget.page.keyboard.press("End")
+    widget.root.get_by_role("button", name="stop").click(timeout=10_000)
+    widget.page.wait_for_function(
+        "() => [...document.querySelectorAll('.zg-alert')].some(e => /stopped/.test(e.innerText))",
+        timeout=20_000)
+    slider.focus()
+    widget.page.keyboard.press("Home")
+    widget.page.wait_for_function(
+        "() => ![...document.querySelectorAll('.zg-alert')].some(e => /stopped/.test(e.innerText))",
+        timeout=20_000)
+
+
+def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab, notebook):
+    picture, caption, view = notebook.outputs("explorer")
+    assert picture["data"]["image/png"]
+    assert picture["metadata"]["image/png"]["alt"] == picture["data"]["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in view["data"]
+    notebook.select("explorer")
+    images = notebook.page.locator(".jp-CodeCell").nth(1).locator(".jp-RenderedImage img")
+    assert images.count() == 1 and not images.is_visible()
+    notebook.save()
+    shutil.copy(jupyterlab.folder / "explorer.ipynb", jupyterlab.folder / "again.ipynb")
+    again = jupyterlab.open("again.ipynb")  # its kernel knows no widget
+    images = again.page.locator(".jp-CodeCell").nth(1).locator(".jp-RenderedImage img")
+    images.wait_for(state="visible", timeout=20_000)
+    again.close()
+
+
+@pytest.mark.browser_all
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_widget_answers(jupyterlab, name):
+    write_notebook(jupyterlab.folder / f"{name}.ipynb", setup=SETUP, widget=f"EXAMPLES[{name!r}]()")
+    notebook = jupyterlab.open(f"{name}.ipynb")
+    notebook.run_all()
+    assert notebook.errors() == []
+    widget = WidgetOnPage(notebook, "widget")
+    for slider in widget.root.locator(".zg-control input[type=range]").all():
+        slider.focus()
+        for key in ("Home", "End"):
+            widget.page.keyboard.press(key)
+            widget.settle()
+    assert widget.alert() == ""
+    first = widget.root.locator(".zg-control input[type=range]").first
+    first.focus()
+    assert widget.changes(lambda: widget.page.keyboard.press("Home"))
+    assert notebook.console_errors == []
+    notebook.close()

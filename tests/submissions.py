@@ -336,7 +336,8 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             "    while True:\n        x = x - lr * f.grad(x)\n    yield x"), {"90.4": "timeout"}),
         one("deaf loop", Notebook().step(DEAF), {"90.2": "timeout"}),
         one("sleep", Notebook().step("import time\ntime.sleep(3600)"), {"90.2": "timeout"}),
-        one("memory bomb", Notebook().step("return np.ones(10**10)"), {"90.2": ("error", "Memory")}),
+        one("memory bomb", Notebook().step("return np.ones(10**10)"),
+            {"90.2": ("error", "MemoryError")}),
         one("growing list", Notebook().step("a = [0]\nwhile True:\n    a = a + a"),
             {"90.2": ("error", "MemoryError")}),
         one("much output", Notebook().step("for _ in range(100):\n    print('x' * 10**6)\n"
@@ -378,10 +379,11 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             .step("return x - 2 * halve(lr * g)")),
         one("doubled cells", doubled()),
         one("reordered cells", reordered()),
-        one("helpers", Notebook().add("def helper(a):\n    return -a").step("return x + helper(lr * g)")),
+        one("helpers", Notebook().add("def helper(a):\n    return -a")
+            .step("return x + helper(lr * g)")),
         one("scratch after the check", Notebook().add("step = None", before="ex-90-3", id="")),
-        one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1\nawait_me = 1")
-            .add("%%bash\nrm -rf /", id="bash")),
+        one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1")
+            .add("%%bash\nrm -rf /", id="bash").add("import asyncio\nawait asyncio.sleep(0)")),
         one("an edited check", Notebook().step(WRONG).put("chk-90-2", "assert True"),
             {"90.2": "incorrect"}),
         one("its own check", Notebook().step(WRONG).add("check = lambda id: print('Correct')"),
@@ -409,7 +411,8 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("a huge array", Notebook().step("return np.zeros(10**7)"), {"90.2": "refused"}),
         one("a deep list", Notebook().step("a = []\nfor _ in range(10**5):\n    a = [a]\nreturn a"),
             {"90.2": "refused"}),
-        one("recursion", Notebook().step("return step(x, g, lr)"), {"90.2": ("error", "Recursion")}),
+        one("recursion", Notebook().step("return step(x, g, lr)"),
+            {"90.2": ("error", "RecursionError")}),
         one("fails a hidden check", Notebook().put("ans-90-6", "def scale(values):\n"
             "    most = max(values.values())\n    return {k: v / most for k, v in values.items()}"),
             {"90.6": ("incorrect", "not in the notebook")}),

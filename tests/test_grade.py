@@ -3,15 +3,28 @@
 import csv
 import json
 import os
+import signal
 import socket
+import sqlite3
+import subprocess
 import sys
+import tempfile
 import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from pathlib import Path
 
+import nbformat
+import psutil
 import pytest
-from submissions import POINTS, Notebook, build_course, faults, one, right
+from submissions import POINTS, WRONG, Notebook, build_course, faults, one, right, untouched
 
-from zglearn.course import bank, grade
+from zglearn.course import bank, grade, grade_workers, paths, sandbox, trials
 from zglearn.course import exercise as exercises
+from zglearn.course.grade_store import Store
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +47,7 @@ def graded(course, tmp_path):
         code = grade.main([str(tmp_path / "class"), "--out", str(out), "--course", str(course),
                            "--jobs", "2", *options])
         assert code == expect
-        return gradebook(out)
+        return gradebook(out) if code < 2 and (out / "gradebook.csv").exists() else {}
 
     return run
 
@@ -66,9 +79,12 @@ def complaints(book, class_):
     return found
 
 
-def processes():
-    """The ids of all processes of this machine that are not kernel threads."""
-    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+def left_behind():
+    """Processes that grading started and that are still there, and its folders."""
+    time.sleep(0.2)
+    students = [p for p in psutil.process_iter() if p.uids().real in sandbox.USER_IDS]
+    folders = list(Path(tempfile.gettempdir()).glob("zglearn-grade-*"))
+    return students + psutil.Process().children(recursive=True) + folders
 
 
 @pytest.fixture
@@ -88,18 +104,369 @@ def ear():
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_class_with_every_fault(graded, course, tmp_path, ear):
-    port, heard = ear
-    target = tmp_path / "elsewhere"
-    target.mkdir()
-    target.chmod(0o777)
-    secrets = [course / "solutions" / "90_small.ipynb", course / "bank" / "ch90_small.py",
-               tmp_path / "class" / "right001" / "90_small.ipynb", tmp_path / "grades/grades.sqlite"]
-    class_ = faults(target, secrets, port)
-    class_ += [right(n) for n in range(max(60 - len(class_), 10))]
-    book = graded(class_, "--timeout", "2", "--memory", "512")
-    assert complaints(book, class_) == []
-    assert len(book) == len(class_) * len(POINTS)
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder that anyone may write into, and nobody should."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+@pytest.fixture
+def class_(course, tmp_path, elsewhere, ear):
+    """Every fault by name, without anybody who is right."""
+    secrets = [course / "solutions/90_small.ipynb", course / "bank/ch90_small.py",
+               tmp_path / "class/right001/90_small.ipynb", tmp_path / "grades/grades.sqlite"]
+    return {fault.name: fault for fault in faults(elsewhere, secrets, ear[0])}
+
+
+# --- every fault ------------------------------------------------------------------------------
+
+
+@LINUX
+def test_a_class_with_every_fault(graded, class_, elsewhere, ear, capfd):
+    everyone = [*class_.values(), *map(right, range(12))]
+    book = graded(everyone, "--timeout", "2", "--memory", "512", "--require-sandbox")
+    assert len(everyone) >= 60 and len(book) == len(everyone) * len(POINTS)
+    assert complaints(book, everyone) == []
     assert book["fails a hidden check", "90.6"]["points"] == "1"
-    assert list(target.iterdir()) == [] and heard == []
-    assert not os.path.exists("/etc/written") and not os.path.exists("/usr/written")
+    assert list(elsewhere.iterdir()) == [] and ear[1] == []
+    assert not any(os.path.exists(path) for path in ("/etc/written", "/usr/written"))
+    assert left_behind() == []
+    said = capfd.readouterr()
+    assert "namespaces, landlock" in said.out and "Traceback" not in said.err
+
+
+NASTY = {"kills its parents", "leaves a daemon", "writes elsewhere", "reads what it should not",
+         "the network", "deaf loop", "memory bomb", "fork bomb"}
+NOT_HELD = {"namespaces": {"fork bomb"}, "limits": {"memory bomb", "fork bomb"}}
+
+
+@LINUX
+@pytest.mark.parametrize("layer", sandbox.LAYERS)
+def test_each_layer_may_be_missing(graded, class_, elsewhere, ear, layer, capsys):
+    chosen = [class_[name] for name in sorted(NASTY - NOT_HELD.get(layer, set()))]
+    chosen += [right(1), right(2)]
+    book = graded(chosen, "--timeout", "2", "--memory", "512", "--without", layer)
+    assert complaints(book, chosen) == []
+    assert list(elsewhere.iterdir()) == [] and ear[1] == []
+    assert left_behind() == []
+    assert f"without {layer}: switched off" in capsys.readouterr().out
+
+
+def test_without_any_sandbox_it_warns_and_can_refuse(graded, capsys):
+    off = [option for layer in sandbox.LAYERS for option in ("--without", layer)]
+    daemon = one("daemon", Notebook().add("import subprocess\n"
+                 "subprocess.Popen(['sleep', '3600'], start_new_session=True)"))
+    book = graded([right(1), daemon], *off)
+    assert {row["status"] for row in book.values()} == {"correct"}
+    assert "NOT shut in" in capsys.readouterr().err
+    assert left_behind() == []
+    graded([right(2)], *off, "--require-sandbox", expect=2)
+    assert "--require-sandbox" in capsys.readouterr().err
+
+
+def test_an_endless_loop_costs_its_timeout_and_a_second(graded, class_):
+    began = time.monotonic()
+    graded([right(1)])
+    usual = time.monotonic() - began
+    for name in ("loop in a call", "deaf loop"):
+        began = time.monotonic()
+        graded([class_[name]], "--timeout", "2")
+        assert time.monotonic() - began < usual + 2 + 1 + 1  # one more for a busy machine
+
+
+def test_a_notebook_of_loops_does_not_go_on_for_ever(graded):
+    notebook = Notebook()
+    for n in range(40):
+        notebook.add("while True:\n    pass", id=f"loop{n}")
+    began = time.monotonic()
+    book = graded([one("loops", notebook), right(1)], "--timeout", "0.5")
+    assert time.monotonic() - began < 20
+    assert book["loops", "90.4"]["status"] == "timeout"
+    assert book["right001", "90.4"]["status"] == "correct"
+
+
+def test_a_file_of_a_hundred_megabytes_of_output(graded):
+    notebook = Notebook()
+    text = [{"output_type": "stream", "name": "stdout", "text": "x" * 110 * 2**20}]
+    notebook.json["cells"][notebook.place("chk-90-2")]["outputs"] = text
+    book = graded([one("large", notebook)])
+    assert {row["status"] for row in book.values()} == {"correct"}
+
+
+# --- the learner's check and the grade agree --------------------------------------------------
+
+EXPECTED = {"right": {"correct"}, "wrong": {"incorrect", "error", "timeout", "refused"},
+            "blank": {"not_attempted"}}
+
+
+def trial_notebooks(path):
+    """Submissions that together try every trial of a solutions notebook: (trials, notebook)."""
+    notebook = nbformat.read(path, as_version=4)
+    by_exercise = defaultdict(list)
+    for trial in trials.trials_of(notebook):
+        by_exercise[trial.exercise.id].append(trial)
+    for n in range(max(map(len, by_exercise.values()))):
+        tried, cells = {}, []
+        for cell in notebook.cells:
+            if cell.cell_type == "code" and not trials.is_hidden(cell):
+                source = cell.source
+                if cell.id.startswith("ans-"):
+                    mine = by_exercise[trials.exercise_of(cell.id)]
+                    tried[mine[0].exercise.id] = mine[n % len(mine)]
+                    source = mine[n % len(mine)].source
+                cells.append({"cell_type": "code", "id": cell.id, "source": source})
+        yield tried, json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}).encode()
+
+
+SOLUTIONS = sorted(paths.home().glob("solutions/*.ipynb"))
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_every_trial_of_the_course_gets_the_same_verdict_from_the_grader(path, tmp_path):
+    expected = {}
+    for n, (tried, data) in enumerate(trial_notebooks(path)):
+        (tmp_path / "class" / f"s{n:02}").mkdir(parents=True)
+        (tmp_path / "class" / f"s{n:02}" / path.name).write_bytes(data)
+        expected |= {(f"s{n:02}", id): trial for id, trial in tried.items()}
+    assert grade.main([str(tmp_path / "class"), "--out", str(tmp_path / "out"), "--jobs", "2"]) == 0
+    book = gradebook(tmp_path / "out")
+    assert book.keys() == expected.keys()
+    wrong = [(key, trial.kind, trial.name, book[key]) for key, trial in expected.items()
+             if book[key]["status"] not in EXPECTED[trial.kind]]
+    assert wrong == []
+
+
+# --- stopping, starting, and grading again ----------------------------------------------------
+
+
+def command(*arguments):
+    code = "import sys; from zglearn.course.grade import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def test_a_grader_killed_again_and_again_comes_to_the_same_gradebook(graded, course, tmp_path):
+    class_ = [*map(right, range(12)), one("wrong", Notebook().step(WRONG)),
+              one("slow", Notebook().step("while True:\n    pass"))]
+    clean = graded(class_, "--timeout", "2", out=tmp_path / "clean")
+    for seconds in (0.8, 2, 2.5, 3):
+        killed = subprocess.Popen(
+            command(tmp_path / "class", "--out", tmp_path / "out", "--course", course,
+                    "--jobs", 2, "--timeout", 2), stdout=subprocess.DEVNULL)
+        time.sleep(seconds)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+    assert graded(class_, "--timeout", "2", out=tmp_path / "out") == clean
+    assert left_behind() == []
+    assert not [p for p in psutil.process_iter(["cmdline"])
+                if any("grade_engine" in word for word in p.info["cmdline"] or [])]
+
+
+def test_what_is_known_is_not_graded_again(graded, tmp_path, monkeypatch):
+    first = graded([right(1), right(2)])
+    monkeypatch.setattr(grade_workers.Engine, "grade", None)  # would fail if it were asked
+    assert graded([right(1), right(2)]) == first
+
+
+def test_a_later_grade_never_erases_an_earlier_one(graded, tmp_path):
+    graded([one("anna", Notebook())])
+    book = graded([one("anna", untouched())])
+    assert book["anna", "90.2"]["status"] == "not_attempted"
+    graded([one("anna", untouched())], "--again")
+    with sqlite3.connect(tmp_path / "grades/grades.sqlite") as db:
+        rows = db.execute("SELECT result FROM grades ORDER BY id").fetchall()
+    results = [json.loads(text) for (text,) in rows]
+    assert [r["verdicts"]["90.2"]["status"] for r in results] == [
+        "correct", "not_attempted", "not_attempted"]
+
+
+def test_two_graders_on_one_folder_do_not_mix(graded, tmp_path, capsys):
+    with Store(tmp_path / "grades"):
+        graded([right(1)], expect=2)
+    assert "another grader" in capsys.readouterr().err
+    assert not (tmp_path / "grades/gradebook.csv").exists()
+
+
+def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
+    launched, calls = grade_workers.Engine.grade, []
+
+    def unreliable(engine, job, data):
+        calls.append(job)
+        if len(calls) % 3 == 1:
+            raise grade_workers.EngineFailed("Address in use")
+        if len(calls) == 3:
+            engine.process.kill()
+        return launched(engine, job, data)
+
+    monkeypatch.setattr(grade_workers.Engine, "grade", unreliable)
+    class_ = [right(n) for n in range(3)]
+    assert complaints(graded(class_), class_) == []
+
+
+def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, capsys):
+    launched = grade_workers.Engine.grade
+
+    def broken(engine, job, data):
+        if b"lucky = 2" in data:
+            engine.process.kill()  # and with it whatever is being graded
+            engine.process.wait()
+        return launched(engine, job, data)
+
+    monkeypatch.setattr(grade_workers.Engine, "grade", broken)
+    book = graded([right(2)], expect=1)
+    assert "The grader failed, not the student" in book["right002", "90.2"]["message"]
+    assert "run the same command again" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert complaints(graded([right(2)]), [right(2)]) == []
+    assert left_behind() == []
+
+
+@LINUX
+def test_a_full_disk_is_told_and_damages_nothing(graded, course, tmp_path):
+    before = graded([right(1)], out=tmp_path / "out")
+    hand_in([one(f"s{n}", Notebook()) for n in range(20)], tmp_path / "class")
+    limit = ("import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+             "resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000)); ")
+    arguments = command(tmp_path / "class", "--out", tmp_path / "out", "--course", course)
+    arguments[2] = limit + arguments[2]
+    full = subprocess.run(arguments, capture_output=True, text=True)
+    assert full.returncode == 1 and "cannot be written" in full.stderr
+    assert "Traceback" not in full.stderr
+    after = graded([], out=tmp_path / "out")
+    assert {key: row for key, row in after.items() if key in before} == before
+
+
+@LINUX
+@pytest.mark.parametrize("out", ["/proc/grades", "/sys/kernel/grades"])
+def test_an_output_folder_that_cannot_be_made_is_told(graded, out, capsys):
+    graded([right(1)], out=Path(out), expect=1)
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_no_other_files_are_written_over(graded, tmp_path, capsys):
+    (tmp_path / "grades").mkdir()
+    (tmp_path / "grades/gradebook.csv").write_text("mine")
+    hand_in([right(1)], tmp_path / "class")
+    assert grade.main([str(tmp_path / "class"), "--out", str(tmp_path / "grades")]) == 2
+    assert (tmp_path / "grades/gradebook.csv").read_text() == "mine"
+    assert grade.main([str(tmp_path / "class"), "--out", str(tmp_path)]) == 2
+    assert "choose" in capsys.readouterr().err
+
+
+def test_a_gradebook_changed_by_hand_is_kept(graded, tmp_path):
+    graded([right(1)])
+    path = tmp_path / "grades/gradebook.csv"
+    path.write_text(path.read_text() + "bob,90.1,1,1,correct,by hand\n")
+    graded([right(2)])
+    (kept,) = (tmp_path / "grades/earlier").iterdir()
+    assert "by hand" in kept.read_text() and "by hand" not in path.read_text()
+
+
+# --- what the instructor gets -----------------------------------------------------------------
+
+
+def test_every_report(graded, tmp_path):
+    wrong = one("Zoë <b>", Notebook().step("raise ValueError('<script>')"))
+    graded([right(1), wrong, one("=cmd", Notebook())])
+    out = tmp_path / "grades"
+    lines = (out / "gradebook.csv").read_text().splitlines()
+    assert lines[0] == "student,exercise,points,max_points,status,message"
+    assert any(line.startswith("'=cmd,") for line in lines)
+    (page,) = out.glob("feedback/Zo*.html")
+    text = page.read_text()
+    assert "<script>" not in text and "&lt;script&gt;" in text and "Zoë &lt;b&gt;" in text
+    assert "x - lr * g" not in text and "90.2 One step" in text and "chapter 90" in text
+    (junit,) = out.glob("junit/Zo*.90.xml")
+    cases = {case.get("name"): case for case in ElementTree.parse(junit).iter("testcase")}
+    assert len(cases) == len(POINTS) and cases["90.2 One step"].find("failure") is not None
+    assert cases["90.3 A memory"].find("failure") is None
+    with open(out / "summary.csv", newline="") as file:
+        summary = {row["student"]: row for row in csv.DictReader(file)}
+    assert summary["right001"]["points"] == "12" and summary["Zoë <b>"]["points"] == "10"
+    with open(out / "platform.csv", newline="") as file:
+        platform = list(csv.reader(file))
+    assert platform[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Chapter 90"]
+    assert platform[-1][-1] == ""  # an open question waits to be marked
+
+
+def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys):
+    graded([right(1), right(2)], "--manual")
+    page = (tmp_path / "grades/manual/90.5.html").read_text()
+    assert page.count("<section") == 2 and "it says why" in page and "points uphill" in page
+    marks = tmp_path / "marks.csv"
+    marks.write_text("student,exercise,points,comment\nright001,90.5,0.5,too short\n"
+                     "right002,90.5,2,\n")
+    for options in (["--marks", str(marks)], ["--again"]):
+        book = graded([right(1), right(2)], *options)
+        assert book["right001", "90.5"] | {"student": ""} == {
+            "student": "", "exercise": "90.5", "points": "0.5", "max_points": "2",
+            "status": "incorrect", "message": "Marked by hand. too short"}
+        assert book["right002", "90.5"]["status"] == "correct"
+    with open(tmp_path / "grades/platform.csv", newline="") as file:
+        assert [row["Chapter 90"] for row in csv.DictReader(file)] == ["10.5", "12"]
+    for line, why in [("nobody,90.5,1,", "no grade"), ("right001,90.9,1,", "90.9"),
+                      ("right001,90.5,7,", "0 to 2"), ("right001,90.5,nan,", "0 to 2"),
+                      ("right001,90.5,two,", "two")]:
+        marks.write_text(f"student,exercise,points,comment\n{line}\n")
+        graded([], "--marks", str(marks), expect=2)
+        assert why in capsys.readouterr().err
+
+
+def test_lateness_costs_what_was_said(graded, tmp_path):
+    class_ = [one(name, Notebook()) for name in ("early", "grace", "late", "lost")]
+    hand_in(class_, tmp_path / "class")
+    due = 1_700_000_000
+    for name, seconds in {"early": -9, "grace": 500, "late": 90_000, "lost": 9e6}.items():
+        path = tmp_path / "class" / name / "90_small.ipynb"
+        os.utime(path, (due + seconds, due + seconds))
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(due))
+    book = graded([], "--due", moment, "--late", "25", "--grace", "10")
+    points = {name: book[name, "90.4"]["points"] for name in ("early", "grace", "late", "lost")}
+    assert points == {"early": "3", "grace": "3", "late": "1.5", "lost": "0"}
+    assert book["late", "90.4"]["message"] == "2 days late: 50 % off."
+
+
+def test_nobody_who_handed_nothing_in_is_forgotten(graded, tmp_path):
+    (tmp_path / "class/zoe").mkdir(parents=True)
+    book = graded([right(1)])
+    assert book["zoe", "90.2"]["status"] == "not_attempted"
+    assert "Nothing was handed in" in book["zoe", "90.2"]["message"]
+
+
+def test_unknown_files_are_listed(graded, tmp_path, capsys):
+    hand_in([right(1)], tmp_path / "class")
+    for name in ("notes.txt", "right001/photo.jpg", "right001/.ipynb_checkpoints/90_small.ipynb"):
+        path = tmp_path / "class" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    os.symlink("/etc/passwd", tmp_path / "class/right001/90_link.ipynb")
+    graded([])
+    listed = (tmp_path / "grades/not_graded.csv").read_text()
+    assert all(name in listed for name in ("notes.txt", "photo.jpg", "checkpoint", "90_link.ipynb"))
+    assert "Not graded (4)" in capsys.readouterr().out
+
+
+def test_a_course_whose_own_solution_fails_is_not_graded_with(course, graded, tmp_path, capsys):
+    broken = build_course(tmp_path / "course")
+    path = broken / "solutions/90_small.ipynb"
+    path.write_text(path.read_text().replace("return x - lr * g", "return x + lr * g"))
+    hand_in([right(1)], tmp_path / "class")
+    assert grade.main([str(tmp_path / "class"), "--out", str(tmp_path / "grades"),
+                       "--course", str(broken)]) == 2
+    said = capsys.readouterr().err
+    assert "do not accept the solution itself" in said and "90.2" in said
+
+
+def test_a_cluster_gives_the_same_gradebook(graded, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    class_ = [*map(right, range(6)), one("wrong", Notebook().step(WRONG)),
+              one("exit", Notebook().step("import os\nos._exit(0)"))]
+    alone = graded(class_, out=tmp_path / "alone")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+                                  host="127.0.0.1") as cluster:
+        together = graded(class_, "--scheduler", cluster.scheduler_address, out=tmp_path / "both")
+    assert together == alone
+    lines = [(tmp_path / name / "gradebook.csv").read_text() for name in ("alone", "both")]
+    assert lines[0] == lines[1]

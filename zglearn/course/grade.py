@@ -27,10 +27,11 @@ from .grade_store import Busy, Store
 from .grade_workers import attempt, grade_submission, pool
 
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
-WEAKER = ("Warning: the sandbox is weaker here than it could be: students' code shares the list of "
-          "processes with you. Files stay safe. docs/instructors.md says what would help.")
-WEAK = ("Warning: students' code is NOT shut in here: it can read and change what you can. Grade in "
-        "a container, on a machine that allows namespaces, or as a user who owns nothing; "
+WEAKER = ("Warning: the sandbox is weaker here than it could be. Files and TCP are out of reach of "
+          "students' code, but it shares the list of processes and the memory with you. "
+          "docs/instructors.md says what would help.")
+WEAK = ("Warning: students' code is NOT shut in here: it can read and change what you can. Grade "
+        "in a container, on a machine that allows namespaces, or as a user who owns nothing; "
         "--require-sandbox refuses to grade like this.")
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     try:
         return grade(options)
-    except (CannotGrade, CourseBroken, Busy, manual.BadMarks, FileNotFoundError) as problem:
+    except (CannotGrade, CourseBroken, Busy, manual.BadMarks) as problem:
         print(f"zglearn grade: {problem}", file=sys.stderr)
         return 2
     except (OSError, sqlite3.OperationalError) as problem:
@@ -103,6 +104,8 @@ def moment(text: str) -> float:
 def grade(options) -> int:
     """Grade, write all reports, and return the exit code: 0 if nothing was left ungraded."""
     source, out = options.submissions.resolve(), options.out.resolve()
+    if not source.exists():
+        raise CannotGrade(f"there are no submissions at {source}")
     if out == source or out in source.parents:
         raise CannotGrade("choose an --out folder that does not hold the submissions")
     if out.exists() and any(out.iterdir()) and not (out / "grades.sqlite").exists():
@@ -151,7 +154,8 @@ def _grade_new(store, options, course, submissions) -> int:
     number = store.begin({**limits, **settings})
     failed = 0
     with pool(options.jobs, options.scheduler) as run:
-        jobs = _jobs(run, settings, limits, course, options) if any(s.files for s in pending) else {}
+        asked = any(s.files for s in pending)
+        jobs = _jobs(run, settings, limits, course, options) if asked else {}
         tasks = ((n, settings, jobs.get(s.chapter), s.files) for n, s in enumerate(pending))
         results = run(grade_submission, tasks)
         for n, result in tqdm(results, total=len(pending), unit="notebook", disable=None):
@@ -187,7 +191,8 @@ def _jobs(run, settings, limits, course, options) -> dict[str, dict]:
 def _layers(run, settings, limits, options) -> list[str]:
     """The layers of the sandbox that hold here; says so, and refuses if more are required."""
     wanted = [layer for layer in sandbox.LAYERS if layer not in options.without]
-    ((_, result),) = run(attempt, [("", settings, {**limits, "layers": wanted, "probe": True}, b"")])
+    probe = {**limits, "layers": wanted, "probe": True}
+    ((_, result),) = run(attempt, [("", settings, probe, b"")])
     if "failed" in result:
         raise CannotGrade(f"the sandbox does not start: {result['failed']}")
     off = {**{layer: "switched off" for layer in options.without}, **result["off"]}

@@ -22,9 +22,8 @@ class CourseBroken(Exception):
 
 def use_course(folder) -> None:
     """Know the exercises of the course in `folder`: it may bring its own bank/ beside ours."""
-    own = str(Path(folder) / "bank")
-    if own not in bank.__path__ and Path(own).is_dir():
-        bank.__path__.append(own)
+    own = Path(folder) / "bank"
+    bank.__path__[1:] = [str(own)] if own.is_dir() else []
 
 
 def chapters(course: Path) -> dict[str, dict]:

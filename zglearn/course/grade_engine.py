@@ -11,8 +11,10 @@ and every process ends.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +24,7 @@ import traceback
 from pathlib import Path
 
 from . import sandbox
+from .grade_inputs import MAX_FILE
 from .grade_wire import Wire
 
 SLACK = 60  # seconds that a referee may take beyond the student's own time
@@ -45,16 +48,17 @@ class Engine:
     """
 
     def __init__(self, course, hidden=(), modules=()):
-        self.folder = tempfile.TemporaryDirectory(prefix="zglearn-grade-")
         self.control, far = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(far.fileno())], pass_fds=[far.fileno()],
-            env=self._environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+            env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            start_new_session=True)
         far.close()
         Wire(self.control).send({"course": str(course), "hidden": list(map(str, hidden)),
-                                 "modules": list(modules), "scratch": self.folder.name})
+                                 "modules": list(modules)})
 
-    def _environment(self):
+    @staticmethod
+    def _environment() -> dict[str, str]:
         """A short list: whatever stands in the environment, a student can read."""
         from zglearn.data.cache import cache_folder
 
@@ -62,8 +66,7 @@ class Engine:
                 if name in os.environ}
         package = str(Path(__file__).resolve().parents[2])
         return kept | {
-            "PYTHONPATH": package, "HOME": self.folder.name, "TMPDIR": self.folder.name,
-            "IPYTHONDIR": self.folder.name, "LANG": "C.UTF-8", "MPLBACKEND": "agg",
+            "PYTHONPATH": package, "LANG": "C.UTF-8", "MPLBACKEND": "agg",
             "ZGLEARN_CACHE": str(cache_folder()), "ZGLEARN_PROGRESS": ":memory:",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -85,9 +88,9 @@ class Engine:
         return result
 
     def close(self) -> None:
+        """End all processes of the engine; returns when they have ended."""
         self.control.close()
-        self.process.wait()
-        self.folder.cleanup()
+        self.process.communicate()  # they all hold its output, and write nothing
 
 
 # --- the engine process -----------------------------------------------------------------------
@@ -96,12 +99,18 @@ class Engine:
 def main(control: socket.socket) -> None:
     """Import everything, fork the nursery, then fork a referee for each job until hung up on."""
     settings, _ = Wire(control).receive()
+    folder = tempfile.mkdtemp(prefix="zglearn-grade-")
+    os.environ.update(HOME=folder, TMPDIR=folder, IPYTHONDIR=folder)
+    os.chmod(folder, 0o711)
     nursery, far = socket.socketpair()
     if os.fork() == 0:
         control.close()
         nursery.close()
-        _nursery(far, settings)
-        os._exit(0)
+        try:
+            _nursery(far, settings, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # it is the last of all processes to end
+            os._exit(0)
     far.close()
     sys.modules["rfc3987_syntax"] = None  # two seconds of imports that nbformat makes no use of
     from . import grade_referee
@@ -112,7 +121,7 @@ def main(control: socket.socket) -> None:
 
 def _referee(grade, fd, nursery):
     sandbox.die_with_parent()
-    wire = Wire(socket.socket(fileno=fd))
+    wire = Wire(socket.socket(fileno=fd), limit=MAX_FILE)
     job, (data,) = wire.receive()
 
     try:
@@ -130,11 +139,11 @@ def _launch(nursery, rules):
     return wire, lifeline
 
 
-def _nursery(control, settings):
+def _nursery(control, settings, folder):
     from . import grade_student
 
     shell = grade_student.prepare(settings["modules"])
-    scratch = os.path.join(settings["scratch"], "students")
+    scratch = os.path.join(folder, "students")
     os.mkdir(scratch, 0o711)
     readable = sandbox.libraries(settings["hidden"], more=[os.environ["ZGLEARN_CACHE"]])
 
@@ -149,6 +158,8 @@ def _nursery(control, settings):
         sandbox.supervise(lifeline, wire, body, sandbox.Rules(scratch, tuple(readable), **rules))
 
     _fork_on_request(control, student)
+    with contextlib.suppress(ChildProcessError):
+        os.wait()  # until the last supervisor has cleaned up
 
 
 def _keep_only(sock):

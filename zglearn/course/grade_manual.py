@@ -18,7 +18,8 @@ const cell = text => '"' + text.replaceAll('"', '""') + '"';
 function save() {
   const rows = [...document.querySelectorAll("section")].map(s => [s.dataset.student,
     s.dataset.exercise, s.querySelector("input").value, s.querySelector("textarea").value]);
-  const lines = [["student", "exercise", "points", "comment"], ...rows.filter(row => row[2] !== "")];
+  const marked = rows.filter(row => row[2] !== "");
+  const lines = [["student", "exercise", "points", "comment"], ...marked];
   const text = lines.map(row => row.map(cell).join(",")).join("\\n") + "\\n";
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
@@ -68,8 +69,8 @@ def write_pages(store: Store, out: Path) -> list[str]:
     """A page for each open question that somebody has answered. Returns their names."""
     grades, marks, names = store.current(), store.marks(), []
     for exercise in all_exercises():
-        answered = [(g.student, g.result["answers"].get(exercise.id, "")) for g in grades
-                    if g.result.get("verdicts", {}).get(exercise.id, {}).get("status") == "answered"]
+        answered = [(grade.student, grade.result["answers"].get(exercise.id, ""))
+                    for grade in grades if _is_answered(grade, exercise)]
         if not answered:
             continue
         rubric = "".join(f"<li>{html.escape(line)}</li>" for line in exercise.rubric)
@@ -80,6 +81,11 @@ def write_pages(store: Store, out: Path) -> list[str]:
         page = PAGE.format(title=exercise.id, body="".join(parts) + SCRIPT)
         write(store, out, names[-1], page)
     return names
+
+
+def _is_answered(grade, exercise) -> bool:
+    verdict = grade.result.get("verdicts", {}).get(exercise.id, {})
+    return verdict.get("status") == "answered"
 
 
 def _section(exercise, student, text, mark) -> str:

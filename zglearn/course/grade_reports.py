@@ -40,7 +40,7 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
         "gradebook.csv": _table([COLUMNS, *map(_cells, rows)]),
         "summary.csv": _table(_summary(by_student)),
         "platform.csv": _table(_platform(by_student)),
-        "similarity.csv": _table([("exercise", "student", "student", "similarity"), *_leads(store)]),
+        "similarity.csv": _table([("exercise", "one", "other", "similarity"), *_leads(store)]),
         "not_graded.csv": _table([("file", "reason"), *ignored]),
     }
     for student, theirs in by_student.items():
@@ -152,7 +152,8 @@ def feedback(student: str, rows: list[Row]) -> str:
     points, most = sum(row.points for row in rows), sum(row.max_points for row in rows)
     parts = [f"<h1>{html.escape(student)}</h1><p>{points:g} of {most} points.</p>"]
     for row in rows:
-        parts.append(f"<section>{framed(_entry(row), COLOURS.get(row.status, '#d55e00'))}</section>")
+        colour = COLOURS.get(row.status, "#d55e00")
+        parts.append(f"<section>{framed(_entry(row), colour)}</section>")
     return PAGE.format(title=html.escape(student), body="".join(parts))
 
 

@@ -116,7 +116,8 @@ class Store:
                 self.db.execute("SELECT student, exercise, points, comment FROM marks ORDER BY id")}
 
     def set_deadline(self, chapter: str, due: float, percent: float, grace: float) -> None:
-        self.db.execute("REPLACE INTO deadlines VALUES (?, ?, ?, ?)", (chapter, due, percent, grace))
+        self.db.execute("REPLACE INTO deadlines VALUES (?, ?, ?, ?)",
+                        (chapter, due, percent, grace))
 
     def deadlines(self) -> dict[str, tuple[float, float, float]]:
         """By chapter: when it was due, percent off for each day begun, and seconds of grace."""

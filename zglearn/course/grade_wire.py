@@ -29,10 +29,10 @@ class WireBroken(Exception):
 
 
 class Wire:
-    """Messages over a stream socket."""
+    """Messages over a stream socket; `limit` bounds the bytes of the arrays in one."""
 
-    def __init__(self, sock: socket.socket):
-        self.sock = sock
+    def __init__(self, sock: socket.socket, limit: int = MAX_BYTES):
+        self.sock, self.limit = sock, limit
 
     def send(self, message: dict, buffers: list[bytes] = ()) -> None:
         """Send a JSON object and arrays. Raises OSError if the other side is gone."""
@@ -50,7 +50,7 @@ class Wire:
                 raise ValueError("not a message")
         except (ValueError, TypeError, RecursionError) as error:
             raise WireBroken(f"the answer is damaged: {error}") from None
-        if len(sizes) > MAX_BUFFERS or sum(sizes) > MAX_BYTES:
+        if len(sizes) > MAX_BUFFERS or sum(sizes) > self.limit:
             raise WireBroken("the answer is too large")
         return message, [self._exactly(n, deadline) for n in sizes]
 

@@ -79,7 +79,7 @@ def _points(result) -> float:
 
 @contextmanager
 def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
-    """``run(function, tasks)`` yields (label, function(*task)) for each (label, *task), as they end.
+    """``run(function, tasks)`` yields (label, function(*task)) for each (label, *task), as it ends.
 
     With `scheduler`, the address of a Dask scheduler, they run on its workers; this needs the
     package `distributed` here, and there the course and the submissions under the same paths.

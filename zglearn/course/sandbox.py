@@ -218,10 +218,9 @@ def _landlock(readable, writable):
     net, scope = 3 * (version >= 4), 3 * (version >= 6)  # TCP; signals and abstract sockets
     size = 8 * (1 + (version >= 4) + (version >= 6))
     ruleset = _libc("syscall", CREATE_RULESET, (ctypes.c_uint64 * 3)(every, net, scope), size, 0)
-    allowed = [(p, READ) for p in [*readable, "/proc"]] + [(p, every) for p in [*writable, *DEVICES]]
-    for path, rights in allowed:
-        if os.path.exists(path):
-            _allow(ruleset, path, rights)
+    rights = dict.fromkeys([*readable, "/proc"], READ) | dict.fromkeys([*writable, *DEVICES], every)
+    for path in filter(os.path.exists, rights):
+        _allow(ruleset, path, rights[path])
     _libc("syscall", RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 

@@ -1,42 +1,57 @@
 """CMA-ES against pycma and cmaes: evaluations to a loss of 1e-8, and time per evaluation.
 
-    python benchmarks/cma_es.py
+    python -m benchmarks cma_es
 
-All contenders start at the same points with the same sigma on the same moved and turned
-landscapes, one BLAS thread each, taking turns. Time per evaluation is that of whole generations
-(draw, ask, update) on the sphere function, whose own cost is negligible; it is given in
-microseconds, and only its ratio means something on another machine. It takes some minutes.
+All contenders start at the same points with the same sigma, on moved and turned landscapes. The
+time is that of whole generations (draw, ask, update) on the sphere function, whose own cost is
+negligible. It takes some minutes, most of them pycma's.
 """
 
-import zglearn  # noqa: F401, I001  before numpy: it asks for one BLAS thread
-
 import itertools
+import math
 import statistics
-import time
 import warnings
-from typing import NamedTuple
 
-import cma
-import cmaes
 import numpy as np
 
 from zglearn import Objective
 from zglearn.gradient_free_methods import cma_es
 from zglearn.landscapes import bowl, ellipsoid, rosenbrock
 
-REPEATS = 11
+from ._bench import Row, installed, race, rows
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # pycma, about packages that it could plot with
+    cma, cmaes = installed("cma"), installed("cmaes")
+
 TARGET, SIGMA = 1e-8, 0.5
-EVALUATIONS_BAR, OVERHEAD_BAR = 1.15, 0.25
-
-warnings.filterwarnings("ignore", module="cma")
+EVALUATIONS_BAR, TIME_BAR = 1.15, 0.25
 
 
-class Row(NamedTuple):
-    name: str
-    ours: float
-    peer: float
-    ratio: float
-    bar: float | None  # the ratio that must not be exceeded, where there is one
+# A contender is a generator of generations: it asks f about a population and learns the answers.
+
+def ours(f, x0, population, seed):
+    return cma_es(Objective(f, batched=True), x0, np.random.default_rng(seed), sigma=SIGMA,
+                  population=population)
+
+
+def pycma(f, x0, population, seed):
+    es = cma.CMAEvolutionStrategy(x0, SIGMA, dict(popsize=population, seed=seed + 1, verbose=-9))
+    while True:
+        X = es.ask()
+        es.tell(X, f(np.array(X)))
+        yield
+
+
+def cyberagent(f, x0, population, seed):
+    es = cmaes.CMA(x0, SIGMA, population_size=population, seed=seed)
+    while True:
+        X = [es.ask() for _ in range(population)]
+        es.tell(list(zip(X, f(np.array(X)), strict=True)))
+        yield
+
+
+CONTENDERS = {"ours": ours, "pycma": cma and pycma, "cmaes": cmaes and cyberagent}
 
 
 class Reached(Exception):
@@ -58,34 +73,8 @@ class Counted:
         return losses
 
 
-# A contender is a generator of generations: it asks f about a population and learns the answers.
-
-def of_zglearn(f, x0, population, seed):
-    yield from cma_es(Objective(f, batched=True), x0, np.random.default_rng(seed), sigma=SIGMA,
-                      population=population)
-
-
-def of_pycma(f, x0, population, seed):
-    es = cma.CMAEvolutionStrategy(x0, SIGMA, dict(popsize=population, seed=seed + 1, verbose=-9))
-    while True:
-        X = es.ask()
-        es.tell(X, f(np.array(X)))
-        yield
-
-
-def of_cmaes(f, x0, population, seed):
-    es = cmaes.CMA(x0, SIGMA, population_size=population, seed=seed)
-    while True:
-        X = [es.ask() for _ in range(population)]
-        es.tell(list(zip(X, f(np.array(X)), strict=True)))
-        yield
-
-
-PEERS = {"pycma": of_pycma, "cmaes": of_cmaes}
-
-
 def evaluations(contender, landscape, seed):
-    """Evaluations until the first loss at or below the target; infinity if that takes too long."""
+    """Evaluations up to the first loss at or below the target; infinity if it is not found."""
     n = landscape.dimension
     f = Counted(landscape.f, most=20_000 + 100 * n * n)
     x0 = landscape.start + 0.1 * np.random.default_rng(seed).standard_normal(n)
@@ -93,62 +82,44 @@ def evaluations(contender, landscape, seed):
         for _ in contender(f, x0, 4 + int(3 * np.log(n)), seed):
             pass
     except Reached:
-        return f.evaluations if f.evaluations <= f.most else np.inf
+        return f.evaluations if f.evaluations <= f.most else math.inf
 
 
-def overhead(contender, n, population, seed, generations):
-    """Microseconds per evaluation."""
-    run = contender(bowl(n).f, np.ones(n), population, seed)
-    next(run)
-    start = time.perf_counter()
-    for _ in itertools.islice(run, generations):
-        pass
-    return 1e6 * (time.perf_counter() - start) / (generations * population)
+def race_to_target(name, landscape, seeds):
+    """Median evaluations of each contender, with the share of runs that found the target."""
+    counts = {peer: [evaluations(contender, landscape, seed) for seed in range(seeds)]
+              for peer, contender in CONTENDERS.items() if contender is not None}
+    mine, found = statistics.median(counts["ours"]), np.isfinite(counts["ours"]).mean()
+    for peer in list(CONTENDERS)[1:]:
+        there = counts.get(peer, [math.nan])
+        median = statistics.median(there)
+        yield Row(f"CMA-ES, evaluations, {name}, against {peer}: "
+                  f"{found:.0%}, {np.isfinite(there).mean():.0%} found",
+                  mine, median, mine / median, EVALUATIONS_BAR if peer == "pycma" else None)
 
 
-def in_turns(measurement, repeats):
-    """Medians of `measurement(contender, repeat)` for ours and for each peer."""
-    contenders = [of_zglearn, *PEERS.values()]
-    rounds = [[measurement(c, repeat) for c in contenders] for repeat in range(repeats)]
-    return [statistics.median(column) for column in zip(*rounds, strict=True)]
-
-
-def rows(name, medians, bar):
-    """One row for each peer; the bar holds against pycma, the reference."""
-    ours, *theirs = medians
-    return [Row(f"{name}, {peer}", ours, value, ours / value, bar if peer == "pycma" else None)
-            for peer, value in zip(PEERS, theirs, strict=True)]
+def generation(contender, n, population):
+    """A function that advances by one generation, past the first ones."""
+    if contender is None:
+        return None
+    run = contender(bowl(n).f, np.ones(n), population, seed=0)
+    next(itertools.islice(run, 5, None))
+    return lambda: next(run)
 
 
 def measure():
-    """All rows: evaluations first, then time per evaluation."""
-    table = []
-    for name, landscape, repeats in (
-        ("sphere 2", bowl(2).shifted(0.3), REPEATS),
-        ("sphere 10", bowl(10).shifted(0.3), REPEATS),
-        ("ellipsoid 10", ellipsoid(10), REPEATS),
-        ("Rosenbrock 10", rosenbrock(10).rotated().shifted(0.3), REPEATS),
+    for name, landscape, seeds in (
+        ("sphere 2", bowl(2).shifted(0.3), 31),
+        ("sphere 10", bowl(10).shifted(0.3), 21),
+        ("ellipsoid 10", ellipsoid(10), 21),
+        ("Rosenbrock 10", rosenbrock(10).rotated().shifted(0.3), 21),
         ("ellipsoid 40", ellipsoid(40), 7),
         ("Rosenbrock 40", rosenbrock(40).rotated().shifted(0.3), 7),
     ):
-        medians = in_turns(lambda c, seed, s=landscape: evaluations(c, s, seed), repeats)
-        table += rows(f"evaluations, {name}", medians, EVALUATIONS_BAR)
+        yield from race_to_target(name, landscape, seeds)
     for n, population in ((2, 6), (10, 10), (40, 15), (40, 100), (200, 19), (1000, 24)):
-        generations = 300 if n <= 40 else 40
-        medians = in_turns(
-            lambda c, seed, n=n, p=population, g=generations: overhead(c, n, p, seed, g),
-            REPEATS if n < 1000 else 3)
-        table += rows(f"µs, n {n}, population {population}", medians,
-                      OVERHEAD_BAR if n <= 40 else None)
-    return table
-
-
-def main():
-    print(f"{'':40} {'zglearn':>9} {'peer':>9} {'ratio':>6}  bar")
-    for name, ours, peer, ratio, bar in measure():
-        verdict = "" if bar is None else f"{bar:.2f}  {'ok' if ratio <= bar else 'MISSED'}"
-        print(f"{name:40} {ours:9.4g} {peer:9.4g} {ratio:6.2f}  {verdict}")
-
-
-if __name__ == "__main__":
-    main()
+        seconds = race({peer: generation(contender, n, population)
+                        for peer, contender in CONTENDERS.items()})
+        per_evaluation = {peer: [s / population for s in times] for peer, times in seconds.items()}
+        yield from rows(f"CMA-ES, s per evaluation, n {n}, population {population}",
+                        per_evaluation, {"pycma": TIME_BAR} if n <= 40 else None)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from zglearn import GradientForbidden, Objective
 
@@ -60,6 +61,13 @@ def test_all_questions_of_a_step_share_a_batch_and_examples_are_counted():
     f.grad(p)
     f(np.stack([p, p, p]))
     assert f.examples == 4 + 4 + 6 + 6 + 3 * 6
+
+
+def test_sparse_batches_are_counted():
+    X, y = csr_array(np.eye(3)), np.arange(3.0)
+    f = Objective(lambda w, X, y: np.mean((X @ w - y) ** 2), batches=itertools.repeat((X, y)))
+    f(np.zeros(3))
+    assert f.examples == 3
 
 
 def test_batches_that_cannot_serve_are_refused():

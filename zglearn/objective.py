@@ -141,7 +141,7 @@ class Objective:
         if self._limit is not None and self.forward_equivalents + points * cost > self._limit:
             raise BudgetExhausted
         if self._batch:
-            self.examples += points * len(self._batch[0])
+            self.examples += points * np.shape(self._batch[0])[0]  # sparse arrays have no len
 
 
 def _checked(x) -> np.ndarray:

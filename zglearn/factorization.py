@@ -321,19 +321,16 @@ def _best_rows_of_complete(A, V, ridge):
 
 
 def _best_rows(K, V, ridge):
-    """The same where entries are missing. Row i needs its own Gram matrix, the sum of v vᵀ over
-    its known entries: a sparse product adds them up for many rows, and one call solves them."""
-    k = V.shape[1]
-    i, j = np.tril_indices(k)
-    outer = V[:, i] * V[:, j]  # v vᵀ is symmetric: half of it is enough
-    known = K.copy()
-    known.data = np.ones_like(K.data)
+    """The same where entries are missing: row i has a Gram matrix of its own, from the rows of V
+    that belong to its known entries. One call solves many rows."""
+    k, ends = V.shape[1], K.indptr.tolist()
     right, W = K @ V, np.empty((K.shape[0], k))
     for start in range(0, len(W), rows := max(1, CHUNK // k**2)):
-        part = slice(start, start + rows)
-        half = known[part] @ outer
-        gram = np.empty((len(half), k, k))
-        gram[:, i, j] = gram[:, j, i] = half
+        part = range(start, min(start + rows, len(W)))
+        gram = np.empty((len(part), k, k))
+        for G, i in zip(gram, part, strict=True):
+            V_i = V[K.indices[ends[i]:ends[i + 1]]]
+            np.matmul(V_i.T, V_i, out=G)
         gram += ridge * np.eye(k)
         W[part] = np.linalg.solve(gram, right[part, :, None])[..., 0]
     return W, right

@@ -229,8 +229,8 @@ def _normal(rng, x, *population):
 
 def _signs(rng, x):
     """Rademacher noise: +1 or -1 in each coordinate, at the cost of one random bit."""
-    bits = np.unpackbits(np.frombuffer(rng.bytes(-(-x.size // 8)), dtype=np.uint8), count=x.size)
-    return 2 * bits.astype(x.dtype) - 1
+    words = rng.bit_generator.random_raw(-(-x.size // 64))
+    return 2 * np.unpackbits(words.view(np.uint8), count=x.size).astype(x.dtype) - 1
 
 
 def _gaussian_neighbour(sigma):

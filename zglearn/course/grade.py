@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sqlite3
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from joblib import cpu_count
 from tqdm import tqdm
+
+if sys.platform == "win32":  # it cannot fork, and would fail on an import below
+    sys.exit("zglearn grade runs on Linux and macOS. On Windows, run it in WSL.")
 
 from . import bank, paths, sandbox
 from . import grade_manual as manual
@@ -65,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
                    help="where the gradebook, feedback and record go (default: %(default)s)")
     p.add_argument("--only", action="append", default=[], metavar="NN",
                    help="grade this chapter only, such as 04; may be repeated")
-    p.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+    p.add_argument("--jobs", type=int, default=cpu_count(), metavar="N",
                    help="notebooks at a time (default: one for each processor, %(default)s)")
     p.add_argument("--timeout", type=float, default=20, metavar="S",
                    help="seconds for one exercise, or one cell (default: %(default)s)")
@@ -106,6 +109,8 @@ def grade(options) -> int:
     source, out = options.submissions.resolve(), options.out.resolve()
     if not source.exists():
         raise CannotGrade(f"there are no submissions at {source}")
+    if source in (Path(sys.prefix).resolve(), *Path(sys.prefix).resolve().parents):
+        raise CannotGrade(f"{source} holds Python itself: put the submissions in their own folder")
     if out == source or out in source.parents:
         raise CannotGrade("choose an --out folder that does not hold the submissions")
     if out.exists() and any(out.iterdir()) and not (out / "grades.sqlite").exists():

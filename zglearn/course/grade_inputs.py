@@ -207,18 +207,16 @@ def _chapter_of(notebook: dict) -> str:
 
 def _class_depth(notebooks, stems) -> int:
     """How many folders deep the students begin: below a folder that holds the whole class."""
-    depth = 0
-    while True:
-        rest = [(file.parts[depth:], chapter) for file, chapter in notebooks if chapter]
-        if not rest or any(len(parts) < 2 for parts, _ in rest):
-            return depth
-        if len({parts[0] for parts, _ in rest}) > 1:
-            return depth
-        below = {(_own_name(parts[1], stems) if len(parts) == 2 else parts[1], chapter)
-                 for parts, chapter in rest if len(parts) > 2 or _own_name(parts[1], stems)}
-        if max(Counter(chapter for _, chapter in below).values(), default=0) < 2:
-            return depth
-        depth += 1
+    known = [(file.parts, chapter) for file, chapter in notebooks if chapter]
+    for depth in range(min((len(parts) for parts, _ in known), default=0)):
+        owners = {(parts[depth] if len(parts) > depth + 1 else _own_name(parts[depth], stems),
+                   chapter) for parts, chapter in known}
+        counts = Counter(chapter for owner, chapter in owners if owner)
+        if max(counts.values(), default=0) > 1:
+            return depth  # two who handed in the same chapter
+        if len({owner for owner, _ in owners}) > 1:
+            return 0
+    return 0
 
 
 def _student(parts, stems, source: Path) -> str:

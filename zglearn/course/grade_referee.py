@@ -295,7 +295,9 @@ def run_nbval(notebook: str, names: dict, timeout: float) -> tuple[dict[int, str
             file.write(notebook)
         arguments = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={timeout}",
                      f"--junitxml={junit}", f"--rootdir={folder}", f"--confcutdir={folder}",
-                     "-c", os.devnull, "-p", "nbval.plugin", "-p", "no:cacheprovider", "-s", path]
+                     "-c", os.devnull, "-s", path, "-p", "nbval.plugin"]
+        for plugin in ("cacheprovider", "unraisableexception", "threadexception"):
+            arguments += ["-p", f"no:{plugin}"]  # the last two collect garbage for 50 ms
         with contextlib.redirect_stdout(io.StringIO()):
             pytest.main(arguments, plugins=[outcomes])
         with open(junit, encoding="utf-8") as file:

@@ -7,6 +7,7 @@ code does to it, the worst that comes out at the other end of the wire is a wron
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ import types
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
+
+from zglearn.data.cache import load_texts
 
 from .answer import AnswerFailed, LocalNamespace, NotAttempted, decode, encode
 from .grade_wire import Wire, exception
@@ -51,16 +54,16 @@ class Stub(types.ModuleType):
 
 def prepare(modules: list[str]) -> Notebook:
     """Import what the notebooks will need, and make the shell: done once, before the forks."""
-    import importlib
-
     for name in modules:
         try:
             importlib.import_module(name)
         except ImportError as error:
             print(f"the grader cannot import {name}: {error}", file=sys.stderr)
+    if any(name.startswith("zglearn.data") for name in modules):
+        load_texts(progress=False)  # kept in memory, for all
     shell = Notebook.instance(config=Config({"HistoryManager": {"enabled": False}}))
     sys.modules["zglearn.course"] = sys.modules["zglearn"].course = Stub("zglearn.course")
-    builtins.input = shell.user_ns["input"] = _nobody_answers
+    builtins.input = _nobody_answers
     return shell
 
 

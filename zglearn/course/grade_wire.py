@@ -132,8 +132,8 @@ class RemoteNamespace:
         self.printed = str(reply.get("printed", ""))[:2100]
         if "result" in reply:
             return decode(reply["result"], buffers)
-        if "kept" in reply:
-            return int(reply["kept"])
+        if type(reply.get("kept")) is int:
+            return reply["kept"]
         if "not_attempted" in reply:
             raise NotAttempted(said)
         if "timeout" in reply:

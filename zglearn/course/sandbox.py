@@ -252,8 +252,8 @@ def _become(uid, readable):
     if uid is None:
         raise PermissionError("only root can become another user")
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    os.setgid(uid)
+    os.setuid(uid)
     if lost := [path for path in readable if not os.path.exists(path)]:
         raise PermissionError(f"another user cannot reach {lost[0]}")
 
@@ -279,7 +279,10 @@ def _threads(process) -> int:
 def _lower(what, value):
     hard = resource.getrlimit(what)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))
+    try:
+        resource.setrlimit(what, (value, value))
+    except ValueError as error:
+        raise OSError(str(error)) from error
 
 
 def _drop_capabilities():
@@ -303,7 +306,7 @@ def _end(student, uid, alone) -> int:
     if not alone:
         return status
     if uid is not None and os.fork() == 0:
-        os.setresuid(uid, uid, uid)
+        os.setuid(uid)
         with suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         os._exit(0)

@@ -1,0 +1,285 @@
+"""The grader's parts, each alone: inputs, plans, the wire, the sandbox's paths, the hand-out."""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from submissions import SOLUTIONS, Notebook, format_3, reordered, untouched
+
+from zglearn.course import grade_similarity, paths, release, sandbox
+from zglearn.course.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
+from zglearn.course.grade_inputs import collect
+from zglearn.course.grade_notebook import Unreadable, plan, read_notebook
+from zglearn.course.grade_wire import RemoteNamespace, Wire, WireBroken
+from zglearn.course.limits import TimeIsUp
+
+STEMS = {"04": "04_momentum", "90": "90_small"}
+
+
+# --- inputs -----------------------------------------------------------------------------------
+
+
+def found(folder, *names, graded=("90",), content=None):
+    """What `collect` finds: {(student, chapter): [files]}, and what it ignores."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content or Notebook().bytes())
+    inputs = collect(folder, STEMS, set(graded), skip=folder / "grades")
+    return {(s.student, s.chapter): [file.name for file in s.files]
+            for s in inputs.submissions}, dict(inputs.ignored)
+
+
+@pytest.mark.parametrize(("name", "student"), [
+    ("anna/90_small.ipynb", "anna"),
+    ("anna/hw/90_small.ipynb", "anna"),
+    ("anna/my answers.ipynb", "anna"),
+    ("anna_90_small.ipynb", "anna"),
+    ("anna-90_small (1).ipynb", "anna"),
+    ("anna.ipynb", "anna"),
+    ("doejane_4711_99_90_small-1.ipynb", "doejane_4711"),
+    ("doejane_LATE_4711_99_90_small.ipynb", "doejane_4711"),
+    ("Jane Doe_4711_assignsubmission_file_/90_small.ipynb", "Jane Doe_4711"),
+    ("Jane Doe_4711_assignsubmission_file_90_small.ipynb", "Jane Doe_4711"),
+    ("王小明/90_small.ipynb", "王小明"),
+])
+def test_every_layout_tells_whose_it_is(tmp_path, name, student):
+    submissions, ignored = found(tmp_path, name, "zoe/90_small.ipynb" if "/" in name
+                                 else "zoe_90_small.ipynb")
+    assert submissions == {(student, "90"): [name],
+                           ("zoe", "90"): [submissions["zoe", "90"][0]]}
+    assert ignored == {}
+
+
+def test_one_learner_may_grade_their_own_folder(tmp_path):
+    submissions, _ = found(tmp_path / "mine", "90_small.ipynb")
+    assert submissions == {("mine", "90"): ["90_small.ipynb"]}
+
+
+def test_zips_are_read_as_folders_even_within_zips(tmp_path):
+    inner = tmp_path / "anna.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("90_small.ipynb", Notebook().bytes())
+    whole = tmp_path / "class" / "submissions.zip"
+    whole.parent.mkdir()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.write(inner, "all/anna.zip")
+        archive.writestr("all/bob/90_small.ipynb", Notebook().bytes())
+        archive.writestr("all/bob/../../notes.txt", "x")
+        archive.writestr("all/broken.zip", "not a zip")
+    for source in (whole, whole.parent):
+        inputs = collect(source, STEMS, {"90"}, skip=tmp_path / "grades")
+        assert [s.student for s in inputs.submissions] == ["anna", "bob"]
+        assert all(s.files[0].read() == Notebook().bytes() for s in inputs.submissions)
+        assert any("not a zip" in why for _, why in inputs.ignored)
+    assert not (tmp_path / "notes.txt").exists()
+
+
+def test_only_the_chapters_that_are_asked_for(tmp_path):
+    cells = [{"cell_type": "code", "id": "ans-04-1", "source": "1"}]
+    other = json.dumps({"cells": cells, "metadata": {}}).encode()
+    found(tmp_path, "anna/04_momentum.ipynb", "anna/unnamed.ipynb", content=other)
+    submissions, ignored = found(tmp_path, "anna/90_small.ipynb")
+    assert submissions == {("anna", "90"): ["anna/90_small.ipynb"]}
+    assert len(ignored) == 2 and all("chapter 04" in why for why in ignored.values())
+
+
+def test_a_fifth_version_of_a_notebook_is_listed(tmp_path):
+    names = [f"anna/90_small ({n}).ipynb" for n in range(5)]
+    for age, name in enumerate(names):
+        found(tmp_path, name)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    submissions, ignored = found(tmp_path)
+    assert submissions["anna", "90"] == names[:4] and list(ignored) == names[4:]
+
+
+# --- what is run ------------------------------------------------------------------------------
+
+GIVEN = [{"id": id, "source": source, "theirs": id.startswith(("ans-", "chk-"))}
+         for id, source in SOLUTIONS.items()
+         if not id.startswith(("ex-", "hid-", "try-", "intro"))]
+NAMES = {"90.1": ["answer_90_1"], "90.2": ["step"], "90.3": ["Average"], "90.4": ["descend"],
+         "90.5": ["answer_90_5"], "90.6": ["scale"]}
+
+
+def planned(notebook):
+    data = notebook if isinstance(notebook, bytes) else notebook.bytes()
+    return plan(read_notebook(data), GIVEN, NAMES)
+
+
+def test_given_cells_run_as_given_then_as_changed_and_are_put_back():
+    changed = planned(Notebook().put("given-90-2", "def halve(x): return 1 / 0")
+                      .step("return halve(x)"))
+    sources = [cell.source for cell in changed.cells]
+    assert sources.index(SOLUTIONS["given-90-2"]) + 1 == sources.index("def halve(x): return 1 / 0")
+    without = planned(Notebook().drop("given-90-2", "setup").step("return halve(x)"))
+    assert [cell.id for cell in without.cells][:4] == ["setup", "ans-90-1", "given-90-2",
+                                                       "ans-90-2"]
+
+
+def test_given_cells_that_nothing_needs_are_left_out_and_checks_too():
+    assert "given-90-2" not in [cell.id for cell in planned(Notebook()).cells]
+    assert not any("check(" in cell.source for cell in planned(Notebook()).cells)
+
+
+def test_format_3_and_byte_order_marks_are_read():
+    assert len(planned(format_3()).cells) == len(planned(Notebook()).cells)
+    assert planned(b"\xef\xbb\xbf" + Notebook().bytes()).cells
+
+
+def test_an_exercise_is_asked_about_where_the_learner_did():
+    for notebook in (Notebook(), reordered(), Notebook().drop("chk-")):
+        made = planned(notebook)
+        for id, places in made.places.items():
+            defined = [n for n, cell in enumerate(made.cells)
+                       if cell.id == f"ans-{id.replace('.', '-')}"]
+            assert places and places[-1] > defined[0]
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b'{"cells": [3]}', b'{"cells": [{}]}',
+                                  b'{"worksheets": 1}', b"[" * 10**5, b'{"cells": {"a": 1}}'])
+def test_what_is_no_notebook_is_said_to_be_none(data):
+    with pytest.raises(Unreadable, match="not a notebook"):
+        read_notebook(data)
+
+
+def test_a_notebook_of_thousands_of_cells_is_refused():
+    notebook = Notebook()
+    for n in range(2000):
+        notebook.add("1", id=f"x{n}")
+    with pytest.raises(Unreadable, match="cells"):
+        planned(notebook)
+
+
+# --- the wire ---------------------------------------------------------------------------------
+
+
+@given(some.binary(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_whatever_comes_over_the_wire_is_a_message_or_refused(noise):
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(struct.pack("!I", len(noise)) + noise)
+        near.close()
+        try:
+            message, buffers = Wire(far).receive(time.monotonic() + 5)
+        except (WireBroken, EOFError):
+            return
+        assert isinstance(message, dict) and isinstance(buffers, list)
+
+
+JSON = some.recursive(some.none() | some.booleans() | some.integers() | some.floats() | some.text(),
+                      lambda inner: some.lists(inner, max_size=4) | some.dictionaries(
+                          some.sampled_from(["array", "tuple", "set", "dict", "complex", "rng",
+                                             "function", "objective", "x"]), inner, max_size=2))
+
+
+@given(JSON, some.lists(some.binary(max_size=20), max_size=2))
+@settings(max_examples=500, deadline=None)
+def test_whatever_is_decoded_is_plain_or_refused(tree, buffers):
+    try:
+        decode(tree, buffers)
+    except NotPlain:
+        pass
+
+
+def test_sizes_are_bounded_before_anything_is_read():
+    for header in (struct.pack("!I", 2**31),
+                   _framed([{}, [MAX_BYTES + 1]]), _framed([{}, [-1]]), _framed([{}, [0] * 10**5])):
+        near, far = socket.socketpair()
+        with near, far:
+            threading.Thread(target=near.sendall, args=(header,), daemon=True).start()
+            with pytest.raises(WireBroken):
+                Wire(far).receive(time.monotonic() + 5)
+
+
+def _framed(message):
+    data = json.dumps(message).encode()
+    return struct.pack("!I", len(data)) + data
+
+
+def test_a_wire_waits_no_longer_than_it_is_told():
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(b"\x00")
+        with pytest.raises(TimeIsUp):
+            Wire(far).receive(time.monotonic() + 0.1)
+
+
+@pytest.mark.parametrize("reply", [
+    {"number": 7}, {"number": -1}, {"number": 0, "arguments": 3}, {"kept": "x"}, {},
+    {"result": {"array": [0, "O", [1]]}}, {"result": {"function": 0}}, {"failed": "correct"}])
+def test_a_student_who_speaks_another_language_is_only_wrong(reply):
+    names = RemoteNamespace(lambda *message: (reply, [b"12345678"]), "90.2", 1)
+    with pytest.raises(AnswerFailed):
+        names.call("step", (lambda x: x, np.zeros(2)), {})
+
+
+# --- the sandbox's paths ----------------------------------------------------------------------
+
+
+def test_what_is_hidden_is_not_readable_even_beneath_what_is(tmp_path):
+    (tmp_path / "a/b/secret").mkdir(parents=True)
+    (tmp_path / "a/b/open").mkdir()
+    readable = sandbox.libraries(hidden=[tmp_path / "a/b/secret"], more=[str(tmp_path)])
+    mine = [path for path in readable if path.startswith(str(tmp_path))]
+    assert mine == [str(tmp_path / "a/b/open")]
+    bank = paths.home() / "zglearn/course/bank"
+    assert not any(Path(path) == bank or Path(path) in bank.parents
+                   for path in sandbox.libraries(hidden=[bank]))
+
+
+# --- similarity -------------------------------------------------------------------------------
+
+
+def test_copies_with_new_names_are_a_lead_and_independent_answers_are_none():
+    ours = ("def solve(a, b):\n    total = 0.0\n    for i, x in enumerate(a):\n"
+            "        if x > b[i]:\n            total += (x - b[i]) ** 2\n        else:\n"
+            "            total -= abs(x) / (1 + b[i])\n    return total / len(a)")
+    copied = ours.replace("total", "s").replace("x", "value") + "  # my own work"
+    other = ("def solve(a, b):\n    a, b = np.asarray(a), np.asarray(b)\n"
+             "    return np.where(a > b, (a - b) ** 2, -np.abs(a) / (1 + b)).mean()")
+    leads = grade_similarity.leads({"90.2": {"anna": ours, "bob": copied, "zoe": other}})
+    assert [(lead[1:3]) for lead in leads] == [("anna", "bob")] and leads[0][3] > 0.9
+
+
+def test_what_the_whole_class_writes_is_no_lead():
+    stub = Notebook().bytes().decode()
+    assert grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(12)}}) == []
+
+
+# --- the hand-out -----------------------------------------------------------------------------
+
+
+def test_the_hand_out_holds_no_solution_and_works(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert release.main(["--out", str(out)]) == 0
+    version = json.loads((out / "VERSION.json").read_text())
+    assert version["exercises"] and not (out / "solutions").exists()
+    for path in out.rglob("*"):
+        if path.suffix in (".ipynb", ".py", ".md"):
+            text = path.read_text(encoding="utf-8")
+            assert "BEGIN SOLUTION" not in text or "zglearn" in path.parts
+    done = subprocess.run([sys.executable, "-c", "from zglearn.course import check; "
+                           "print(check('04.1', {'answer_04_1': ...}).status)"],
+                          cwd=out, capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": str(out)})
+    assert done.stdout.strip() == "not_attempted", done.stderr
+    assert release.main(["--out", str(out)]) == 1 and "not empty" in capsys.readouterr().err
+
+
+def test_a_hand_out_with_somebodys_answers_is_refused(tmp_path, capsys):
+    (tmp_path / "course/exercises").mkdir(parents=True)
+    (tmp_path / "course/exercises/90_small.ipynb").write_bytes(untouched().bytes())
+    assert release.main(["--course", str(tmp_path / "course"), "--out", str(tmp_path / "out")]) == 1
+    assert "90_small.ipynb" in capsys.readouterr().err and not (tmp_path / "out").exists()

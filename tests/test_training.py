@@ -108,7 +108,7 @@ def test_mezo_in_place_follows_the_generator(noise, task):
 @pytest.mark.parametrize("noise", ["gaussian", "rademacher"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mezo_restores_p_to_the_last_bit(noise, dtype, block, task, monkeypatch):
-    monkeypatch.setattr(training, "BLOCK", block)
+    monkeypatch.setattr(training, "NOISE_BLOCK", block)
     _, (X, y) = task
     model = MLP([6, 8, 4], dtype=dtype)
     p = model.init(np.random.default_rng(5))
@@ -167,7 +167,7 @@ def test_mezo_allocates_no_vector(rng):
         train(model, method, (X, y), p=p, lr=1e-3, steps=2, batch_size=2)
         peaks[method] = tracemalloc.get_traced_memory()[1] / p.nbytes
         tracemalloc.stop()
-    assert peaks["mezo"] < 2.7 < 4 < peaks["adam"]  # its own copy of p, and noise in small blocks
+    assert peaks["mezo"] < 1.5 < 4 < peaks["adam"]  # its own copy of p, and noise in small blocks
 
 
 # --- what a training is given ----------------------------------------------------------------

@@ -29,6 +29,7 @@ from ..objective import FORWARD_COST, GRADIENT_COST
 from .flat import minibatches
 
 BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache
+NOISE_BLOCK = 1 << 14  # parameters for which MeZO holds its noise at a time
 
 SCHEDULES = {
     "constant": lambda done: 1.0,
@@ -306,7 +307,7 @@ SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astyp
 def _shift(p, bits, state, noise, grid, *amounts):
     """Add amount · z to p for each amount, rounded to the grid; z follows from the state."""
     bits.state = state  # going back is quicker than to seed again
-    for (p_,) in _blocks(p):
+    for p_ in (p[i:i + NOISE_BLOCK] for i in range(0, len(p), NOISE_BLOCK)):
         if noise == "gaussian":
             z = np.random.Generator(bits).standard_normal(p_.size, dtype=p.dtype)
             for amount in amounts:
@@ -319,7 +320,7 @@ def _shift(p, bits, state, noise, grid, *amounts):
 
 def _to_grid(p) -> float:
     """Round p to multiples of a power of two, in place, and return that power."""
-    largest = 2 * max(float(np.abs(p).max()), 0.5)
+    largest = 2 * max(float(p.max()), float(-p.min()), 0.5)
     grid = 2.0 ** (math.ceil(math.log2(largest)) - np.finfo(p.dtype).nmant - 1)
     p /= grid
     np.rint(p, out=p)

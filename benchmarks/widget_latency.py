@@ -78,7 +78,7 @@ def update(lr, beta):
 
 # `watch(cell)` polls the cell's pixels in every frame and notes when they change.
 WATCH = """() => { window.watch = (cell) => {
-  const small = new OffscreenCanvas(160, 90).getContext("2d", { willReadFrequently: true });
+  const small = new OffscreenCanvas(96, 54).getContext("2d", { willReadFrequently: true });
   const seen = { changes: [], frames: 0, key: 0, move: 0 };
   const signature = () => {
     const image = [...cell.querySelectorAll(".jp-RenderedImage img")]
@@ -86,8 +86,8 @@ WATCH = """() => { window.watch = (cell) => {
     if (image) return image.src.length + image.src.slice(2000, 4000);
     const canvas = [...cell.querySelectorAll("canvas")].find((c) => c.width > 100);
     if (!canvas) return null;
-    small.drawImage(canvas, 0, 0, 160, 90);
-    return small.getImageData(0, 0, 160, 90).data.reduce((h, v) => (31 * h + v) | 0, 7);
+    small.drawImage(canvas, 0, 0, 96, 54);
+    return small.getImageData(0, 0, 96, 54).data.reduce((h, v) => (31 * h + v) | 0, 7);
   };
   let last = signature();
   const look = () => {
@@ -221,7 +221,7 @@ def main():
         time.sleep(3)
         page.evaluate(WATCH)
         contenders = {
-            "explorer, slider in focus": Contender(page, 1, "input[type=range][max='61']"),
+            "explorer, slider in focus": Contender(page, 1, ".zg-control input[type=range]"),
             "explorer, kernel asked (start point)": Contender(page, 1, ".zg-handle"),
             "interact + matplotlib": Contender(page, 2, ".noUi-handle"),
             "ipympl, lines updated": Contender(page, 3, ".noUi-handle"),

@@ -246,6 +246,8 @@ def test_bad_nmf_arguments(A):
         nmf(A, 2, start=(-np.ones((60, 2)), np.ones((2, 40))))
     with pytest.raises(ValueError, match="steps"):
         nmf(A, 2, steps=0)
+    with pytest.raises(ValueError, match="give a start without zeros"), np.errstate(over="ignore"):
+        nmf(A, 2, loss="kl", start=(np.zeros((60, 2)), np.ones((2, 40))))
 
 
 def test_bad_als_arguments(holes):

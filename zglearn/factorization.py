@@ -344,15 +344,14 @@ def _known_entries(A, mask):
         if mask != "stored" or not _is_sparse(A):
             raise ValueError(f"mask={mask!r}: only mask=\"stored\" is a word, for a sparse A")
         return _matrix(A, dtype=float)
-    mask = mask.toarray() if _is_sparse(mask) else np.asarray(mask)
+    mask = mask.tocsr() if _is_sparse(mask) else np.asarray(mask)
     if mask.shape != A.shape or mask.dtype != bool:
         raise ValueError(f"mask must be boolean of shape {A.shape}, "
                          f"not {mask.dtype} of shape {mask.shape}")
-    rows, columns = np.nonzero(mask)
     A = A.tocsr() if _is_sparse(A) else np.asarray(A)
+    rows, columns = mask.nonzero()
     values = np.asarray(A[rows, columns], dtype=float).ravel()
-    starts = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
-    return _matrix(csr_array((values, columns, starts), shape=mask.shape))
+    return _matrix(csr_array((values, (rows, columns)), shape=mask.shape))
 
 
 def _check_no_empty_line(K):
@@ -371,6 +370,9 @@ def _descend(iterates, steps, tol) -> Factors:
     losses = []
     for iterate in itertools.islice(iterates, steps + 1):
         losses.append(iterate[0])
+        if not np.isfinite(losses[-1]):
+            raise ValueError("the loss is infinite: under kl, W @ H must be above zero wherever A "
+                             "is, so give a start without zeros")
         if len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[0]:
             break
     _, W, H = iterate

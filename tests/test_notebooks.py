@@ -220,12 +220,15 @@ def test_normalise_drops_what_is_volatile():
     cell.metadata.update({"tags": ["a"], "execution": {"start": "now"}})
     cell.execution_count = 7
     data = {"text/plain": "w", "image/png": "AAAA", notebooks.WIDGET_VIEW: {"model_id": "x"}}
-    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=7)]
+    metadata = {"image/png": {"alt": "a curve", "width": 640}, "isolated": True}
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=7,
+                                           metadata=metadata)]
     clean = notebooks.normalise(ran)
     assert dict(clean.metadata) == notebooks.METADATA
     assert clean.cells[1].metadata == {"tags": ["a"]}
     assert clean.cells[1].execution_count == clean.cells[1].outputs[0].execution_count == 1
     assert set(clean.cells[1].outputs[0].data) == {"text/plain", "image/png"}
+    assert clean.cells[1].outputs[0].metadata == {"image/png": {"alt": "a curve"}}
     assert notebooks.text_of(clean) == notebooks.text_of(notebooks.normalise(clean))
     assert "widgets" in ran.metadata
 

@@ -190,7 +190,9 @@ def _output(output, cell):
         if output.data.pop(WIDGET_VIEW, None) and set(output.data) <= {"text/plain"}:
             raise Malformed(f"cell {cell.id} shows a widget that leaves nothing to see without a "
                             "kernel: give it an image/png or text/html beside the live view")
-        output.metadata = nbformat.from_dict({})
+        output.metadata = nbformat.from_dict({  # exported pages show it to screen readers
+            kind: {"alt": value["alt"]} for kind, value in output.metadata.items()
+            if isinstance(value, dict) and "alt" in value})
     text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
     if str(paths.home()) in text:
         raise Malformed(f"cell {cell.id} prints a path of this machine")

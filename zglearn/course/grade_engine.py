@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import traceback
 from pathlib import Path
@@ -48,6 +49,7 @@ class Engine:
     """
 
     def __init__(self, course, hidden=(), modules=()):
+        self.dead = False
         self.control, far = socket.socketpair()
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(far.fileno())], pass_fds=[far.fileno()],
@@ -64,9 +66,11 @@ class Engine:
 
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ")
                 if name in os.environ}
-        package = str(Path(__file__).resolve().parents[2])
+        usual = sysconfig.get_paths().values()
+        path = [str(Path(__file__).resolve().parents[2])]
+        path += [p for p in sys.path if p.endswith(sandbox.PACKAGES) and p not in usual]
         return kept | {
-            "PYTHONPATH": package, "LANG": "C.UTF-8", "MPLBACKEND": "agg",
+            "PYTHONPATH": os.pathsep.join(path), "LANG": "C.UTF-8", "MPLBACKEND": "agg",
             "ZGLEARN_CACHE": str(cache_folder()), "ZGLEARN_PROGRESS": ":memory:",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -82,6 +86,8 @@ class Engine:
                 near.settimeout(job["budget"] + SLACK)
                 result, _ = wire.receive()
         except (OSError, EOFError, TimeoutError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.dead = self.process.wait(timeout=0.2) is not None
             raise EngineFailed(f"the referee process gave no answer ({error})") from error
         if "crash" in result:
             raise EngineFailed(result["crash"])

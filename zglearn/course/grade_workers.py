@@ -25,7 +25,7 @@ def engine(settings: dict) -> Engine:
     """This process's engine, started when it is first needed, or again after it died."""
     key = json.dumps(settings, sort_keys=True)
     with _starting:
-        if key in _engines and _engines[key].process.poll() is not None:
+        if key in _engines and _engines[key].dead:
             _engines.pop(key).close()
         if key not in _engines:
             _engines[key] = Engine(**settings)

@@ -39,6 +39,7 @@ USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-li
 PROCESSES = 64
 FILE_SIZE = 64 * 2**20
 HOME_SIZE = "256m"
+PACKAGES = ("site-packages", "dist-packages")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -130,7 +131,8 @@ def libraries(hidden=(), more=()) -> list[str]:
     """What a Python process needs to read: the system's libraries, this Python, its packages, and
     `more`; but nothing that is, or is beneath, a `hidden` path."""
     found = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix,
-             *sysconfig.get_paths().values(), str(Path(__file__).resolve().parents[1]), *more}
+             *sysconfig.get_paths().values(), *(p for p in sys.path if p.endswith(PACKAGES)),
+             str(Path(__file__).resolve().parents[1]), *more}
     paths = sorted(Path(path) for path in found - {"/"} if os.path.exists(path))
     outermost = [path for path in paths if not any(p in path.parents for p in paths)]
     hidden = [Path(path) for path in hidden]

@@ -57,8 +57,8 @@ def png(fig) -> bytes:
 def show(fig, alt: str) -> None:
     """Display a figure (or the figure of some axes) with its description in words.
 
-    The description stands under the picture for everybody: JupyterLab has no other place where
-    a screen reader finds it. Exported pages also carry it as the image's alternative text.
+    The description stands under the picture for everybody: JupyterLab gives a screen reader no
+    other place to find it. It is in the metadata too, for exporters that make it the alt text.
 
     Raises ValueError if the description is empty.
     """

@@ -11,9 +11,11 @@ import textwrap
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
-from .figures import COLOURS, DASHES, MARKERS, figure
+from .figures import COLOURS, DASHES, MARKERS
 
 # One ramp of colours per kind of heat map; the browser gets the same stops, and for "terrain" a
 # dark set as well.
@@ -152,24 +154,43 @@ def pack(layers) -> tuple[list[dict], bytes]:
     return packed, b"".join(chunks)
 
 
-def draw(panels, layers, settings, *, columns=2):
-    """The static picture: the panels in a grid, each with its layers. Returns a figure.
+def draw(panels, layers, settings):
+    """The static picture: the panels where the browser puts them, each with its layers.
 
-    ``settings`` hold the visible boxes and dragged points that the panels name.
+    ``settings`` hold the visible boxes and dragged points that the panels name. Returns a figure.
     """
-    rows = -(-len(panels) // columns)
-    fig, axes = figure(rows, min(columns, len(panels)), width=10, height=3.4 * rows, squeeze=False)
-    for ax in axes.flat[len(panels):]:
-        ax.set_axis_off()
-    for panel, ax in zip(panels, axes.flat, strict=False):
+    placed = list(zip(panels, _places(panels), strict=True))
+    heights = [max(p.height / p.rows + 70 for p, (top, _) in placed if top <= row < top + p.rows)
+               for row in range(max(top + p.rows for p, (top, _) in placed))]
+    fig = Figure(figsize=(10, 0.3 + sum(heights) / 100))
+    FigureCanvasAgg(fig)
+    grid = fig.add_gridspec(len(heights), 12, height_ratios=heights)
+    for panel, (top, left) in placed:
+        ax = fig.add_subplot(grid[top:top + panel.rows, left:left + panel.span])
         mine = [y for y in layers if y["panel"] == panel.name]
         groups = [y["group"] for y in mine if y.get("group")]
         chosen = panel.pick if panel.pick in groups else (groups or [None])[0]
         mine = [y for y in mine if y.get("group") in (None, chosen)]
-        _draw_text(ax, mine) if panel.kind == "text" else _draw_axes(
-            ax, panel, mine, settings)
+        if panel.kind == "text":
+            _draw_text(ax, mine, panel.span)
+        else:
+            _draw_axes(ax, panel, mine, settings)
         ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}")
     return fig
+
+
+def _places(panels):
+    """(row, column) of each panel in a grid of twelve columns: the first place where it fits."""
+    taken, places = set(), []
+    for panel in panels:
+        for place in range(12 * 100):
+            top, left = divmod(place, 12)
+            area = {(top + i, left + j) for i in range(panel.rows) for j in range(panel.span)}
+            if left + panel.span <= 12 and not area & taken:
+                break
+        taken |= area
+        places.append((top, left))
+    return places
 
 
 def _draw_axes(ax, panel, layers, settings):
@@ -263,7 +284,7 @@ def _draw_heat(ax, layer):
     ax.figure.colorbar(image, ax=ax, label=layer["label"])
 
 
-def _draw_text(ax, layers):
+def _draw_text(ax, layers, span):
     ax.set_axis_off()
     written = []
     for layer in layers:
@@ -274,7 +295,7 @@ def _draw_text(ax, layers):
             written += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
                         for row in cells]
         else:
-            written += textwrap.wrap(layer["text"][-1], 70)
+            written += textwrap.wrap(layer["text"][-1], 12 * span)
         written.append("")
     ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
             transform=ax.transAxes)

@@ -212,6 +212,7 @@ def minibatches(X, y, batch_size: int, rng) -> Iterator[tuple]:
 def _batches(X, y, batch_size, rng):
     while True:
         order = rng.permutation(len(y))
-        X_, y_ = X[order], y[order]  # once an epoch: then a batch is a slice, not a copy
+        # shuffled once an epoch, so that a batch is a slice and no copy; take is faster than [...]
+        X_, y_ = X.take(order, axis=0) if isinstance(X, np.ndarray) else X[order], y[order]
         for i in range(0, len(y), batch_size):
             yield X_[i:i + batch_size], y_[i:i + batch_size]

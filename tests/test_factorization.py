@@ -222,7 +222,7 @@ def test_rmse_over_the_whole_matrix(A):
 
 @pytest.mark.parametrize("factorize", [truncated_svd, nmf, als])
 def test_bad_matrices_and_ranks(A, factorize):
-    for k in (0, -1, 41, 2.5, True):
+    for k in (0, -1, 41, 2.5, True, "3", None):
         with pytest.raises(ValueError, match="k must be a whole number from 1 to 40"):
             factorize(A, k)
     with pytest.raises(ValueError, match="nan or infinity"):

@@ -245,6 +245,17 @@ def test_a_training_that_diverges_says_so(task):
     assert fit.stopped == "diverged" and fit.steps[-1] < 25
 
 
+@pytest.mark.parametrize("noise", ["gaussian", "rademacher"])
+def test_mezo_that_diverges_goes_back_and_says_so(noise, task):
+    model, data = task
+    p = model.init(np.random.default_rng(5))
+    training._to_grid(p)
+    losses = iter([1.0, 1.0, np.inf, 1.0])
+    fit = train(model, "mezo", data, p=p, loss=lambda *_: next(losses), lr=0.1, steps=10,
+                noise=noise)
+    assert fit.stopped == "diverged" and fit.steps[-1] == 2 and (fit.p == p).all()
+
+
 @pytest.mark.parametrize("method", ["adam", "mezo"])
 def test_an_interrupt_keeps_what_was_computed(method, task):
     model, (X, y) = task
@@ -305,6 +316,7 @@ def test_progress_is_shown_on_request(task, capsys):
     (dict(steps=3), ValueError, "one of the two"),
     (dict(epochs=0), ValueError, "epochs must be a whole number"),
     (dict(batch_size=0), ValueError, "batch_size must be"),
+    (dict(batch_size=None), ValueError, "batch_size must be"),
     (dict(every=0.5), ValueError, "every must be"),
     (dict(schedule="warm"), ValueError, "schedule is constant, linear, cosine or a function"),
     (dict(patience=3), ValueError, "patience watches the validation loss"),

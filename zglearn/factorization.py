@@ -12,6 +12,7 @@ are values like any other (only `als` has a mask). Bad input raises ValueError.
 from __future__ import annotations
 
 import itertools
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -394,13 +395,13 @@ def _matrix(A, dtype=None):
 
 
 def _check_rank(k, shape):
-    if isinstance(k, bool) or k != int(k) or not 1 <= k <= min(shape):
+    if not isinstance(k, numbers.Integral) or isinstance(k, bool) or not 1 <= k <= min(shape):
         raise ValueError(f"k must be a whole number from 1 to {min(shape)} for a matrix of shape "
                          f"{tuple(shape)}, not {k!r}")
 
 
 def _check_steps(steps):
-    if isinstance(steps, bool) or steps != int(steps) or steps < 1:
+    if not isinstance(steps, numbers.Integral) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, not {steps!r}")
 
 

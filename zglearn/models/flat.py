@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
@@ -202,9 +203,14 @@ def _places(y):
     return y * len(y) + np.arange(len(y))
 
 
+def is_count(value) -> bool:
+    """Whether it is a whole number of at least 1."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
+
+
 def minibatches(X, y, batch_size: int, rng) -> Iterator[tuple]:
     """Batches without end. Every epoch has an order of its own and leaves no example out."""
-    if isinstance(batch_size, bool) or batch_size != int(batch_size) or batch_size < 1:
+    if not is_count(batch_size):
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
     return _batches(X, y, batch_size, rng)
 

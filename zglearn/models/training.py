@@ -26,7 +26,7 @@ from functools import partial
 import numpy as np
 
 from ..objective import FORWARD_COST, GRADIENT_COST
-from .flat import minibatches
+from .flat import is_count, minibatches
 
 BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache
 NOISE_BLOCK = 1 << 14  # parameters for which MeZO holds its noise at a time
@@ -68,9 +68,10 @@ class Training:
     log: SeedLog | None
 
     def __repr__(self) -> str:
-        return (f"Training({self.steps[-1]} steps, loss {self.train_losses[-1]:.4g}, validation "
-                f"{self.validation_losses[-1]:.4g}, {self.forward_equivalents[-1]} "
-                f"forward-equivalents, stopped: {self.stopped})")
+        held_out = self.validation_losses[-1]
+        return (f"Training({self.steps[-1]} steps, loss {self.train_losses[-1]:.4g}, "
+                + ("" if math.isnan(held_out) else f"validation {held_out:.4g}, ")
+                + f"{self.forward_equivalents[-1]} forward-equivalents, stopped: {self.stopped})")
 
 
 def train(model, method: str, data, *, lr: float, epochs: int | None = None,
@@ -138,7 +139,7 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
             f.lr, f.batch = lr * schedule((step - 1) / steps), next(batches)
             next(update)
             bar.update()
-            if not math.isfinite(f.losses[-1]):
+            if f.lost:
                 stopped = "diverged"
             elif interrupts:
                 stopped = "interrupted"
@@ -231,9 +232,9 @@ def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):
     """MeZO with no vector but p: z is drawn again from its seed, a block at a time.
 
     In floating point p + εz - 2εz + εz is not quite p. On a grid it is: p and every shift are
-    multiples of one power of two, so coarse that their sums are exact (as long as no parameter
-    grows to twice the size of the largest at the start). The last shift restores p and takes the
-    step in one.
+    multiples of one power of two, so coarse that their sums are exact, as long as no parameter
+    grows to twice the size of the largest at the start. In float32 that is about a millionth of
+    the largest, and smaller steps are lost. The last shift restores p and takes the step in one.
     """
     f.log = log = SeedLog(noise, copy.deepcopy(rng), f.part)
     grid = _to_grid(p)
@@ -245,6 +246,8 @@ def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):
         shift(-eps, -eps)
         minus = f.loss()
         step = f.lr * (plus - minus) / (2 * eps)
+        if not math.isfinite(step):
+            step = 0.0  # go back only: `train` sees that the loss is not finite
         shift(eps, -step)
         log.steps.append(step)
         yield
@@ -343,7 +346,7 @@ class _Questions:
         self.clip, self.measure = clip, loss or model.loss_of_checked
         self.layers, self.slopes = model.layers(p), None
         self.lr = self.batch = self.log = None
-        self.losses = []
+        self.losses, self.lost = [], False
         self.examples = self.forward_equivalents = 0
 
     def loss(self) -> float:
@@ -364,6 +367,7 @@ class _Questions:
 
     def _count(self, loss, cost):
         self.losses.append(loss)
+        self.lost = self.lost or not math.isfinite(loss)
         self.examples += len(self.batch[1])
         self.forward_equivalents += cost
 
@@ -417,7 +421,7 @@ def _start(method, f, rng, loss, hyper):
 def _length(epochs, steps, every, epoch) -> tuple[int, int]:
     """Steps in all, and from one record to the next."""
     for name, value in (("epochs", epochs), ("steps", steps), ("every", every)):
-        if value is not None and (isinstance(value, bool) or value != int(value) or value < 1):
+        if value is not None and not is_count(value):
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     if (epochs is None) == (steps is None):
         raise ValueError("say how long to train: epochs=10, or steps=1000, one of the two")

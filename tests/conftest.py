@@ -11,7 +11,7 @@ pytest_plugins = ["small_course"]
 os.environ["ZGLEARN_PROGRESS"] = ":memory:"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: Playwright leaves an event loop running in its thread
 def jupyterlab(tmp_path_factory):
     """JupyterLab on a copy of the course's notebooks, in a headless Chromium: see browser.py."""
     from browser import CHROMIUM, JupyterLab, copy_notebooks
@@ -21,6 +21,21 @@ def jupyterlab(tmp_path_factory):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with JupyterLab(copy_notebooks(tmp_path_factory.mktemp("course"))) as lab:
         yield lab
+
+
+@pytest.fixture(autouse=True)
+def no_memories():
+    """No test sees what another recorded as progress."""
+    from zglearn.course import progress
+
+    progress._memory.clear()
+
+
+def pytest_collection_modifyitems(items):
+    """Of parallel workers, one starts JupyterLab, and all that use it run there."""
+    for item in items:
+        if "jupyterlab" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 def pytest_terminal_summary(terminalreporter):

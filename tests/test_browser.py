@@ -7,8 +7,6 @@ from browser import ROOT, copy_notebooks
 from zglearn.course.exercise import LABEL, find
 from zglearn.course.learner import solution_source
 
-pytestmark = pytest.mark.xdist_group("browser")  # one JupyterLab for all of them
-
 CHAPTER, EXERCISES = "chapters/04_momentum.ipynb", "exercises/04_momentum.ipynb"
 
 

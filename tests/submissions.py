@@ -416,5 +416,8 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("fails a hidden check", Notebook().put("ans-90-6", "def scale(values):\n"
             "    most = max(values.values())\n    return {k: v / most for k, v in values.items()}"),
             {"90.6": ("incorrect", "not in the notebook")}),
+        one("odd characters", Notebook().step("raise ValueError('\\ud800 \\0 \\x1b[31m')")
+            .put("ans-90-5", "answer_90_5 = 'It is \\ud800 \\0 so because of this. \\x1b[31m'"),
+            {"90.2": ("error", "ValueError")}),
         one("formula", Notebook().step("raise ValueError('=1+1')"), {"90.2": "error"}),
     ]

@@ -61,6 +61,13 @@ def test_every_layout_tells_whose_it_is(tmp_path, name, student):
     assert ignored == {}
 
 
+def test_a_name_that_is_no_text_is_made_one(tmp_path):
+    name = os.fsdecode(b"an\xffna")
+    submissions, _ = found(tmp_path, f"{name}/90_small.ipynb", "zoe/90_small.ipynb")
+    assert [student for student, _ in submissions] == ["an\ufffdna", "zoe"]
+    assert str(submissions).encode()
+
+
 def test_one_learner_may_grade_their_own_folder(tmp_path):
     submissions, _ = found(tmp_path / "mine", "90_small.ipynb")
     assert submissions == {("mine", "90"): ["90_small.ipynb"]}

@@ -28,6 +28,7 @@ from . import sandbox
 from .grade_inputs import MAX_FILE
 from .grade_wire import Wire
 
+REFEREE_MEMORY = 4 * 2**30  # to read the largest notebooks, and not what only looks like one
 SLACK = 60  # seconds that a referee may take beyond the student's own time
 
 
@@ -64,7 +65,7 @@ class Engine:
         """A short list: whatever stands in the environment, a student can read."""
         from zglearn.data.cache import cache_folder
 
-        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ")
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ", "TMPDIR")
                 if name in os.environ}
         usual = sysconfig.get_paths().values()
         path = [str(Path(__file__).resolve().parents[2])]
@@ -107,6 +108,7 @@ def main(control: socket.socket) -> None:
     settings, _ = Wire(control).receive()
     folder = tempfile.mkdtemp(prefix="zglearn-grade-")
     os.environ.update(HOME=folder, TMPDIR=folder, IPYTHONDIR=folder)
+    tempfile.tempdir = folder
     os.chmod(folder, 0o711)
     nursery, far = socket.socketpair()
     if os.fork() == 0:
@@ -127,13 +129,15 @@ def main(control: socket.socket) -> None:
 
 def _referee(grade, fd, nursery):
     sandbox.die_with_parent()
+    sandbox.limit_memory(REFEREE_MEMORY)
     wire = Wire(socket.socket(fileno=fd), limit=MAX_FILE)
     job, (data,) = wire.receive()
-
     try:
-        wire.send(grade(job, data, lambda rules: _launch(nursery, rules)))
+        result = grade(job, data, lambda rules: _launch(nursery, rules))
     except Exception:
-        wire.send({"crash": traceback.format_exc()})
+        result = {"crash": traceback.format_exc()}
+    with contextlib.suppress(BrokenPipeError):  # the grader was stopped
+        wire.send(result)
 
 
 def _launch(nursery, rules):

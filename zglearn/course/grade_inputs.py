@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from .grade_notebook import CHECK, Unreadable, code_cells, read_notebook
 
 MAX_FILE = 300 * 2**20
+MAX_UNZIPPED, MAX_MEMBERS = 8 * 2**30, 20_000
 LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter
 MAX_ZIP_DEPTH = 3
 MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
@@ -52,7 +53,7 @@ class File:
 
     @property
     def name(self) -> str:
-        return "/".join(self.parts)
+        return _text("/".join(self.parts))
 
     def read(self) -> bytes:
         """Its bytes. Raises TooLarge, OSError or zipfile.BadZipFile."""
@@ -142,7 +143,7 @@ def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
         name = path.relative_to(source)
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
-            ignored.append((str(name), "not a regular file (a link, say)"))
+            ignored.append((_text(str(name)), "not a regular file (a link, say)"))
             continue
         file = File(name.parts, path, modified=status.st_mtime)
         yield from _unzip(file, ignored) if path.suffix.lower() == ".zip" else [file]
@@ -155,6 +156,8 @@ def _unzip(file: File, ignored: list, as_root=False) -> Iterator[File]:
             raise zipfile.BadZipFile("zips nested too deeply")
         with zipfile.ZipFile(io.BytesIO(file.read()) if file.inside else file.path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
+            if sum(m.file_size for m in members) > MAX_UNZIPPED or len(members) > MAX_MEMBERS:
+                raise zipfile.BadZipFile("it would unpack to too much")
     except (zipfile.BadZipFile, TooLarge, OSError, RuntimeError) as error:
         ignored.append((file.name, f"not a zip that can be read: {error}"))
         return
@@ -187,7 +190,7 @@ def _examined(file: File, stems: dict) -> tuple[File, str]:
     try:
         data = file.read()
         file = replace(file, digest=hashlib.sha256(data).hexdigest())
-        if not number or len(data) < LARGE:
+        if len(data) < LARGE:
             number = _chapter_of(read_notebook(data)) or number
     except (Unreadable, OSError, TooLarge, zipfile.BadZipFile, RuntimeError):
         pass  # the referee will say what is wrong with it
@@ -221,14 +224,15 @@ def _class_depth(notebooks, stems) -> int:
 
 def _student(parts, stems, source: Path) -> str:
     if len(parts) > 1:
-        folder = MOODLE.fullmatch(parts[0])
-        return f"{folder['name']}_{folder['id']}" if folder else parts[0]
+        name = _text(parts[0])
+        folder = MOODLE.fullmatch(name)
+        return f"{folder['name']}_{folder['id']}" if folder else name
     return _own_name(parts[0], stems) or source.name.removesuffix(".zip").removesuffix(".ipynb")
 
 
 def _own_name(filename: str, stems) -> str:
     """What a flat file's name says of its student: "anna_04_momentum.ipynb" -> "anna"."""
-    stem = filename.removesuffix(".ipynb")
+    stem = _text(filename).removesuffix(".ipynb")
     for name in stems.values():
         if name in stem:
             stem = stem[: stem.index(name)].rstrip("_-. ")
@@ -239,11 +243,16 @@ def _own_name(filename: str, stems) -> str:
     return stem
 
 
+def _text(name: str) -> str:
+    """A file's name as text that can be written, even if its bytes are none."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _empty_folders(source: Path, depth: int) -> set[str]:
     """Students whose folder holds no file at all."""
     if depth or not source.is_dir():
         return set()
-    return {folder.name for folder in source.iterdir()
+    return {_text(folder.name) for folder in source.iterdir()
             if folder.is_dir() and not any(p.is_file() for p in folder.rglob("*"))}
 
 

@@ -46,6 +46,8 @@ def read_notebook(data: bytes) -> dict:
         code_cells(notebook)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not a notebook that can be read: {error}") from None
+    except MemoryError:
+        raise Unreadable("not a notebook that can be read: it takes too much memory") from None
     except (AttributeError, KeyError, TypeError):
         raise Unreadable("not a notebook: it is JSON, but has no cells") from None
     return notebook

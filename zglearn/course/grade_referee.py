@@ -33,8 +33,9 @@ from .grade_course import use_course
 from .grade_engine import EngineFailed
 from .grade_notebook import Plan, Unreadable, binding, plan, read_notebook
 from .grade_wire import GRACE, RemoteNamespace, Wire, WireBroken
-from .limits import TimeIsUp
+from .limits import TimeIsUp, bounded
 
+ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
 START = 30  # seconds that a student's process may take to start
 OUT_OF_TIME = "The time for the whole notebook was used up before this."
@@ -71,10 +72,10 @@ def grade(job: dict, data: bytes, launch) -> dict:
             said = {id: _output_of(referee, id) for id in chapter["exercises"]}
             return {"verdicts": referee.verdicts, "said": said}
         outcomes, junit = run_nbval(chapter["notebook"], {"check": referee.check}, job["timeout"])
-    passed = [id for n, id in enumerate(chapter["exercises"]) if outcomes.get(n) == "passed"]
-    accepted = [id for id, v in referee.verdicts.items() if v["status"] in ("correct", "answered")]
+    passed = {id: outcomes.get(n) == "passed" for n, id in enumerate(chapter["exercises"])}
+    accepted = {id: v["status"] in ACCEPTED for id, v in referee.verdicts.items()}
     if passed != accepted:
-        raise RuntimeError(f"nbval passed {passed}, and the checks accepted {accepted}")
+        raise EngineFailed(f"nbval passed {passed}, and the checks accepted {accepted}")
     return {"verdicts": referee.verdicts, "junit": named(junit, chapter),
             "answers": answers(steps, names)}
 
@@ -119,7 +120,7 @@ class Referee:
             return Verdict(exercise, "incorrect", OUT_OF_TIME, "timeout"), 0
         with self.student.time() as seconds:
             names = RemoteNamespace(self.student.request, exercise.id, seconds)
-            verdict = judge(exercise, names, seed)
+            verdict = bounded(lambda: judge(exercise, names, seed), seconds + 2 * GRACE)
             if not verdict.accepted:
                 return self._reason(exercise, verdict), 0
             points = exercise.points
@@ -183,8 +184,9 @@ class Student:
 
     def request(self, message: dict, buffers: list, deadline: float) -> tuple[dict, list]:
         """Send to the process and return its answer. Raises AnswerFailed if the process ends."""
-        self._catch_up()
         try:
+            if self.wire is None:
+                raise EOFError
             self.wire.send(message, buffers)
             return self.wire.receive(deadline)
         except (EOFError, OSError):

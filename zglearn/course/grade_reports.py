@@ -48,8 +48,9 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
     for grade in store.current():
         if junit := grade.result.get("junit"):
             files[f"junit/{file_name(grade.student)}.{grade.chapter}.xml"] = junit
-    for name, text in files.items():
-        write(store, out, name, text)
+    with store.together():
+        for name, text in files.items():
+            write(store, out, name, text)
 
 
 def write(store: Store, out: Path, name: str, text: str) -> None:
@@ -107,7 +108,7 @@ def _safe(cell) -> str:
 
 
 def _cells(row: Row) -> tuple:
-    message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
+    message = re.sub(r"[\s\x00-\x1f\x7f]+", " ", row.message)[:MESSAGE]
     return row.student, row.exercise.id, row.points, row.max_points, row.status, message
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,15 @@ class Store:
     def __exit__(self, *exception):
         self.db.close()
         os.close(self.lock)
+
+    @contextmanager
+    def together(self):
+        """All that is noted inside is noted in one step."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.db.execute("COMMIT")
 
     def begin(self, settings: dict) -> int:
         """Note that a run begins; returns its number."""

@@ -36,7 +36,8 @@ class Wire:
 
     def send(self, message: dict, buffers: list[bytes] = ()) -> None:
         """Send a JSON object and arrays. Raises OSError if the other side is gone."""
-        header = json.dumps([message, [len(b) for b in buffers]]).encode()
+        text = json.dumps([message, [len(b) for b in buffers]], ensure_ascii=False)
+        header = text.encode("utf-8", "replace")  # half a character pair is no text
         self.sock.sendall(b"".join([struct.pack("!I", len(header)), header, *buffers]))
 
     def receive(self, deadline: float | None = None) -> tuple[dict, list[bytes]]:

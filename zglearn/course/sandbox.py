@@ -262,14 +262,18 @@ def _become(uid, readable):
 
 def _limit(rules, shared):
     """Set the limits. With a user id that is `shared`, other processes count towards its share."""
-    mapped = psutil.Process().memory_info().vms
-    _lower(resource.RLIMIT_AS, mapped + rules.memory)
+    limit_memory(rules.memory)
     _lower(resource.RLIMIT_CPU, rules.seconds)
     _lower(resource.RLIMIT_FSIZE, FILE_SIZE)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, 256)
     others = sum(_threads(p) for p in psutil.process_iter()) if shared else 0
     _lower(resource.RLIMIT_NPROC, PROCESSES + others)
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take at most `more` bytes beyond what it has."""
+    _lower(resource.RLIMIT_AS, psutil.Process().memory_info().vms + more)
 
 
 def _threads(process) -> int:

@@ -119,6 +119,13 @@ def test_parts_name_the_places_of_the_arrays(rng):
     assert list(model.parts) == ["E", "W1", "b1", "W2", "b2", "W3", "b3", "U", "c"]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_seed_does_for_a_generator(name):
+    model = MODELS[name]
+    assert (model.init(4) == model.init(np.random.default_rng(4))).all()
+    assert (model.init(4) != model.init(5)).any()
+
+
 def test_init_keeps_activations_at_their_size():
     model = MLP([400, 300, 300, 300, 10], "relu")
     rng = np.random.default_rng(0)

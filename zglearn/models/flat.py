@@ -58,7 +58,7 @@ class FlatModel:
     # --- what each model says ---------------------------------------------------------------
 
     def init(self, rng) -> np.ndarray:
-        """Fresh parameters p (size,), drawn from rng."""
+        """Fresh parameters p (size,), drawn with rng (a Generator or a seed)."""
         raise NotImplementedError
 
     def check(self, X):

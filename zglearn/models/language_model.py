@@ -52,7 +52,7 @@ class LanguageModel(FlatModel):
 
     def init(self, rng) -> np.ndarray:
         """Biases zero, embeddings standard normal, weights with variance 1 / inputs."""
-        p = np.zeros(self.size, dtype=self.dtype)
+        rng, p = np.random.default_rng(rng), np.zeros(self.size, dtype=self.dtype)
         for name, array in zip(self.shapes, self.unpack(p), strict=True):
             if array.ndim == 2:
                 array[:] = rng.normal(size=array.shape)
@@ -140,7 +140,7 @@ class LanguageModel(FlatModel):
         """
         if not temperature >= 0:
             raise ValueError(f"temperature must be at least 0, not {temperature!r}")
-        p, start = self._cast(p), self.context + len(prompt)
+        rng, p, start = np.random.default_rng(rng), self._cast(p), self.context + len(prompt)
         text = np.zeros(start + length, dtype=np.intp)
         text[self.context:start] = prompt
         if text.min() < 0 or text.max() >= self.classes:

@@ -54,7 +54,7 @@ class MLP(FlatModel):
     def init(self, rng) -> np.ndarray:
         """Biases zero, weights normal with variance 1 / inputs (LeCun et al. 1998), or 2 / inputs
         for relu (He et al. 2015): the activations keep their size from layer to layer."""
-        p = np.zeros(self.size, dtype=self.dtype)
+        rng, p = np.random.default_rng(rng), np.zeros(self.size, dtype=self.dtype)
         gain = 2 if self.activation == "relu" else 1
         for W, _ in self.layers(p):
             W[:] = rng.normal(size=W.shape) * np.sqrt(gain / len(W))

@@ -261,12 +261,14 @@ def train_with_patience(answer, rng):
     if calls > 50:
         incorrect(f"{case}: it went on for {calls} steps and never lost its patience.")
     if best == 4:
-        incorrect(f"{case}: point 4 came back, where it stopped; the best was point 2. Return the "
-                  "best, and keep a copy of it: `x[:] = ...` changes the remembered point as well.")
+        incorrect(f"{case}: point 4 came back, where it stopped. The best was point 2, "
+                  "and a copy of it has to be kept until the end.")
     _expect_step(best, 2, case)
     curve = [9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5]
     _expect_step(follow(curve, 3)[0], 6, f"losses {curve}, patience 3",
-                 {4: "steps without progress are counted in all; a new best starts the count anew"})
+                 {4: "steps without progress are counted in all; a new best starts the count anew",
+                  3: "the remembered point moves along: `x[:] = ...` changes it in place, so keep "
+                     "a copy"})
     curve = [5, 4, 4, 4, 3, 3.5, 3.5, 3.5]
     _expect_step(follow(curve, 2)[0], 1, f"losses {curve}, patience 2",
                  {4: "an equal loss is taken for progress"})

@@ -350,7 +350,7 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("hard exit in a call", Notebook().step("import os\nos._exit(0)"),
             {"90.2": ("error", "ended its whole process")}),
         one("crash", Notebook().step("import ctypes\nctypes.string_at(0)"),
-            {"90.2": ("error", "SIGSEGV")}),
+            {"90.2": ("error", "Segmentation fault")}),
         one("kills its parents", Notebook().add(KILLS)),
         one("leaves a daemon", Notebook().add(DAEMON)),
         one("fork bomb", Notebook().add(FORKS)),

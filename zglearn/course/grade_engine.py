@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 
 from . import sandbox
+from .grade_course import use_course
 from .grade_inputs import MAX_FILE
 from .grade_wire import Wire
 
@@ -123,7 +124,7 @@ def main(control: socket.socket) -> None:
     sys.modules["rfc3987_syntax"] = None  # two seconds of imports that nbformat makes no use of
     from . import grade_referee
 
-    grade_referee.prepare(settings["course"])
+    use_course(settings["course"])
     _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery))
 
 

@@ -60,7 +60,7 @@ def _row(grade: Grade, exercise: Exercise) -> Row:
     status, message = said["status"], said["message"]
     waiting = status == "answered"
     if waiting:
-        status, message = "correct", "Answered. A person has yet to mark it: these are provisional."
+        status, message = "correct", "Answered. The marks are provisional until a person reads it."
     elif status == "incorrect" and said.get("cause"):
         status = said["cause"]
     if result.get("files", 1) > 1:

@@ -1,0 +1,128 @@
+"""The referee's hold on a student's process: it runs cells, asks, and starts another if it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from .answer import AnswerFailed
+from .grade_engine import EngineFailed
+from .grade_wire import GRACE, Wire, WireBroken
+from .limits import TimeIsUp
+
+START = 30  # seconds that a process may take to start, or to end
+OUT_OF_TIME = "The time for the whole notebook was used up before this."
+
+
+class Student:
+    """A student's sandboxed process: runs the cells in order, answers, and is replaced if it dies.
+
+    A cell or an answer that hangs is interrupted; one that cannot be interrupted, or that ends the
+    process, costs the process: another takes its place and runs the earlier cells again without
+    the one that did it. So what comes after keeps its marks.
+    """
+
+    def __init__(self, cells: list, launch: Callable, job: dict):
+        self.cells, self.launch = cells, launch
+        self.timeout, self.left = job["timeout"], job["budget"]
+        self.rules = {"layers": job["layers"], "memory": job["memory"],
+                      "probe": job.get("probe", False)}
+        self.wire = self.lifeline = None
+        self.wanted = self.done = 0
+        self.failures: dict[int, tuple[str, str]] = {}
+        self.lost: set[int] = set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    def advance(self, place: int) -> None:
+        """Have at least the first `place` cells run."""
+        self.wanted = max(self.wanted, place)
+        self._catch_up()
+
+    @contextlib.contextmanager
+    def time(self):
+        """The seconds that a task may take; what it takes is taken off the notebook's time."""
+        began = time.monotonic()
+        try:
+            yield max(min(self.timeout, self.left), 0.01)
+        finally:
+            self.left -= time.monotonic() - began
+
+    def request(self, message: dict, buffers: list, deadline: float) -> tuple[dict, list]:
+        """Send to the process and return its answer. Raises AnswerFailed if the process ends."""
+        try:
+            if self.wire is None:
+                raise EOFError
+            self.wire.send(message, buffers)
+            return self.wire.receive(deadline)
+        except (EOFError, OSError):
+            raise AnswerFailed(f"The answer {self.stop()}") from None
+        except (TimeIsUp, WireBroken):
+            self.stop()
+            raise
+
+    def _catch_up(self):
+        while self.wire is None or self.done < self.wanted:
+            if self.wire is None:
+                self.start()
+            elif self.done in self.lost:
+                self.done += 1
+            elif self.left <= 0:
+                self._lose(self.done, "timeout", OUT_OF_TIME)
+            else:
+                self._run(self.done)
+
+    def _run(self, number):
+        with self.time() as seconds:
+            try:
+                self.wire.send({"do": "run", "source": self.cells[number].source,
+                                "seconds": seconds})
+                said, _ = self.wire.receive(time.monotonic() + seconds + GRACE)
+            except (EOFError, OSError):
+                self._lose(number, "error", f"it {self.stop()}")
+            except TimeIsUp:
+                self.stop()
+                self._lose(number, "timeout", f"ran for more than {seconds:g} seconds")
+            except WireBroken as error:
+                self.stop()
+                self._lose(number, "refused", str(error))
+            else:
+                self.done += 1
+                if said.get("failed") in ("error", "timeout"):
+                    self.failures[number] = said["failed"], str(said.get("message"))[:500]
+
+    def _lose(self, number, kind, message):
+        self.lost.add(number)
+        self.failures[number] = kind, message
+
+    def start(self) -> dict[str, str]:
+        """Start the process. Returns the layers of the sandbox that failed: none, unless asked."""
+        seconds = max(int(self.left), 0) + 5
+        wire, self.lifeline = self.launch({**self.rules, "seconds": seconds})
+        self.wire, self.done = Wire(wire), 0
+        try:
+            ready, _ = self.wire.receive(time.monotonic() + START)
+        except (TimeIsUp, EOFError, WireBroken) as error:
+            raise EngineFailed(f"the student's process did not start: it {self.stop()}") from error
+        return ready["ready"]
+
+    def stop(self) -> str:
+        """End the process and all that it started. Returns how it had ended, as a predicate."""
+        if self.wire is None:
+            return "had ended"
+        self.wire.sock.close()
+        self.wire = None
+        with self.lifeline as lifeline:
+            lifeline.shutdown(socket.SHUT_WR)
+            lifeline.settimeout(START)
+            status = int(lifeline.recv(20) or 70)
+        if status < 0:
+            return f"was ended by a signal ({signal.strsignal(-status)})"
+        return f"ended its whole process (exit status {status})"

@@ -128,7 +128,8 @@ def elsewhere(tmp_path):
 def class_(course, tmp_path, elsewhere, ear):
     """Every fault by name, without anybody who is right."""
     secrets = [course / "solutions/90_small.ipynb", course / "bank/ch90_small.py",
-               tmp_path / "class/right001/90_small.ipynb", tmp_path / "grades/grades.sqlite"]
+               tmp_path / "class/right001/90_small.ipynb", tmp_path / "grades/grades.sqlite",
+               "/etc/shadow"]
     return {fault.name: fault for fault in faults(elsewhere, secrets, ear[0])}
 
 

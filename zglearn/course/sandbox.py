@@ -39,6 +39,8 @@ USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-li
 PROCESSES = 64
 FILE_SIZE = 64 * 2**20
 HOME_SIZE = "256m"
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", *("/etc/" + name for name in (
+    "ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts", "alternatives")))
 PACKAGES = ("site-packages", "dist-packages")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
@@ -90,6 +92,7 @@ def _be_student(body, rules, failed, uid, home):
         os.setsid()  # its own group: killing that does not reach the supervisor
         if home is None:
             _attempt("namespaces", lambda: _own_root(rules.scratch, rules.readable), rules, failed)
+            home = tempfile.mkdtemp(dir=rules.scratch) if "namespaces" in failed else None
         writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]
         os.chdir(writable[0])
         os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = writable[0]
@@ -130,9 +133,9 @@ def _off(layer, rules, failed):
 def libraries(hidden=(), more=()) -> list[str]:
     """What a Python process needs to read: the system's libraries, this Python, its packages, and
     `more`; but nothing that is, or is beneath, a `hidden` path."""
-    found = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix,
-             *sysconfig.get_paths().values(), *(p for p in sys.path if p.endswith(PACKAGES)),
-             str(Path(__file__).resolve().parents[1]), *more}
+    found = {*SYSTEM, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *more,
+             *(path for path in sys.path if path.endswith(PACKAGES)),
+             str(Path(__file__).resolve().parents[1])}
     paths = sorted(Path(path) for path in found - {"/"} if os.path.exists(path))
     outermost = [path for path in paths if not any(p in path.parents for p in paths)]
     hidden = [Path(path) for path in hidden]

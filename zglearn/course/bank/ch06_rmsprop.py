@@ -15,8 +15,9 @@ from zglearn.course.exercise import (
 choice(
     "06.1", "A cure for vanishing gradients?", difficulty=1, minutes=4, points=1, right="d",
     options={
-        "a": "It would be, if the gradient were exact and the same in every batch. In the chapter "
-             "eight sigmoid layers did not learn with RMSprop either.",
+        "a": "It would be, if small steps were all that is wrong. In the chapter eight sigmoid "
+             "layers did not learn with RMSprop either, in the steps they had: the output hardly "
+             "depends on the first layers, and scaling a slope does not change that.",
         "b": "S is a mean of squares of these very gradients: if they are tiny, so is S, and the "
              "quotient is not. RMSprop does scale them up, until ε stops it.",
         "c": "Memory is in steps of training, not in positions of a sequence: ρ says nothing about "

@@ -356,6 +356,15 @@ def test_ranks_run_from_minus_a_half_to_a_half():
     np.testing.assert_allclose(yielded[0, 0], -(rank @ asked[:, 0]) / (6 * 0.1**2))
 
 
+def test_the_evolution_strategy_goes_where_its_noise_points():
+    def along_the_first_axis(rng, x, count):
+        return rng.standard_normal((count, 1)) * np.eye(x.size)[0]
+
+    path = run(evolution_strategy, bowl(3).objective(), np.ones(3), steps=100, seed=0, lr=0.1,
+               noise=along_the_first_axis)
+    assert abs(path.points[-1, 0]) < 0.3 and (path.points[:, 1:] == 1).all()
+
+
 def test_momentum_carries_the_evolution_strategy_on():
     def distance(beta):
         path = run(evolution_strategy, lambda x: float(x.sum()), np.zeros(2), steps=100, seed=0,

@@ -135,18 +135,20 @@ def one_plus_one_es(f, x, rng, *, sigma=1.0, a=1.5):
         yield x
 
 
-def evolution_strategy(f, x, rng, *, lr=0.01, sigma=0.1, population=50, beta=0.0, ranks=True):
+def evolution_strategy(f, x, rng, *, lr=0.01, sigma=0.1, population=50, beta=0.0, ranks=True,
+                       noise=None):
     """The evolution strategy of Salimans et al. (2017): a gradient from antithetic samples.
 
     g estimates the gradient of the loss averaged over N(x, sigma^2 I). With `ranks`, losses are
     replaced by their ranks, scaled to [-1/2, 1/2]: then g does not depend on the loss's scale,
     and an outlier, infinity included, is just the last rank. `beta` is momentum, as in
-    `gradient_methods` (the paper used Adam). Yields the mean x, whose own loss is never asked.
+    `gradient_methods` (the paper used Adam). `noise(rng, x, count)` draws other directions
+    (count, d), of mean 0 and unit covariance. Yields the mean x, whose own loss is never asked.
     """
     _check_population(population, at_least=2, even=True)
-    v = np.zeros_like(x)
+    draw, v = noise or _normal, np.zeros_like(x)
     while True:
-        eps = _normal(rng, x, population // 2)
+        eps = draw(rng, x, population // 2)
         eps = np.vstack([eps, -eps])
         F = f(x + sigma * eps)
         F = _centred_ranks(F) if ranks else F

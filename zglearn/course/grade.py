@@ -155,6 +155,7 @@ def _grade_new(store, options, course, submissions) -> int:
     pending = [s for s in submissions
                if options.again or not store.known(s.student, s.chapter, keys[id(s)])]
     settings = {"course": str(options.course.resolve()), "modules": modules(course),
+                "chapters": list(course),
                 "hidden": [str(path) for path in _hidden(options)]}
     number = store.begin({**limits, **settings})
     failed = 0

@@ -57,7 +57,7 @@ def _chapter(course, path, exercises):
                    "theirs": c["id"].startswith(("ans-", "chk-"))}
                   for c in cells if not _for_authors(c)],
         "answers": [{"id": c["id"], "source": c["source"]} for c in cells if not _for_authors(c)],
-        "notebook": json.dumps(_checks(exercises, {})),
+        "notebook": json.dumps(checks_notebook(exercises, {})),
         "stamp": _stamp(course / "exercises" / path.name), "bank": bank_digest(path.name[:2]),
     }
     return chapter | {"version": _digest(json.dumps(chapter, sort_keys=True))}
@@ -91,7 +91,7 @@ def _stamp(path: Path) -> dict:
     return read_notebook(path.read_bytes())["metadata"].get("zglearn", {})
 
 
-def _checks(exercises, said) -> dict:
+def checks_notebook(exercises: list[str], said: dict[str, str]) -> dict:
     """The pristine notebook: a check cell for each exercise, with its output."""
     def output(id):
         return [{"output_type": "stream", "name": "stdout", "text": said[id]}] if id in said else []
@@ -114,7 +114,7 @@ def with_outputs(chapter: dict, result: dict) -> dict:
         lines = [f"  {id}: {verdict['message']}" for id, verdict in wrong.items()]
         raise CourseBroken(f"{chapter['name']}: the checks do not accept the solution itself:\n"
                            + "\n".join(lines))
-    return chapter | {"notebook": json.dumps(_checks(chapter["exercises"], result["said"]))}
+    return chapter | {"notebook": json.dumps(checks_notebook(chapter["exercises"], result["said"]))}
 
 
 def solution(chapter: dict) -> bytes:

@@ -48,9 +48,10 @@ class Engine:
     course : folder that holds solutions/ (and bank/, for exercises of one's own)
     hidden : folders that no student's code may read
     modules : what the notebooks import
+    chapters : numbers of the chapters whose checks will be needed
     """
 
-    def __init__(self, course, hidden=(), modules=()):
+    def __init__(self, course, hidden=(), modules=(), chapters=()):
         self.dead = False
         self.control, far = socket.socketpair()
         self.process = subprocess.Popen(
@@ -59,7 +60,7 @@ class Engine:
             start_new_session=True)
         far.close()
         Wire(self.control).send({"course": str(course), "hidden": list(map(str, hidden)),
-                                 "modules": list(modules)})
+                                 "modules": list(modules), "chapters": list(chapters)})
 
     @staticmethod
     def _environment() -> dict[str, str]:
@@ -125,6 +126,7 @@ def main(control: socket.socket) -> None:
     from . import grade_referee
 
     use_course(settings["course"])
+    grade_referee.warm_up(settings["chapters"])
     _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery))
 
 

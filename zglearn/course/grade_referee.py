@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
 from dataclasses import replace
 
 from . import grade_hidden
-from .exercise import Verdict, find, judge
+from .exercise import Verdict, find, judge, load
+from .grade_course import checks_notebook
 from .grade_engine import EngineFailed
 from .grade_nbval import named, run_nbval
 from .grade_notebook import Plan, Unreadable, binding, plan, read_notebook
@@ -27,6 +29,13 @@ ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
 OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
          "checks do not fit it. Ask for it to be marked by hand.")
+
+
+def warm_up(chapters: list[str]) -> None:
+    """Load and compile once, before the forks, what each of them would load and compile."""
+    for chapter in chapters:
+        load(chapter)
+    run_nbval(json.dumps(checks_notebook(["warm"], {"warm": "warm\n"})), {"check": print}, 1)
 
 
 def grade(job: dict, data: bytes, launch) -> dict:

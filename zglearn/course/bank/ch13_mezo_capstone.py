@@ -245,8 +245,8 @@ def reward(answer, rng):
     known = [str(w) for w in rng.permutation(dictionary)[:3]]
     cases = {
         "a text of known and unknown words": " ".join([known[0], "qx", known[1], "zzv", "wrt"]),
-        "one known word, four times": " ".join([known[2]] * 4),
         "a known word twice and an unknown one": " ".join([known[0], "qx", known[0]]),
+        "one known word, four times": " ".join([known[2]] * 4),
         "no known word": "qx zzv",
         "an empty text": "",
         "blanks only": "   ",

@@ -14,10 +14,12 @@ from small_course import ANSWER, notebook, trial
 from zglearn.course import derive, notebooks
 from zglearn.course import exercise as bank
 from zglearn.course.trials import counts, run_trials
+from zglearn.data.docstrings import library_versions
 
 ROOT = Path(__file__).parents[1]
 ALL = notebooks.hand_edited()
 SOLUTIONS = [path for path in ALL if notebooks.is_solutions(path)]
+LOCKED = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
 KERNEL_TROUBLE = re.compile("Address already in use|Kernel died before|Kernel didn't respond")
 
 
@@ -35,6 +37,8 @@ def test_in_order_and_exercises_in_step(path):
 
 @named(ALL)
 def test_nbval_gets_the_outputs_that_are_saved(path):
+    if path.parent.name == "chapters" and library_versions().items() - LOCKED.items():
+        pytest.skip("the saved figures belong to the texts of the libraries in the lock")
     for attempt in (1, 2):
         done = nbval(path)
         if done.returncode == 0 or not KERNEL_TROUBLE.search(done.stdout) or attempt == 2:

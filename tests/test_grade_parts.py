@@ -134,9 +134,14 @@ def test_given_cells_run_as_given_then_as_changed_and_are_put_back():
                                                        "ans-90-2"]
 
 
-def test_given_cells_that_nothing_needs_are_left_out_and_checks_too():
-    assert "given-90-2" not in [cell.id for cell in planned(Notebook()).cells]
+def test_an_experiment_that_nothing_uses_is_left_out_and_checks_too():
+    assert "run-90-2" not in [cell.id for cell in planned(Notebook()).cells]
     assert not any("check(" in cell.source for cell in planned(Notebook()).cells)
+    for use in ("step = halves", "print(f'{halves}')", "%time halves", "def f(): return halves"):
+        cells = planned(Notebook().put("ans-90-6", use)).cells
+        assert "run-90-2" in [cell.id for cell in cells], use
+    mentioned = planned(Notebook().put("ans-90-6", "def f(halves): return halves"))
+    assert "run-90-2" not in [cell.id for cell in mentioned.cells]
 
 
 def test_format_3_and_byte_order_marks_are_read():

@@ -37,7 +37,11 @@ def chapters(course: Path) -> dict[str, dict]:
     found = {}
     for path in sorted(course.glob("solutions/[0-9][0-9]_*.ipynb")):
         number = path.name[:2]
-        exercises = [e.id for e in all_exercises(number)]
+        try:
+            exercises = [e.id for e in all_exercises(number)]
+        except Exception as error:
+            raise CourseBroken(f"the bank of chapter {number} cannot be loaded: "
+                               f"{type(error).__name__}: {error}") from error
         if exercises:
             found[number] = _chapter(course, path, exercises)
     if not found:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import shutil
 import signal
@@ -54,13 +55,13 @@ class Engine:
     def __init__(self, course, hidden=(), modules=(), chapters=()):
         self.dead = False
         self.control, far = socket.socketpair()
+        settings = json.dumps({"course": str(course), "hidden": list(map(str, hidden)),
+                               "modules": list(modules), "chapters": list(chapters)})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(far.fileno())], pass_fds=[far.fileno()],
+            [sys.executable, "-m", __name__, str(far.fileno()), settings], pass_fds=[far.fileno()],
             env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             start_new_session=True)
         far.close()
-        Wire(self.control).send({"course": str(course), "hidden": list(map(str, hidden)),
-                                 "modules": list(modules), "chapters": list(chapters)})
 
     @staticmethod
     def _environment() -> dict[str, str]:
@@ -105,9 +106,8 @@ class Engine:
 # --- the engine process -----------------------------------------------------------------------
 
 
-def main(control: socket.socket) -> None:
+def main(control: socket.socket, settings: dict) -> None:
     """Import everything, fork the nursery, then fork a referee for each job until hung up on."""
-    settings, _ = Wire(control).receive()
     folder = tempfile.mkdtemp(prefix="zglearn-grade-")
     os.environ.update(HOME=folder, TMPDIR=folder, IPYTHONDIR=folder)
     tempfile.tempdir = folder
@@ -209,4 +209,4 @@ def _fork_on_request(control, serve) -> None:
 if __name__ == "__main__":
     from zglearn.course.grade_engine import main as _main
 
-    _main(socket.socket(fileno=int(sys.argv[1])))
+    _main(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2]))

@@ -2,15 +2,15 @@
 
 The student's cells run in their own order, helper cells included, but without their check cells.
 The cells that the course gave run as the course gave them, and then as the student changed them;
-a given cell that is gone is put back. A given cell that nothing needs (a long experiment after a
-prediction, say) is left out.
+a given cell that is gone is put back. The experiment after a prediction takes long, and is left out
+unless a later cell uses a name of it.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
+import symtable
 from dataclasses import dataclass
 
 ONLY_CHECKS = re.compile(r'(\s*(#.*|check\(\s*["\'](\d\d\.\d+)["\']\s*\)\s*;?\s*(#.*)?)\s*)+')
@@ -121,31 +121,28 @@ def _put_back(merged, given, seen):
 
 
 def _needed(cells: list[Cell]) -> set[int]:
-    """The numbers of the cells to run: the student's, and the given ones that these rest on."""
-    needed, words = set(), set()
+    """The numbers of the cells to run: all but the experiments that no later cell rests on."""
+    needed, used = set(), set()
     for number, cell in reversed(list(enumerate(cells))):
-        bound = _bound(cell.source) if cell.given else None
-        if bound is None or cell.id == "setup" or bound & words:
+        binds, uses = _names(cell.source)
+        if not (cell.given and cell.id.startswith("run-")) or binds & used:
             needed.add(number)
-            words |= set(re.findall(r"\w+", cell.source))
+            used |= uses
     return needed
 
 
-def _bound(source: str) -> set[str] | None:
-    """The names that a cell defines; None if it is not plain Python."""
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell binds, and those that it uses."""
     try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None
-    bound = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            bound.add(node.id)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).split(".")[0])
-    return bound
+        top = symtable.symtable(source, "cell", "exec")
+    except (SyntaxError, ValueError, RecursionError):  # IPython's own syntax, or no Python at all
+        words = set(re.findall(r"\w+", source))
+        return words, words
+    uses, tables = set(), [top]
+    for table in tables:
+        tables += table.get_children()
+        uses |= {s.get_name() for s in table.get_symbols() if s.is_global() or table is top}
+    return {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}, uses
 
 
 def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -> list[int]:

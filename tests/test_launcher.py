@@ -6,6 +6,7 @@ JupyterLab reports how it was started.
 
 import ast
 import base64
+import contextlib
 import hashlib
 import http.server
 import json
@@ -513,8 +514,11 @@ def test_fresh_clone_reaches_an_open_chapter(tmp_path):
             page = chromium.new_page()
             page.goto(found[0])
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-            assert "00_start_here" in page.title()
+            page.get_by_text("| Idle").wait_for(timeout=120_000)  # the kernel is up
+            assert page.locator(".jp-mod-current[title*='00_start_here.ipynb']").count() == 1
             chromium.close()
     finally:
-        process.terminate()
-        process.wait(60)
+        process.terminate()  # JupyterLab ends its kernels
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()

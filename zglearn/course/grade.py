@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
                    help="a folder or a zip: a folder for each student, or flat files")
     p.add_argument("--out", type=Path, default=Path("grades"), metavar="GRADES",
                    help="where the gradebook, feedback and record go (default: %(default)s)")
-    p.add_argument("--only", action="append", default=[], metavar="NN",
+    p.add_argument("--only", action="append", default=[], metavar="NN", type=two_digits,
                    help="grade this chapter only, such as 04; may be repeated")
     p.add_argument("--jobs", type=int, default=cpu_count(), metavar="N",
                    help="notebooks at a time (default: one for each processor, %(default)s)")
@@ -97,6 +97,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--course", type=Path, default=paths.home(), metavar="FOLDER",
                    help="the course with its solutions/ (default: this one)")
     return p
+
+
+def two_digits(text: str) -> str:
+    """A chapter's number as file names have it: "4" -> "04"."""
+    return text.zfill(2)
 
 
 def moment(text: str) -> float:

@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER",
                         help="a new folder for the hand-out")
     parser.add_argument("--only", action="append", default=[], metavar="NN",
+                        type=lambda text: text.zfill(2),
                         help="hand out the exercises of this chapter only; may be repeated")
     parser.add_argument("--course", type=Path, default=paths.home(), metavar="FOLDER",
                         help="the course to hand out (default: this one)")

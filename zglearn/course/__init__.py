@@ -15,6 +15,9 @@ _HOME = {
     "dashboard": "overview",
     "interview": "interview_widget",
     "show_code": "reading",
+    "clinic": "clinic_widget",
+    "scoreboard": "clinic_widget",
+    "ward": "clinic_widget",
 }
 
 __all__ = sorted(_HOME)

@@ -1,0 +1,91 @@
+"""The errata clinic: every card's evidence decides its claim, and would notice if it did not."""
+
+import pytest
+
+from zglearn.course.clinic_widget import ClinicPanel, Ward, scoreboard
+from zglearn.course.errata import THEMES, card, cards, failure
+
+CARDS = cards()
+PROGRAMS = [c for c in CARDS if c.broken]
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda c: c.name)
+def test_the_evidence_decides_the_claim(card):
+    found = card.examine()
+    assert len(found.text.split()) >= 6
+
+
+@pytest.mark.parametrize("card", PROGRAMS, ids=lambda c: c.name)
+def test_a_program_and_its_repair_are_told_apart(card):
+    """With the broken program for both, or the repaired one, the evidence must not stand."""
+    for program in (card.broken, card.repaired):
+        with pytest.raises(Exception):  # noqa: B017 - whatever way it fails
+            card.examine(program, program)
+
+
+def test_every_row_of_the_errata_table_has_a_card():
+    served = {row for c in CARDS for row in c.rows}
+    assert [row for n in range(1, 122) if (row := f"E{n:02}") not in served] == []
+
+
+def test_claims_differ_and_are_spread_over_the_verdicts():
+    assert len({c.claim for c in CARDS}) == len(CARDS)
+    assert {c.theme for c in CARDS} == set(THEMES)
+    for verdict in ("true", "it depends"):
+        assert sum(c.verdict == verdict for c in CARDS) >= 10
+
+
+def test_the_scoreboard_counts_every_program():
+    assert sum(crashed + silent for _, crashed, silent in scoreboard()) == len(PROGRAMS)
+
+
+def test_a_function_that_does_not_fail_is_told():
+    with pytest.raises(AssertionError, match="did not fail"):
+        failure(len, "abc")
+
+
+@pytest.mark.parametrize("settings, complaint", [
+    ({"theme": "cooking"}, "no theme"),
+    ({"verdict": "perhaps"}, "verdict must be one of"),
+    ({"right": " "}, "`right` is empty"),
+    ({"broken": len}, "come together"),
+])
+def test_a_malformed_card_is_refused(settings, complaint):
+    def a_claim():
+        """Water is wet."""
+
+    good = {"theme": "writing", "verdict": "true", "right": "It is.", "chapter": "14", "rows": []}
+    with pytest.raises(ValueError, match=complaint):
+        card(**{**good, **settings})(a_claim)
+
+
+# --- in the notebook ----------------------------------------------------------------------------
+
+
+def test_a_vote_is_answered_with_the_evidence_and_counted():
+    panel = ClinicPanel("gradient")
+    first = panel.queue[0]
+    assert first.claim.split()[0] in panel.to_html() and first.right not in panel.to_html()
+    panel.judge(first.verdict)
+    assert "You agree" in panel.to_html() and "1 of 1" in panel.to_html()
+    panel.next_card()
+    second = panel.queue[0]
+    wrong = next(v for v in ("true", "false") if v != second.verdict)
+    panel.judge(wrong)
+    assert f"You said: {wrong}" in panel.to_html() and "1 of 2" in panel.to_html()
+
+
+def test_the_last_card_is_followed_by_the_score():
+    panel = ClinicPanel("momentum")
+    while panel.queue:
+        panel.judge(panel.queue[0].verdict)
+        panel.next_card()
+    n = len(cards("momentum"))
+    assert "last card" in panel.to_html() and f"{n} of {n}" in panel.to_html()
+
+
+def test_a_ward_shows_claim_verdict_and_run_in_text_and_html():
+    shown = Ward("momentum")
+    for c, found in shown.findings:
+        assert c.claim in repr(shown) and found in repr(shown)
+    assert shown._repr_html_().count("The run:") == len(shown.findings)

@@ -79,6 +79,7 @@ class ClinicPanel(Panel):
             options=[("all", ""), *((title, key) for key, title in THEMES.items())])
         self.theme.observe(lambda _: self.begin(), "value")
         self.right, self.asked = Counter(), Counter()
+        self.queue, self.vote, self.found = cards(theme), "", ""
         super().__init__(self.to_html, lambda: TEXT)
         self.begin()
 

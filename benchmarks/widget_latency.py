@@ -11,6 +11,7 @@ and its load, which is printed; the contenders take turns, so that the ratios su
 
 import argparse
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -76,10 +77,11 @@ def update(lr, beta):
     fig.canvas.draw_idle()
 """
 
-# `watch(cell)` polls the cell's pixels in every frame and notes when they change.
+# `watch(cell)` looks at the cell's pixels once a frame, after the frame's own drawing, and notes
+# when they change.
 WATCH = """() => { window.watch = (cell) => {
   const small = new OffscreenCanvas(96, 54).getContext("2d", { willReadFrequently: true });
-  const seen = { changes: [], frames: 0, key: 0, move: 0 };
+  const seen = { changes: [], key: 0, move: 0 };
   const signature = () => {
     const image = [...cell.querySelectorAll(".jp-RenderedImage img")]
       .find((i) => i.complete && i.offsetParent);
@@ -90,19 +92,22 @@ WATCH = """() => { window.watch = (cell) => {
     return small.getImageData(0, 0, 96, 54).data.reduce((h, v) => (31 * h + v) | 0, 7);
   };
   let last = signature();
-  const look = () => {
+  const { port1, port2 } = new MessageChannel();
+  port2.onmessage = () => {
     if (window.seen !== seen) return;
-    seen.frames += 1;
     const now = signature();
     if (now !== null && now !== last) { last = now; seen.changes.push(performance.now()); }
-    requestAnimationFrame(look);
+    nextFrame();
   };
-  cell.addEventListener("keydown", (event) => { seen.key = event.timeStamp; }, true);
+  const nextFrame = () => requestAnimationFrame(() => port1.postMessage(0));
+  for (const kind of ["keydown", "dblclick"]) {
+    cell.addEventListener(kind, (event) => { seen.key = event.timeStamp; }, true);
+  }
   for (const kind of ["pointermove", "input"]) {
     cell.addEventListener(kind, (event) => { seen.move = event.timeStamp; }, true);
   }
   window.seen = seen;
-  requestAnimationFrame(look);
+  nextFrame();
 }; }"""
 CELL = "document.querySelectorAll('.jp-CodeCell')[{}]"
 
@@ -117,10 +122,15 @@ def notebook(folder: Path) -> str:
 
 
 class Contender:
-    """One cell of the notebook, and the element in it that takes the keys."""
+    """One cell of the notebook, and the element in it that takes the keys.
 
-    def __init__(self, page, cell: int, slider: str):
-        self.page, self.cell = page, CELL.format(cell)
+    ``grip`` is where on that element the mouse takes hold, as a share of its width.
+    """
+
+    keys = ["ArrowLeft"] * 10 + ["ArrowRight"] * 10
+
+    def __init__(self, page, cell: int, slider: str, grip: float = 0.5):
+        self.page, self.cell, self.grip = page, CELL.format(cell), grip
         self.slider = page.locator(".jp-CodeCell").nth(cell).locator(slider).first
 
     def watch(self):
@@ -129,40 +139,56 @@ class Contender:
         self.page.evaluate(f"watch({self.cell})")
         time.sleep(1.5)  # the slider in focus gets its line of positions
 
-    def move(self, key: str, timeout=10.0) -> float:
-        """Milliseconds from a key press to the first changed frame; nan if none comes."""
-        before = self.page.evaluate("seen.changes.length")
+    def press(self, key: str):
         self.page.keyboard.press(key)
+
+    def move(self, key: str, timeout=10.0) -> float:
+        """Milliseconds from a key press or click to the first changed frame; nan if none comes."""
+        self.page.wait_for_function("performance.now() - (seen.changes.at(-1) ?? 0) > 250")
+        before = self.page.evaluate("seen.changes.length")
+        self.press(key)
         try:
             self.page.wait_for_function(f"seen.changes.length > {before}", timeout=timeout * 1000)
         except Exception:
             return float("nan")
-        elapsed = self.page.evaluate(f"seen.changes[{before}] - seen.key")
-        time.sleep(0.1)
-        return elapsed
+        return self.page.evaluate(f"seen.changes[{before}] - seen.key")
 
     def moves(self, n: int) -> list[float]:
         self.watch()
-        keys = ["ArrowLeft", "ArrowRight"]
-        times = [self.move(keys[i // 10 % 2]) for i in range(n + 1)][1:]
+        times = [self.move(self.keys[i % len(self.keys)]) for i in range(n + 1)][1:]
         return [t for t in times if t == t]
 
     def drag(self, seconds=4.0) -> tuple[float, float]:
         """(pictures a second, milliseconds that the last picture comes after the last move)."""
         self.watch()
         box = self.slider.bounding_box()
-        x, y, width = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, 60
+        x, y = box["x"] + self.grip * box["width"], box["y"] + box["height"] / 2
         self.page.mouse.move(x, y)
         self.page.mouse.down()
         start, before = time.monotonic(), self.page.evaluate("seen.changes.length")
         while (t := time.monotonic() - start) < seconds:
-            self.page.mouse.move(x + width * (2 * abs((t / 2) % 1 - 0.5) - 0.5), y)
+            self.page.mouse.move(x - 25 + 50 * abs((t / 2) % 1 - 0.5), y)  # to and fro, to the left
             time.sleep(0.01)
         self.page.mouse.up()
         pictures = self.page.evaluate("seen.changes.length") - before
         time.sleep(2.5)
         return pictures / seconds, max(0, self.page.evaluate(
             "(seen.changes.at(-1) ?? seen.move) - seen.move"))
+
+
+class StartPoint(Contender):
+    """The handle on the map, which never comes to the same place twice."""
+
+    keys = ["ArrowRight", "ArrowUp", "ArrowRight", "ArrowDown"]
+
+
+class AnotherPlace(StartPoint):
+    """A double click somewhere else on the map: Python was not asked about it before."""
+
+    def press(self, _):
+        box = self.page.locator(".zg canvas").first.bounding_box()
+        x, y = (random.uniform(0.2, 0.8) for _ in range(2))
+        self.page.mouse.dblclick(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
 def frames_per_second(page, cell: int, seconds=3.0) -> float:
@@ -221,11 +247,13 @@ def main():
         time.sleep(3)
         page.evaluate(WATCH)
         contenders = {
-            "explorer, slider in focus": Contender(page, 1, ".zg-control input[type=range]"),
-            "explorer, kernel asked (start point)": Contender(page, 1, ".zg-handle"),
+            "explorer, slider in focus": Contender(page, 1, ".zg-control input[type=range]", 0.2),
+            "explorer, start point by key": StartPoint(page, 1, ".zg-handle"),
+            "explorer, kernel asked": AnotherPlace(page, 1, ".zg-handle"),
             "interact + matplotlib": Contender(page, 2, ".noUi-handle"),
             "ipympl, lines updated": Contender(page, 3, ".noUi-handle"),
         }
+        print(f"the explorer plays at {frames_per_second(page, 1):.0f} frames a second")
         times = {name: [] for name in contenders}
         for _ in range(2):  # in turns: a busy moment of the machine meets them all
             for name, contender in contenders.items():
@@ -235,11 +263,10 @@ def main():
             rate, late = contender.drag()
             print(f"{name:40}{statistics.median(times[name]):10.0f}{p95(times[name]):8.0f}"
                   f"{rate:12.0f}{late:16.0f}")
-        ours, asked, interact, ipympl = (statistics.median(t) for t in times.values())
+        ours, _, asked, interact, ipympl = (statistics.median(t) for t in times.values())
         print(f"times faster than interact: {interact / ours:.1f} ({interact / asked:.1f} asked); "
               f"than ipympl: {ipympl / ours:.1f} ({ipympl / asked:.1f} asked)")
-        print(f"playing: {frames_per_second(page, 1):.0f} frames a second")
-        kernel, heap = growth(page, contenders["explorer, kernel asked (start point)"],
+        kernel, heap = growth(page, contenders["explorer, start point by key"],
                               options.updates)
         print(f"after {options.updates} updates the kernel has grown by {kernel:.1f} MB, "
               f"the page by {heap:.1f} MB")

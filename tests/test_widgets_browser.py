@@ -111,7 +111,7 @@ def explorer(notebook):
 
 
 def setting(notebook, name):
-    time.sleep(0.8)  # the kernel hears of settings when the hand rests
+    time.sleep(1.5)  # the kernel hears of settings when the hand rests
     notebook.run("settings")
     return eval(notebook.text("settings"))[name]
 

@@ -5,6 +5,9 @@
 // settings they belong to; a slider in focus has its whole line of positions fetched ahead. Drawing,
 // scrubbing through time and picking among answers never leave the browser.
 
+// Where a dragged point may go next, in steps of its grid: by arrow key, or by a slow hand.
+const NEIGHBOURS = [[2, 0], [-2, 0], [0, 2], [0, -2], [1, 0], [-1, 0], [0, 1], [0, -1],
+  [1, 1], [1, -1], [-1, 1], [-1, -1], [4, 0], [-4, 0], [0, 4], [0, -4]];
 const CACHE_BYTES = 6e6;
 const PLAY_SECONDS = 6;
 const BUSY_AFTER = 300, SILENT_AFTER = 8000; // ms
@@ -19,7 +22,7 @@ export default {
 class View {
   constructor(model, el) {
     Object.assign(this, { model, el, spec: model.get("spec"), cache: new Map(), cached: 0 });
-    Object.assign(this, { shown: {}, time: Infinity, end: 0, focus: null, asked: 0 });
+    Object.assign(this, { shown: {}, time: Infinity, end: 0, ahead: () => [] });
     this.settings = { ...model.get("settings") };
     buildRamps(this.spec.ramps);
     el.classList.add("zg");
@@ -42,7 +45,7 @@ class View {
     this.resized.disconnect();
     this.themed.disconnect();
     clearTimeout(this.saving);
-    clearTimeout(this.busy);
+    this.rest();
   }
 
   // ---- what is on the page
@@ -83,7 +86,10 @@ class View {
         input.setAttribute("aria-valuetext", number(value));
       };
       input.onpointerdown = () => input.focus(); // Safari does not do it by itself
-      input.onfocus = () => { this.focus = name; this.ask(); };
+      input.onfocus = () => {
+        this.ahead = () => outwards(values, this.settings[name]).map((v) => ({ [name]: v }));
+        this.ask();
+      };
       input.oninput = () => this.set({ [name]: values[input.value] });
     } else if (kind === "toggle") {
       input = node("input", { id, type: "checkbox" });
@@ -126,7 +132,7 @@ class View {
     this.saving = setTimeout(() => {
       this.model.set("settings", { ...this.settings });
       this.model.save_changes();
-    }, 300);
+    }, 800);
     this.change();
   }
 
@@ -137,12 +143,18 @@ class View {
 
   change() {
     for (const [name, input] of Object.entries(this.inputs)) input.show(this.settings[name]);
+    const boxes = this.spec.panels.map((panel) => panel.zoom && this.settings[panel.zoom]).join();
+    let news = boxes !== this.boxes;
+    this.boxes = boxes;
     for (const part of this.spec.parts) {
       const found = this.recall(this.question(part)[0]);
-      if (found) this.shown[part.name] = found;
+      if (!found || found === this.shown[part.name]) continue;
+      this.shown[part.name] = found;
+      news = true;
     }
-    this.sort();
-    this.ask();
+    this.ask(); // first: the picture can be drawn while Python works
+    if (news) this.sort();
+    else for (const panel of this.panels) panel.placeHandle?.();
   }
 
   /** [key, part, values]: what Python needs to compute this part, with `changes` to the settings. */
@@ -151,25 +163,26 @@ class View {
     return [part.name + JSON.stringify(values), part.name, values];
   }
 
-  /** Ask for what is missing now, then for the line of positions of the slider in focus. */
+  /** Ask for what is missing now, then for where what has the focus may go next. */
   ask() {
     const missing = (questions) => questions.filter(([key]) => !this.cache.has(key));
     const now = missing(this.spec.parts.map((part) => this.question(part)));
     const line = missing(this.line());
-    clearTimeout(this.busy);
-    this.wait.hidden = true;
+    this.rest();
     if (now.length || line.length) this.model.send({ now, line });
     if (now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
   }
 
+  /** Nothing is waited for any more. */
+  rest() {
+    clearTimeout(this.busy);
+    this.wait.hidden = true;
+  }
+
   line() {
-    const control = this.spec.controls.find((c) => c.name === this.focus && c.kind === "slider");
-    if (!control) return [];
-    const here = nearest(control.values, this.settings[control.name]);
-    const order = [...control.values.keys()].sort((a, b) => Math.abs(a - here) - Math.abs(b - here));
-    const parts = this.spec.parts.filter((part) => part.needs.includes(control.name));
-    return order.flatMap((i) =>
-      parts.map((part) => this.question(part, { [control.name]: control.values[i] })));
+    return this.ahead().flatMap((changes) =>
+      this.spec.parts.filter((part) => part.needs.some((name) => name in changes))
+        .map((part) => this.question(part, changes)));
   }
 
   hear({ answers }, [buffer]) {
@@ -185,10 +198,7 @@ class View {
       news = true;
     }
     if (!news) return;
-    if (![...current.keys()].some((key) => !this.cache.has(key))) {
-      clearTimeout(this.busy);
-      this.wait.hidden = true;
-    }
+    if ([...current.keys()].every((key) => this.cache.has(key))) this.rest();
     this.sort();
   }
 
@@ -215,8 +225,7 @@ class View {
 
   sayBusy() {
     const stop = node("button", { type: "button", onclick: () => {
-      clearTimeout(this.busy);
-      this.wait.hidden = true;
+      this.rest();
       this.model.send({ stop: true });
     } }, "stop");
     this.wait.replaceChildren("computing … ", stop);
@@ -330,8 +339,8 @@ class PanelView {
       view.paint();
     };
     this.head = node("div", { class: "zg-head" }, this.title, this.pick);
-    this.el = node("figure", { class: "zg-panel", style: `grid-area: span ${spec.rows} / span ${spec.span}` },
-      this.head, ...inside);
+    const area = `grid-area: span ${spec.rows} / span ${spec.span}`;
+    this.el = node("figure", { class: "zg-panel", style: area }, this.head, ...inside);
   }
 
   take(layers) {
@@ -446,7 +455,7 @@ class Axes extends PanelView {
     for (const layer of layers) PAINT[layer.kind]?.(context, layer, this, time);
     context.restore();
     if (bar) colourBar(context, bar, area, look);
-    if (this.handle) this.placeHandle();
+    this.placeHandle();
     this.describe(layers);
   }
 
@@ -489,7 +498,8 @@ class Axes extends PanelView {
     this.legend.replaceChildren(...named.map((y) =>
       node("span", {}, swatch(this.view.spec, y.colour, y), y.label)));
     const { title, xlabel, ylabel } = this.style();
-    this.canvas.setAttribute("aria-label", [title, ylabel && xlabel ? `${ylabel} against ${xlabel}` : "",
+    const axes = ylabel && xlabel ? `${ylabel} against ${xlabel}` : "";
+    this.canvas.setAttribute("aria-label", [title, axes,
       named.map((y) => y.label).join(", ")].filter(Boolean).join(": "));
   }
 
@@ -509,28 +519,35 @@ class Axes extends PanelView {
   addHandle() {
     const [a, b] = this.spec.drag;
     const handle = node("button", { type: "button", class: "zg-handle" });
-    const limit = (x, y) => {
+    // Places on a grid, so that a place is met again; its neighbours are fetched ahead.
+    const place = (x, y, i = 0, j = 0) => {
       const [left, low, right, high] = this.box();
-      this.view.set({ [a]: clamp(x, left, right), [b]: clamp(y, low, high) });
+      const dx = (right - left) / 160, dy = (high - low) / 160;
+      return { [a]: left + dx * clamp(Math.round((x - left) / dx) + i, 0, 160),
+        [b]: low + dy * clamp(Math.round((y - low) / dy) + j, 0, 160) };
     };
-    const drag = (event) => limit(...this.at(event));
+    const here = () => [this.view.settings[a], this.view.settings[b]];
+    const drag = (event) => this.view.set(place(...this.at(event)));
+    handle.onfocus = () => {
+      this.view.ahead = () => NEIGHBOURS.map((step) => place(...here(), ...step));
+      this.view.ask();
+    };
     handle.onpointerdown = (event) => {
-      this.view.focus = null;
+      handle.focus();
       handle.setPointerCapture(event.pointerId);
       handle.onpointermove = drag;
     };
     handle.onpointerup = handle.onpointercancel = () => { handle.onpointermove = null; };
     handle.onkeydown = (event) => {
-      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+      const step = { ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, 2], ArrowDown: [0, -2] };
       if (!step[event.key]) return;
       event.preventDefault();
-      const [left, low, right, high] = this.box(), [i, j] = step[event.key];
-      const fine = event.shiftKey ? 400 : 60;
-      limit(this.view.settings[a] + i * (right - left) / fine,
-        this.view.settings[b] + j * (high - low) / fine);
+      this.view.set(place(...here(), ...step[event.key].map((n) => n / (event.shiftKey ? 2 : 1))));
     };
     if (!this.spec.zoom) {
+      this.canvas.onmousedown = (event) => event.preventDefault(); // the handle keeps the focus
       this.canvas.onpointerdown = (event) => {
+        handle.focus();
         this.canvas.setPointerCapture(event.pointerId);
         drag(event);
         this.dragging = true;
@@ -546,8 +563,9 @@ class Axes extends PanelView {
   }
 
   placeHandle() {
-    const [a, b] = this.spec.drag.map((name) => this.view.settings[name]);
     const { area, x, y, handle } = this;
+    if (!handle || !area) return;
+    const [a, b] = this.spec.drag.map((name) => this.view.settings[name]);
     handle.style.left = `${clamp(x(a), area.left, area.right)}px`;
     handle.style.top = `${clamp(y(b), area.top, area.bottom)}px`;
     const label = `${this.spec.handle}: ${number(a)}, ${number(b)}. Move it with the arrow keys.`;
@@ -643,7 +661,8 @@ const PAINT = {
     const path = new Path2D();
     let open = false;
     if (layer.mark === "ellipse") {
-      const at = (v, angle) => v[from] + v[from + 1] * Math.cos(angle) + v[from + 2] * Math.sin(angle);
+      const at = (v, angle) =>
+        v[from] + v[from + 1] * Math.cos(angle) + v[from + 2] * Math.sin(angle);
       for (let i = 0, angle = 0; i <= 48; i++, angle = i * Math.PI / 24) {
         open = extend(path, axes, at(layer.x, angle), at(layer.y, angle), open);
       }
@@ -681,7 +700,8 @@ const PAINT = {
   bars(context, layer, axes) {
     context.fillStyle = ink(axes, layer.colour);
     context.globalAlpha = 0.75;
-    const floor = clamp(axes.y(axes.style().log.includes("y") ? 1e-300 : 0), -1e4, axes.area.bottom);
+    const zero = axes.style().log.includes("y") ? 1e-300 : 0;
+    const floor = clamp(axes.y(zero), -1e4, axes.area.bottom);
     layer.x.forEach((a, i) => {
       const left = axes.x(a - layer.width / 2), right = axes.x(a + layer.width / 2);
       const top = axes.y(layer.y[i]);
@@ -988,6 +1008,13 @@ function setText(element, text) {
 
 function clamp(v, low, high) { return Math.min(Math.max(v, low), high); }
 
+/** All positions of a slider, those near the present one first. */
+function outwards(values, value) {
+  const here = nearest(values, value);
+  const order = [...values.keys()].sort((i, j) => Math.abs(i - here) - Math.abs(j - here));
+  return order.map((i) => values[i]);
+}
+
 function nearest(values, value) {
   let best = 0;
   values.forEach((v, i) => { if (Math.abs(v - value) < Math.abs(values[best] - value)) best = i; });
@@ -997,7 +1024,9 @@ function nearest(values, value) {
 function number(v) {
   if (v === 0 || !Number.isFinite(v)) return String(v);
   const size = Math.abs(v);
-  if (size >= 1e5 || size < 1e-3) return v.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size >= 1e5 || size < 1e-3) {
+    return v.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e").replaceAll("-", "−");
+  }
   const digits = size >= 1000 || (size > 0.99 && size < 1) ? 5 : 3;
   return String(+v.toPrecision(digits)).replace("-", "−");
 }

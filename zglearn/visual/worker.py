@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 PACKET = 0.04  # answers to questions asked ahead travel together, so many seconds' worth at a time
 AHEAD = 3.0  # so many seconds of work are done for answers that nobody waits for yet
+PAUSE = 0.03  # before that work begins: the threads that send the first answer need the GIL
 IDLE = 10.0  # after so many seconds without a question the thread ends
 
 
@@ -83,16 +84,22 @@ class Worker:
                 self._thread.start()
             self._lock.notify()
 
+    def _wished(self, within: float) -> bool:
+        with self._lock:
+            return self._lock.wait_for(lambda: self._wish is not None, timeout=within)
+
     def _run(self) -> None:
         while True:
+            wished = self._wished(within=IDLE)
             with self._lock:
-                if not self._lock.wait_for(lambda: self._wish, timeout=IDLE):
+                if not wished and self._wish is None:
                     self._thread = None
                     return
                 (now, line), self._wish = self._wish, None
             now.sort(key=lambda question: self._seconds.get(question[1], 0))
             self._deliver(now, patience=0.5)
-            self._deliver(line, patience=0, limit=AHEAD)
+            if not self._wished(within=PAUSE):
+                self._deliver(line, patience=0, limit=AHEAD)
 
     def _deliver(self, questions, patience, limit=math.inf) -> None:
         """Answer in packets, for at most ``limit`` seconds; a newer wish ends it after

@@ -151,13 +151,16 @@ def moves(path):
 
     Two arrays (n + 1, k, 2), padded with nan; row 0 is empty.
     """
-    k = min(TRIED, max((len(tried) for tried in path.tried), default=0))
-    taken, refused = np.full((2, len(path) + 1, k, 2), np.nan)
-    for t, tried in enumerate(path.tried, start=1):
-        tried = tried[-k:] if k else tried[:0]
-        moved = (tried == path.points[t]).all(axis=1) & (path.points[t] != path.points[t - 1]).any()
-        taken[t, :len(tried)][moved] = tried[moved]
-        refused[t, :len(tried)][~moved] = tried[~moved]
+    counts = [min(len(tried), TRIED) for tried in path.tried]
+    taken, refused = np.full((2, len(path) + 1, max(counts, default=0), 2), np.nan)
+    if any(counts):
+        tried = np.concatenate([tried[-TRIED:] for tried in path.tried])
+        step = np.repeat(range(1, len(path) + 1), counts)
+        place = np.concatenate([range(count) for count in counts]).astype(int)
+        moved = (tried == path.points[step]).all(axis=1)
+        moved &= (path.points[step] != path.points[step - 1]).any(axis=1)
+        taken[step[moved], place[moved]] = tried[moved]
+        refused[step[~moved], place[~moved]] = tried[~moved]
     return taken, refused
 
 

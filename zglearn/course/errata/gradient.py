@@ -1,10 +1,11 @@
-"""Cards about what it means to do without a gradient, and what that costs."""
+"""Cards about what a method asks of the loss, and what it means to do without a gradient."""
 
 import numpy as np
 
-from zglearn.course.errata import card, failure
-from zglearn.gradient_free_methods import one_plus_one_es
-from zglearn.gradient_methods import adagrad, adam, momentum, rmsprop
+from zglearn.course.errata import card, failure, said
+from zglearn.gradient_free_methods import mezo, one_plus_one_es
+from zglearn.gradient_methods import adagrad, adam, adamw, gradient_descent, momentum, rmsprop
+from zglearn.landscapes import ravine
 from zglearn.objective import GradientForbidden, Objective
 from zglearn.trajectory import run
 
@@ -25,3 +26,172 @@ def adam_needs_no_gradient():
     assert found.losses[-1] < 1e-8
     return ("On an objective that refuses gradients, all four stop before they have asked for one "
             f"function value. A (1+1)-ES finds {found.losses[-1]:.0e} there within 400 values.")
+
+
+@card("gradient", "true", chapter="03", rows=["E01"],
+      right="A gradient method learns where to go from the gradient alone; the loss is computed "
+            "for the people who watch.")
+def adam_never_looks_at_the_loss():
+    """Adam would take exactly the same steps if the value of the loss were hidden from it."""
+    valley = ravine(100)
+    hidden = Objective(lambda x: np.zeros(x.shape[:-1]), valley.grad, batched=True)
+    seen = run(adam, valley.objective(), valley.start, steps=200, lr=0.1)
+    blind = run(adam, hidden, valley.start, steps=200, lr=0.1)
+    assert np.array_equal(seen.points, blind.points) and valley.f(blind.points[-1]) < 1e-3
+    assert seen.evaluations[-1] == 0
+    return ("With a loss that always says 0, and the true gradient, Adam takes the same 200 steps "
+            "to the last bit. Of the true loss it never asked for a value either.")
+
+
+@card("gradient", "false", chapter="13", rows=["E09"],
+      right="Pre-training is first-order. Forward-only methods are tools for fine-tuning under "
+            "constraints: little memory, or a model that only answers.")
+def pretraining_without_gradients():
+    """Methods without gradients are among the core techniques with which today's large language
+    models are pre-trained."""
+    named = {"GPT-3 (Brown et al. 2020)": adam, "LLaMA (Touvron et al. 2023)": adamw}
+    for method in named.values():
+        error = failure(run, method, Objective(sphere), np.ones(3), steps=1)
+        assert isinstance(error, GradientForbidden)
+    papers = ", ".join(f"{model}: {method.__name__}" for model, method in named.items())
+    return (f"What the papers name: {papers}. Both stop at once on an objective that refuses "
+            "gradients.")
+
+
+def descent_from_losses(f, x, lr):
+    g = f.grad(x)
+    return x - lr * g
+
+
+def descent_from_two_losses(f, x, lr, eps=1e-4):
+    z = np.random.default_rng(0).normal(size=x.size)
+    slope = (f(x + eps * z) - f(x - eps * z)) / (2 * eps)
+    return x - lr * slope * z
+
+
+@card("gradient", "false", chapter="10", rows=["E10"],
+      broken=descent_from_losses, repaired=descent_from_two_losses,
+      right="A formula with a gradient in it is gradient descent, whatever it is called. Two "
+            "losses give the slope along one direction, and that is enough for a step.")
+def the_no_gradient_flow(broken, repaired):
+    """This function lowers the loss of a black box by one step of the no-gradient flow."""
+    x, valley = np.array([3.0, -1.0, 2.0]), ravine(10, d=3)
+    error = failure(broken, Objective(valley.f), x, lr=0.01)
+    assert isinstance(error, GradientForbidden)
+    same = broken(valley.objective(), x, lr=0.01)
+    step = run(gradient_descent, valley.objective(), x, steps=1, lr=0.01).points[1]
+    assert np.array_equal(same, step)
+    lower = valley.f(repaired(Objective(valley.f), x, lr=0.01))
+    assert lower < valley.f(x)
+    return (f"A black box answers with {said(error).split(':')[0]}`; with a gradient at hand, the "
+            "step is that of gradient descent to the last bit. The repaired step asks for two "
+            f"losses and brings the loss from {valley.f(x):.1f} to {lower:.1f}.")
+
+
+@card("gradient", "true", chapter="10", rows=["E10"],
+      right="On average a step along one random direction, as long as the slope found there, is a "
+            "step along the gradient; only the noise around that average is new.")
+def mezo_follows_the_gradient_on_average():
+    """A method that never asks for a gradient can follow, on average, the path of gradient
+    descent."""
+    valley = ravine(4)
+    exact = run(gradient_descent, valley.objective(), valley.start, steps=50, lr=0.01).points[-1]
+    ends = np.array([run(mezo, Objective(valley.f, batched=True), valley.start, steps=50,
+                         seed=seed, lr=0.01).points[-1] for seed in range(40)])
+    single = np.median(np.linalg.norm(ends - exact, axis=1))
+    mean = np.linalg.norm(ends.mean(axis=0) - exact)
+    assert mean < single / 2
+    return (f"After 50 steps a single path of MeZO ends {single:.2f} from that of gradient "
+            f"descent; the mean of 40 paths ends {mean:.2f} from it.")
+
+
+@card("gradient", "false", chapter="10", rows=["E11"],
+      right="Without the loss or the data there is nothing to improve: what helps for one set of "
+            "labels does harm for the opposite set.")
+def the_law_of_weights_alone():
+    """A well-made update rule needs neither the loss nor the data: what the weights hold is enough
+    to improve a model."""
+    rng = np.random.default_rng(0)
+    X, y, w = rng.normal(size=(50, 8)), rng.choice([-1.0, 1.0], size=50), np.zeros(8)
+
+    def loss(w, y):
+        return np.mean(np.logaddexp(0, -y * (X @ w)))
+
+    updates = rng.normal(size=(1000, 8)) * rng.choice([0.01, 0.1, 1.0], size=(1000, 1))
+    better = np.array([[loss(w + u, labels) < loss(w, labels) for labels in (y, -y)]
+                       for u in updates])
+    assert better.any(axis=0).all() and not better.all(axis=1).any()
+    return ("The same weights, the same inputs, and labels that are opposite: of 1,000 updates, "
+            f"{better[:, 0].sum()} help with the one set of labels, {better[:, 1].sum()} with the "
+            "other, none with both. A rule that sees only the weights cannot know which it needs.")
+
+
+@card("gradient", "false", chapter="10", rows=["E12"],
+      right="An error is one number and has no direction. How the prediction depends on each "
+            "weight has to come from somewhere: from a derivative, or from a second try.")
+def the_error_tells_the_direction():
+    """The prediction error is all that is needed to correct a model: it says how far off the
+    output is, and in which direction."""
+    inputs, w, target = np.array([2.0, -2.0]), 0.0, 1.0
+    errors = target - w * inputs
+    corrections = np.array([-0.1, 0.1])
+    after = np.abs(target - np.outer(w + corrections, inputs))
+    helps = after < np.abs(errors)
+    assert errors[0] == errors[1] and helps.tolist() == [[False, True], [True, False]]
+    return (f"Two examples with the same signed error, {errors[0]:.0f}: for the input "
+            f"{inputs[0]:+.0f} the weight must rise, for the input {inputs[1]:+.0f} it must fall. "
+            "The error does not tell the two apart.")
+
+
+def search_at_random(X, y, w, rng, lr=0.02):
+    for x, target in zip(X, y, strict=True):
+        error = target - x @ w
+        w = w + lr * error * x
+    return w
+
+
+def search_really_at_random(X, y, w, rng, sigma=0.1):
+    for _ in range(len(y)):
+        other = w + sigma * rng.normal(size=w.size)
+        if np.mean((y - X @ other) ** 2) < np.mean((y - X @ w) ** 2):
+            w = other
+    return w
+
+
+@card("gradient", "false", chapter="11", rows=["E13"],
+      broken=search_at_random, repaired=search_really_at_random,
+      right="The error times the input is minus the gradient of half the squared error: this is "
+            "the rule of Widrow and Hoff, stochastic gradient descent for a linear model.")
+def random_search_without_chance(broken, repaired):
+    """This function improves the weights of a linear model by random search."""
+    rng = np.random.default_rng(0)
+    X, w0 = rng.normal(size=(500, 4)), np.zeros(4)
+    y = X @ np.array([1.0, -2.0, 0.5, 3.0])
+    ends = [broken(X, y, w0, np.random.default_rng(seed)) for seed in range(3)]
+    step = broken(X[:1], y[:1], w0, rng) - w0
+    f = Objective(lambda w: (y[0] - X[0] @ w) ** 2 / 2, lambda w: -(y[0] - X[0] @ w) * X[0])
+    assert np.array_equal(ends[0], ends[1]) and np.allclose(step, -0.02 * f.grad(w0))
+    found = [repaired(X, y, w0, np.random.default_rng(seed)) for seed in range(3)]
+    errors = [np.mean((y - X @ w) ** 2) for w in found]
+    assert not np.allclose(found[0], found[1]) and max(errors) < np.mean(y**2) / 100
+    return ("Three random generators, one result: nothing is drawn, and each step is minus 0.02 "
+            "times the gradient. A real random search ends elsewhere each time, here with the "
+            f"squared error down from {np.mean(y**2):.0f} to {max(errors):.0e} or less.")
+
+
+@card("gradient", "false", chapter="03", rows=["E16"],
+      right="The gradient points uphill, where the loss rises fastest; a step of descent goes "
+            "against it.")
+def along_the_gradient():
+    """The gradient points in the direction in which the loss falls fastest, so the parameters are
+    moved a little way along it."""
+    valley, angles = ravine(10), np.radians(np.arange(360))
+    x, g = valley.start, valley.grad(valley.start)
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    change = valley.f(x + 1e-4 * directions) - valley.f(x)
+    cosine = directions @ g / np.linalg.norm(g)
+    best, worst = change.argmin(), change.argmax()
+    assert cosine[best] < -0.999 and cosine[worst] > 0.999 and change[worst] > 0 > change[best]
+    return ("Of 360 directions, one for each degree, the loss falls most in the one opposite to "
+            f"the gradient (cosine {cosine[best]:.2f}), and rises most along it (cosine "
+            f"{cosine[worst]:.2f}).")

@@ -31,6 +31,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
+from zglearn.objective import Objective
+from zglearn.trajectory import run
+
 VERDICTS = ("true", "false", "it depends")
 THEMES = {
     "gradient": "With or without a gradient",
@@ -146,6 +151,18 @@ def failure(function: Callable, *args, **kwargs) -> Exception:
 def said(error: Exception) -> str:
     """An exception as the last line of its traceback, in backquotes."""
     return f"`{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}`"
+
+
+def steps_of(method: Callable, gradients, **hyper) -> np.ndarray:
+    """The steps, shape (n, d), of a method that is told these n gradients wherever it asks.
+
+    `gradients` has shape (n, d), or (n,) for one parameter.
+    """
+    gradients = np.reshape(gradients, (len(gradients), -1))
+    told = iter(gradients)
+    f = Objective(lambda x: 0.0, lambda x: next(told))
+    start = np.zeros(gradients.shape[1])
+    return np.diff(run(method, f, start, steps=len(gradients), **hyper).points, axis=0)
 
 
 def source(function: Callable) -> str:

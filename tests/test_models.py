@@ -102,6 +102,14 @@ def test_float32_computes_in_float32(name, rng):
     np.testing.assert_allclose(small.loss(p, X, y), model.loss(p, X, y), rtol=1e-5)
 
 
+def test_narrow_labels_do_not_overflow(rng):
+    """300 examples of 3 classes: places in the logits go beyond what uint8 holds."""
+    model, y = MLP((4, 3), dtype=np.float64), rng.integers(3, size=300)
+    p, X = model.init(0), rng.normal(size=(300, 4))
+    X, y = model.check_data(X, y)
+    assert model.loss_of_checked(p, X, y.astype(np.uint8)) == model.loss_of_checked(p, X, y)
+
+
 def test_extreme_logits_stay_finite(rng):
     model = MODELS["tanh"]
     p, X, y = example(model, rng)

@@ -200,7 +200,7 @@ def cross_entropy_and_slope(Z, y):
 
 def _places(y):
     """Where the right class of each example lies in raveled logits."""
-    return y * len(y) + np.arange(len(y))
+    return y.astype(np.intp, copy=False) * len(y) + np.arange(len(y))  # uint8 would overflow
 
 
 def is_count(value) -> bool:

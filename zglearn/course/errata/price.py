@@ -179,7 +179,7 @@ def annealing_trains_as_well_as_adam():
     """For the same effort, simulated annealing and a genetic algorithm train a small neural
     network about as well as Adam does."""
     X, y, *test = digits()
-    model = MLP([64, 32, 10])
+    model = MLP([64, 32, 10], dtype=float)
     start = model.init(0)
     right = {}
     for method, hyper in ((adam, {"lr": 0.01}), (random_search, {"radius": 0.3}),
@@ -191,3 +191,40 @@ def annealing_trains_as_well_as_adam():
     assert best > 0.8 and max(others) < best - 0.15
     listed = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in right.items())
     return f"Digits that were not seen, read right after 600 forward-equivalents: {listed}."
+
+
+# --- large language models --------------------------------------------------------------------
+
+@card("gradient", "false", chapter="13", rows=["E07"],
+      right="It was trained with Adam (Brown et al. 2020). A price that grows with the number of "
+            "parameters is out of reach for 175 billion of them.")
+def gpt3_by_annealing():
+    """GPT-3 was set up at random and then optimized by annealing and similar searches, which need
+    nothing but the value of the loss."""
+    dimensions = 64
+    f = Objective(lambda x: 0.5 * (x * x).sum(axis=-1), batched=True)
+    per_dimension = cost_to_a_thousandth(mezo, f, np.ones(dimensions), seed=0, budget=3000,
+                                         lr=1 / (dimensions + 2)) / dimensions
+    search, training = per_dimension * 175e9, 3 * 300e9 / 3.2e6
+    assert search > 1e5 * training
+    return (f"On a round bowl MeZO pays {per_dimension:.0f} losses per dimension to a thousandth "
+            f"of the loss. At that price, 175 billion parameters take {search:.0e} losses. As "
+            "published, GPT-3 read 300 billion tokens in batches of 3.2 million: with a gradient "
+            f"at 3, that is {training:.0e}.")
+
+
+@card("gradient", "true", chapter="13", rows=["E09"],
+      right="Adam keeps 16 bytes per parameter (Rajbhandari et al. 2020), forward passes only the "
+            "2 of the weight. Memory, not speed, is what speaks for doing without the gradient.")
+def thirty_billion_on_one_card():
+    """A language model of 30 billion parameters can be fine-tuned on a single 80 GB device, if one
+    does without the backward pass."""
+    gigabytes = {"MeZO": 2 * 30, "Adam": 16 * 30}
+    model = MLP([64, 32, 10], dtype=float)
+    path = run(mezo, model.objective(*digits()[:2]), model.init(0), steps=200, seed=0, lr=0.03)
+    assert gigabytes["MeZO"] <= 80 < gigabytes["Adam"] and path.gradients[-1] == 0
+    assert path.losses[-1] < path.losses[0]
+    return (f"Forward passes only: {gigabytes['MeZO']} GB of weights. Adam: {gigabytes['Adam']} GB "
+            "before activations. Malladi et al. (2023) report it for OPT-30B. Our network learns "
+            f"that way too: {path.evaluations[-1]} losses, {path.gradients[-1]} gradients, and "
+            f"the loss falls from {path.losses[0]:.1f} to {path.losses[-1]:.1f}.")

@@ -16,7 +16,7 @@ GUIDED = [guided.gradient_descent, guided.momentum, guided.nesterov, guided.adag
           guided.rmsprop, guided.adam, guided.adamw, guided.amsgrad]
 FREE = [free.random_search, free.hill_climbing, free.nelder_mead, free.simulated_annealing,
         free.genetic_algorithm, free.one_plus_one_es, free.evolution_strategy, free.cma_es,
-        free.spsa, free.mezo]
+        free.sep_cma_es, free.spsa, free.mezo]
 METHODS = GUIDED + FREE
 RANDOM = [method for method in FREE if method is not free.nelder_mead]
 

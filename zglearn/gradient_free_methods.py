@@ -8,8 +8,8 @@ never stops by itself and never changes the start point:
 
 Points `x` are arrays of shape (d,), and what is yielded has their precision. `sigma` is a length
 in the units of x: the standard deviation of the steps tried. A method that remembers the loss of
-an earlier point (all but `evolution_strategy`, `cma_es`, `spsa` and `mezo`) trusts it: on a noisy
-objective, such as one with minibatches, a point that was lucky once stays.
+an earlier point (all but `evolution_strategy`, `cma_es`, `sep_cma_es`, `spsa` and `mezo`) trusts
+it: on a noisy objective, such as one with minibatches, a point that was lucky once stays.
 """
 
 import numpy as np
@@ -189,6 +189,35 @@ def cma_es(f, x, rng, *, sigma=0.5, population=None):
         yield m.astype(x.dtype)
 
 
+def sep_cma_es(f, x, rng, *, sigma=0.5, population=None):
+    """Separable CMA-ES (Ros and Hansen 2008): `cma_es` with a covariance that stays diagonal.
+
+    It learns a length for each coordinate and no angle, so it may learn (n + 2) / 3 times as fast,
+    in O(n) time and memory: for many coordinates, and valleys that lie along them. The paper has
+    no active update; this has that of `cma_es`, which saves evaluations here too.
+    """
+    n, lam = x.size, 4 + int(3 * np.log(x.size)) if population is None else population
+    _check_population(lam, at_least=2)
+    w, w_plus, mu_eff, c_c, c_s, c_1, c_mu, d_s, chi_n, _ = _cma_constants(n, lam, separable=True)
+    m, c, p_c, p_s, g = x.astype(float), np.ones(n), 0, 0, 0
+    while True:
+        Z = rng.standard_normal((lam, n))
+        Y = Z * np.sqrt(c)  # ~ N(0, diag(c))
+        best = f((m + sigma * Y).astype(x.dtype)).argsort(kind="stable")
+        Y, Z, g = Y[best], Z[best], g + 1
+        y_w = w_plus @ Y
+        m = m + sigma * y_w
+        p_s = (1 - c_s) * p_s + np.sqrt(c_s * (2 - c_s) * mu_eff) * (w_plus @ Z)
+        length = np.sqrt(p_s @ p_s) / chi_n
+        h = length < (1.4 + 2 / (n + 1)) * np.sqrt(1 - (1 - c_s) ** (2 * g))
+        p_c = (1 - c_c) * p_c + h * np.sqrt(c_c * (2 - c_c) * mu_eff) * y_w
+        w_o = np.where(w < 0, w * n / (Z * Z).sum(axis=1), w)
+        c = (1 - c_1 - c_mu * w.sum() + (1 - h) * c_1 * c_c * (2 - c_c)) * c
+        c = c + c_1 * p_c * p_c + c_mu * w_o @ (Y * Y)
+        sigma = sigma * np.exp(c_s / d_s * (length - 1))
+        yield m.astype(x.dtype)
+
+
 def spsa(f, x, rng, *, lr=0.1, eps=0.1, A=0.0, alpha=0.602, gamma=0.101):
     """Simultaneous perturbation stochastic approximation (Spall 1992): two evaluations a step.
 
@@ -255,15 +284,19 @@ def _centred_ranks(F):
     return (low + high - len(F)) / (2 * len(F) - 2)
 
 
-def _cma_constants(n, lam):
-    """Table 1 of Hansen's tutorial, and after how many generations C is decomposed anew."""
+def _cma_constants(n, lam, separable=False):
+    """Table 1 of Hansen's tutorial, and after how many generations C is decomposed anew.
+
+    A diagonal C has so much less to learn that it may learn faster (Ros and Hansen 2008, eq. 2).
+    """
+    faster = (n + 2) / 3 if separable else 1
     w = np.log((lam + 1) / 2) - np.log(np.arange(1, lam + 1))  # eq. 49
     plus, minus = w[w > 0], w[w < 0]
     mu_eff, mu_eff_minus = (v.sum() ** 2 / (v * v).sum() for v in (plus, minus))
     c_c = (4 + mu_eff / n) / (n + 4 + 2 * mu_eff / n)
     c_s = (mu_eff + 2) / (n + mu_eff + 5)
-    c_1 = 2 / ((n + 1.3) ** 2 + mu_eff)
-    c_mu = min(1 - c_1, 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((n + 2) ** 2 + mu_eff))
+    c_1 = faster * 2 / ((n + 1.3) ** 2 + mu_eff)
+    c_mu = min(1 - c_1, faster * 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((n + 2) ** 2 + mu_eff))
     d_s = 1 + 2 * max(0, np.sqrt((mu_eff - 1) / (n + 1)) - 1) + c_s
     chi_n = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))  # expected length of N(0, I)
     alpha = min(1 + c_1 / c_mu, 1 + 2 * mu_eff_minus / (mu_eff + 2), (1 - c_1 - c_mu) / (n * c_mu))

@@ -19,6 +19,11 @@ import nbval.plugin
 import pytest
 from nbval.kernel import RunningKernel
 
+# Parts of pytest that cells have no use for. To start them takes longer than a notebook's checks.
+UNUSED = ("assertion", "cacheprovider", "debugging", "doctest", "faulthandler", "logging",
+          "monkeypatch", "pastebin", "python", "recwarn", "setuponly", "setupplan", "stepwise",
+          "threadexception", "tmpdir", "unittest", "unraisableexception", "warnings")
+
 
 def run_nbval(notebook: str, names: dict, timeout: float) -> tuple[dict[int, str], str]:
     """Run nbval on a notebook: the outcome of each code cell, and the JUnit report."""
@@ -30,11 +35,9 @@ def run_nbval(notebook: str, names: dict, timeout: float) -> tuple[dict[int, str
             file.write(notebook)
         arguments = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={timeout}",
                      f"--junitxml={junit}", f"--rootdir={folder}", f"--confcutdir={folder}",
-                     "-c", os.devnull, "-s", path, "-p", "nbval.plugin"]
-        for plugin in ("cacheprovider", "unraisableexception", "threadexception"):
-            arguments += ["-p", f"no:{plugin}"]  # the last two collect garbage for 50 ms
+                     "-c", os.devnull, "-s", path, *(f"-pno:{plugin}" for plugin in UNUSED)]
         with contextlib.redirect_stdout(io.StringIO()):
-            pytest.main(arguments, plugins=[outcomes])
+            pytest.main(arguments, plugins=[nbval.plugin, outcomes])
         with open(junit, encoding="utf-8") as file:
             return outcomes.cells, file.read()
 

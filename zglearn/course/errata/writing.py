@@ -266,6 +266,29 @@ def one_one_one():
             f"each, {indented} with the paragraphs indented.")
 
 
+def headings_that_repeat(text):
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    return sorted({h for h in headings if headings.count(h) > 1})
+
+
+def numbers_that_repeat(text):
+    numbers = re.findall(r"^## (\d+)", text, re.MULTILINE)
+    return sorted({n for n in numbers if numbers.count(n) > 1})
+
+
+@card("writing", "false", chapter="14", rows=["E109"],
+      broken=headings_that_repeat, repaired=numbers_that_repeat,
+      right="Two sections of one number have different headings, so it is the numbers that must be "
+            "compared. Better still, let a program number the sections.")
+def section_five_twice(broken, repaired):
+    """This function finds section numbers that a text uses twice."""
+    text = "## 4. Limits\n## 5. Summary\n## 5. Questions\n## 6. Exercises\n"
+    assert broken(text) == [] and repaired(text) == ["5"]
+    assert repaired(text.replace("5. Q", "7. Q")) == []
+    return (f"Where “5. Questions” follows “5. Summary”, it finds {len(broken(text))} numbers. "
+            f"Compared without their headings, {repaired(text)[0]} stands there twice.")
+
+
 @card("writing", "false", chapter="14", rows=["E110"],
       right="These are the names of examples, as John Doe is in English: common family names "
             "with the numerals from three to six. Thank people who helped, or nobody.")

@@ -367,6 +367,40 @@ def test_no_other_files_are_written_over(graded, tmp_path, capsys):
     assert "choose" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("options", "advice"), [
+    (["--only", "77"], "--only takes 90"), (["--due", "tomorrow"], "write it as 2026-03-31T18:00"),
+    (["--jobs", "0"], "from 1 to"), (["--timeout", "-3"], "from 0.1 to"),
+    (["--late", "500"], "from 0 to 100"), (["--marks", "none.csv"], "cannot be read"),
+    (["--scheduler", "nothing"], "`dask scheduler`")])
+def test_what_cannot_be_done_is_said_with_what_to_do(graded, options, advice, capsys):
+    with contextlib.suppress(SystemExit):
+        graded([right(1)], *options, expect=2)
+    said = capsys.readouterr().err
+    assert advice in said and "Traceback" not in said
+
+
+def test_a_damaged_course_or_record_is_named(graded, tmp_path, capsys):
+    hand_in([right(1)], tmp_path / "class")
+    broken = build_course(tmp_path / "course") / "solutions/90_small.ipynb"
+    whole = broken.read_text()
+    for text, why in [(whole[:99], "not a notebook"), (whole.replace("%%hidden 90.6", "%%hidden"),
+                                                       "write `%%hidden 04.2`")]:
+        broken.write_text(text)
+        assert grade.main([str(tmp_path / "class"), "--course", str(tmp_path / "course")]) == 2
+        said = capsys.readouterr().err
+        assert why in said and "90_small.ipynb" in said
+    (tmp_path / "grades").mkdir()
+    (tmp_path / "grades/grades.sqlite").write_text("not a record")
+    graded([], expect=2)
+    assert "grades.sqlite is damaged" in capsys.readouterr().err
+
+
+def test_a_grader_killed_before_it_made_its_record_starts_again(graded, tmp_path):
+    (tmp_path / "grades").mkdir()
+    (tmp_path / "grades/grades.lock").touch()
+    graded([right(1)])
+
+
 def test_a_gradebook_changed_by_hand_is_kept(graded, tmp_path):
     graded([right(1)])
     path = tmp_path / "grades/gradebook.csv"

@@ -27,7 +27,7 @@ from .grade_course import CourseBroken, chapters, modules, solution, use_course,
 from .grade_inputs import collect
 from .grade_rows import gradebook
 from .grade_store import Busy, Store
-from .grade_workers import attempt, grade_submission, pool
+from .grade_workers import NoCluster, attempt, grade_submission, pool
 
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
 WEAKER = ("Warning: the sandbox is weaker here than it could be. Files and TCP are out of reach of "
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     try:
         return grade(options)
-    except (CannotGrade, CourseBroken, Busy, manual.BadMarks) as problem:
+    except (CannotGrade, CourseBroken, NoCluster, Busy, manual.BadMarks) as problem:
         print(f"zglearn grade: {problem}", file=sys.stderr)
         return 2
     except (OSError, sqlite3.OperationalError) as problem:
@@ -54,6 +54,10 @@ def main(argv: list[str]) -> int:
               "is safe. Make room or choose another --out, then run the same command again.",
               file=sys.stderr)
         return 1
+    except sqlite3.DatabaseError as problem:
+        print(f"zglearn grade: {options.out / 'grades.sqlite'} is damaged: {problem}.\nPut a copy "
+              "from a backup in its place, or choose a new --out.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on where it was.", file=sys.stderr)
         return 130
@@ -68,17 +72,17 @@ def parser() -> argparse.ArgumentParser:
                    help="where the gradebook, feedback and record go (default: %(default)s)")
     p.add_argument("--only", action="append", default=[], metavar="NN", type=two_digits,
                    help="grade this chapter only, such as 04; may be repeated")
-    p.add_argument("--jobs", type=int, default=cpu_count(), metavar="N",
+    p.add_argument("--jobs", type=between(int, 1), default=cpu_count(), metavar="N",
                    help="notebooks at a time (default: one for each processor, %(default)s)")
-    p.add_argument("--timeout", type=float, default=20, metavar="S",
+    p.add_argument("--timeout", type=between(float, 0.1), default=20, metavar="S",
                    help="seconds for one exercise, or one cell (default: %(default)s)")
-    p.add_argument("--memory", type=int, default=1024, metavar="MB",
+    p.add_argument("--memory", type=between(int, 64), default=1024, metavar="MB",
                    help="memory for a student's process, beyond the imports (default: %(default)s)")
     p.add_argument("--due", type=moment, metavar="DATE",
                    help="deadline of the chapters graded now, such as 2026-03-31T18:00")
-    p.add_argument("--late", type=float, default=10, metavar="PERCENT",
+    p.add_argument("--late", type=between(float, 0, 100), default=10, metavar="PERCENT",
                    help="what each day begun after it costs, in percent (default: %(default)s)")
-    p.add_argument("--grace", type=float, default=0, metavar="MINUTES",
+    p.add_argument("--grace", type=between(float, 0), default=0, metavar="MINUTES",
                    help="minutes after the deadline that still count as in time")
     p.add_argument("--manual", action="store_true",
                    help="make a page for each open question, to mark the answers by hand")
@@ -104,28 +108,48 @@ def two_digits(text: str) -> str:
     return text.zfill(2)
 
 
+def between(kind: type, least: float, most: float = 100_000):
+    """The type of an option that is a number from `least` to `most`."""
+    def number(text: str):
+        if not least <= (value := kind(text)) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from {least} to {most}")
+        return value
+
+    number.__name__ = "number"  # argparse says it of what is none
+    return number
+
+
 def moment(text: str) -> float:
     """Seconds since 1970 of a date in ISO form, local time unless it says otherwise."""
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date: write it as 2026-03-31T18:00") from None
 
 
 def grade(options) -> int:
     """Grade, write all reports, and return the exit code: 0 if nothing was left ungraded."""
     source, out = options.submissions.resolve(), options.out.resolve()
     if not source.exists():
-        raise CannotGrade(f"there are no submissions at {source}")
+        raise CannotGrade(f"there are no submissions at {source}: name the folder that holds them")
     if source in (Path(sys.prefix).resolve(), *Path(sys.prefix).resolve().parents):
         raise CannotGrade(f"{source} holds Python itself: put the submissions in their own folder")
     if out == source or out in source.parents:
         raise CannotGrade("choose an --out folder that does not hold the submissions")
-    if out.exists() and any(out.iterdir()) and not (out / "grades.sqlite").exists():
+    if out.is_dir() and {path.name for path in out.iterdir()} - {"grades.lock"} and not (
+            out / "grades.sqlite").exists():
         raise CannotGrade(f"{out} holds other files: choose a new folder for --out")
     use_course(options.course)
     course = chapters(options.course)
     graded = set(options.only) or set(course)
     if missing := graded - set(course):
-        raise CourseBroken(f"there are no solutions and checks for {', '.join(sorted(missing))}")
-    inputs = collect(source, {n: c["name"] for n, c in course.items()}, graded, skip=out)
+        raise CourseBroken(f"there are no solutions and checks for {', '.join(sorted(missing))}: "
+                           f"--only takes {', '.join(course)}")
+    try:
+        inputs = collect(source, {n: c["name"] for n, c in course.items()}, graded, skip=out)
+    except OSError as problem:
+        raise CannotGrade(f"the submissions cannot be read: {problem}") from problem
     if not inputs.submissions:
         raise CannotGrade(f"no notebook of this course in {source}" + _listed(inputs.ignored))
     course = {n: course[n] for n in sorted({s.chapter for s in inputs.submissions})}

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 from . import bank
-from .exercise import all_exercises
+from .exercise import UnknownExercise, all_exercises
 from .grade_hidden import parse as parse_hidden
-from .grade_notebook import code_cells, read_notebook
+from .grade_notebook import Unreadable, code_cells, read_notebook
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -50,11 +50,14 @@ def chapters(course: Path) -> dict[str, dict]:
 
 
 def _chapter(course, path, exercises):
-    cells = _authored(read_notebook(path.read_bytes()))
     hidden: dict[str, list] = {}
-    for cell in cells:
-        if check := parse_hidden(cell["source"]):
-            hidden.setdefault(check["exercise"], []).append(check)
+    try:
+        cells = _authored(read_notebook(path.read_bytes()))
+        for cell in cells:
+            if check := parse_hidden(cell["source"]):
+                hidden.setdefault(check["exercise"], []).append(check)
+    except (Unreadable, ValueError, UnknownExercise) as error:
+        raise CourseBroken(f"{path}: {error}") from error
     chapter = {
         "name": path.stem, "exercises": exercises, "hidden": hidden,
         "given": [{"id": c["id"], "source": c["source"],

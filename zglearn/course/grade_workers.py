@@ -21,6 +21,10 @@ _engines: dict[str, Engine] = {}
 _starting = threading.Lock()
 
 
+class NoCluster(Exception):
+    """The cluster cannot be used; the message says what to do."""
+
+
 def engine(settings: dict) -> Engine:
     """This process's engine, started when it is first needed, or again after it died."""
     key = json.dumps(settings, sort_keys=True)
@@ -95,10 +99,11 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
         finally:
             close_engines()
         return
-    from distributed import Client
-
-    with Client(scheduler, timeout=10) as client:
-        jobs = sum(client.nthreads().values()) or 1
+    with _client(scheduler) as client:
+        jobs = sum(client.nthreads().values())
+        if not jobs:
+            raise NoCluster(f"the scheduler at {scheduler} has no workers: start some, with "
+                            f"`dask worker {scheduler}`")
         try:
             with parallel_config(backend="dask", client=client):
                 yield run
@@ -108,3 +113,15 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
 
 def _labelled(function, label, *task):
     return label, function(*task)
+def _client(scheduler: str):
+    try:
+        from distributed import Client
+    except ImportError:
+        raise NoCluster("--scheduler needs one more package: pip install distributed") from None
+    try:
+        return Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise NoCluster(f"no Dask scheduler answers at {scheduler} ({error}): start one with "
+                        "`dask scheduler`, and give the address that it prints") from None
+
+

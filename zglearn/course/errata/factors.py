@@ -77,18 +77,18 @@ def multiplications_are_gradient_steps():
 
 # --- the pieces of an SVD ---------------------------------------------------------------------
 
-def without_the_middle(A, k):
+def approximation(A, k):
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
     return U[:, :k] @ Vt[:k]
 
 
-def with_the_middle(A, k):
+def best_approximation(A, k):
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
     return (U[:, :k] * s[:k]) @ Vt[:k]
 
 
 @card("factors", "false", chapter="01", rows=["E25"],
-      broken=without_the_middle, repaired=with_the_middle,
+      broken=approximation, repaired=best_approximation,
       right="The singular values hold all of the size: columns of `U` and rows of `Vt` have length "
             "1. And the product has the shape of A again; it is not smaller.")
 def approximation_without_singular_values(broken, repaired):
@@ -102,18 +102,18 @@ def approximation_without_singular_values(broken, repaired):
             f"{lost[1]:.0%} are missed, which is as little as rank 20 allows.")
 
 
-def first_columns_of_the_third(A, k):
+def project(A, k):
     U, s, V = np.linalg.svd(A)
     return A @ V[:, :k]
 
 
-def first_rows_of_the_third(A, k):
+def project_on_rows(A, k):
     U, s, Vt = np.linalg.svd(A)
     return A @ Vt[:k].T
 
 
 @card("factors", "false", chapter="01", rows=["E26"],
-      broken=first_columns_of_the_third, repaired=first_rows_of_the_third,
+      broken=project, repaired=project_on_rows,
       right="numpy's third result is the transpose of V: its rows are the directions. For a square "
             "matrix, or any that is factorized in full, no error tells.")
 def third_result_of_svd(broken, repaired):
@@ -183,13 +183,13 @@ def fit_signs(X, y):
     return np.linalg.lstsq(X, y, rcond=None)[0]
 
 
-def accuracy_of_features(A, y, k):
+def predictability(A, y, k):
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
     Z = U[:, :k] * s[:k]
     return np.mean(np.sign(Z @ fit_signs(Z, y)) == y)
 
 
-def accuracy_on_other_rows(A, y, k):
+def predictability_elsewhere(A, y, k):
     half = len(y) // 2
     Vt = np.linalg.svd(A[:half], full_matrices=False)[2]
     train, test = A[:half] @ Vt[:k].T, A[half:] @ Vt[:k].T
@@ -197,7 +197,7 @@ def accuracy_on_other_rows(A, y, k):
 
 
 @card("factors", "false", chapter="01", rows=["E28"],
-      broken=accuracy_of_features, repaired=accuracy_on_other_rows,
+      broken=predictability, repaired=predictability_elsewhere,
       right="Rows that were learned from prove nothing. The features belong to what is learned, so "
             "they too are fitted on the training rows only.")
 def accuracy_on_the_same_rows(broken, repaired):
@@ -225,8 +225,8 @@ def random_data_show_that_it_works():
         for _ in range(10):
             A = rng.normal(size=(400, 20))
             y = np.sign(signal * A[:, 0] + (1 - signal) * rng.normal(size=400))
-            sound = accuracy_on_other_rows(A, y, 20)
-            blind = accuracy_on_other_rows(rng.permutation(A), y, 20)
+            sound = predictability_elsewhere(A, y, 20)
+            blind = predictability_elsewhere(rng.permutation(A), y, 20)
             scores_of.append([sound, blind])
         reports[name] = np.mean(scores_of, axis=0)
     (sound_0, blind_0), (sound_1, blind_1) = reports.values()
@@ -354,11 +354,11 @@ def nothing_lost_at_rank_two():
             f"rank 2 leaves an error of {t[2]:.2f}.")
 
 
-def factors_of_texts(texts, k):
+def vectors_of_texts(texts, k):
     return np.linalg.svd(np.array(texts))
 
 
-def factors_of_counts(texts, k):
+def vectors_of_counts(texts, k):
     words = sorted({word for text in texts for word in text.split()})
     counts = np.array([[text.split().count(word) for word in words] for text in texts])
     U, s, Vt = np.linalg.svd(counts, full_matrices=False)
@@ -366,7 +366,7 @@ def factors_of_counts(texts, k):
 
 
 @card("factors", "false", chapter="02", rows=["E36"],
-      broken=factors_of_texts, repaired=factors_of_counts,
+      broken=vectors_of_texts, repaired=vectors_of_counts,
       right="A list of strings has one dimension and no numbers. The words have to be counted "
             "before there is a matrix.")
 def an_svd_of_strings(broken, repaired):

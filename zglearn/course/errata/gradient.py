@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from zglearn.course.errata import card, failure, said
-from zglearn.gradient_free_methods import mezo, one_plus_one_es
+from zglearn.course.errata import card, failure
+from zglearn.gradient_free_methods import cma_es, mezo, one_plus_one_es
 from zglearn.gradient_methods import adagrad, adam, adamw, gradient_descent, momentum, rmsprop
 from zglearn.landscapes import ravine
 from zglearn.objective import GradientForbidden, Objective
@@ -28,21 +28,6 @@ def adam_needs_no_gradient():
             f"function value. A (1+1)-ES finds {found.losses[-1]:.0e} there within 400 values.")
 
 
-@card("gradient", "true", chapter="03", rows=["E01"],
-      right="A gradient method learns where to go from the gradient alone; the loss is computed "
-            "for the people who watch.")
-def adam_never_looks_at_the_loss():
-    """Adam would take exactly the same steps if the value of the loss were hidden from it."""
-    valley = ravine(100)
-    hidden = Objective(lambda x: np.zeros(x.shape[:-1]), valley.grad, batched=True)
-    seen = run(adam, valley.objective(), valley.start, steps=200, lr=0.1)
-    blind = run(adam, hidden, valley.start, steps=200, lr=0.1)
-    assert np.array_equal(seen.points, blind.points) and valley.f(blind.points[-1]) < 1e-3
-    assert seen.evaluations[-1] == 0
-    return ("With a loss that always says 0, and the true gradient, Adam takes the same 200 steps "
-            "to the last bit. Of the true loss it never asked for a value either.")
-
-
 @card("gradient", "false", chapter="13", rows=["E09"],
       right="Pre-training is first-order. Forward-only methods are tools for fine-tuning under "
             "constraints: little memory, or a model that only answers.")
@@ -56,36 +41,6 @@ def pretraining_without_gradients():
     papers = ", ".join(f"{model}: {method.__name__}" for model, method in named.items())
     return (f"What the papers name: {papers}. Both stop at once on an objective that refuses "
             "gradients.")
-
-
-def descent_from_losses(f, x, lr):
-    g = f.grad(x)
-    return x - lr * g
-
-
-def descent_from_two_losses(f, x, lr, eps=1e-4):
-    z = np.random.default_rng(0).normal(size=x.size)
-    slope = (f(x + eps * z) - f(x - eps * z)) / (2 * eps)
-    return x - lr * slope * z
-
-
-@card("gradient", "false", chapter="10", rows=["E10"],
-      broken=descent_from_losses, repaired=descent_from_two_losses,
-      right="A formula with a gradient in it is gradient descent, whatever it is called. Two "
-            "losses give the slope along one direction, and that is enough for a step.")
-def the_no_gradient_flow(broken, repaired):
-    """This function lowers the loss of a black box by one step of the no-gradient flow."""
-    x, valley = np.array([3.0, -1.0, 2.0]), ravine(10, d=3)
-    error = failure(broken, Objective(valley.f), x, lr=0.01)
-    assert isinstance(error, GradientForbidden)
-    same = broken(valley.objective(), x, lr=0.01)
-    step = run(gradient_descent, valley.objective(), x, steps=1, lr=0.01).points[1]
-    assert np.array_equal(same, step)
-    lower = valley.f(repaired(Objective(valley.f), x, lr=0.01))
-    assert lower < valley.f(x)
-    return (f"A black box answers with {said(error).split(':')[0]}`; with a gradient at hand, the "
-            "step is that of gradient descent to the last bit. The repaired step asks for two "
-            f"losses and brings the loss from {valley.f(x):.1f} to {lower:.1f}.")
 
 
 @card("gradient", "true", chapter="10", rows=["E10"],
@@ -143,14 +98,33 @@ def the_error_tells_the_direction():
             "The error does not tell the two apart.")
 
 
-def search_at_random(X, y, w, rng, lr=0.02):
+@card("gradient", "true", chapter="12", rows=["E12"],
+      right="Evolution strategies sort what they tried and use the order alone. So the scale of "
+            "the loss, or any bending of it that keeps the order, makes no difference to them.")
+def the_better_of_two_is_enough():
+    """There are methods that need not even know the values of the loss: it is enough to tell them
+    which of two points is the better one."""
+    valley = ravine(100)
+    same = []
+    for method in (one_plus_one_es, cma_es):
+        paths = [run(method, Objective(loss, batched=True), valley.start, steps=40, seed=0)
+                 for loss in (valley.f, lambda x: np.log(valley.f(x)))]
+        same.append(np.array_equal(paths[0].points, paths[1].points))
+    bent = [run(gradient_descent, Objective(valley.f, grad), valley.start, steps=40, lr=0.01)
+            for grad in (valley.grad, lambda x: valley.grad(x) / valley.f(x))]
+    assert all(same) and not np.allclose(bent[0].points, bent[1].points)
+    return ("The logarithm of a loss has other values in the same order. A (1+1)-ES and CMA-ES "
+            "take the same 40 steps on both, to the last bit; gradient descent does not.")
+
+
+def random_search(X, y, w, rng, lr=0.02):
     for x, target in zip(X, y, strict=True):
         error = target - x @ w
         w = w + lr * error * x
     return w
 
 
-def search_really_at_random(X, y, w, rng, sigma=0.1):
+def random_search_with_chance(X, y, w, rng, sigma=0.1):
     for _ in range(len(y)):
         other = w + sigma * rng.normal(size=w.size)
         if np.mean((y - X @ other) ** 2) < np.mean((y - X @ w) ** 2):
@@ -159,7 +133,7 @@ def search_really_at_random(X, y, w, rng, sigma=0.1):
 
 
 @card("gradient", "false", chapter="11", rows=["E13"],
-      broken=search_at_random, repaired=search_really_at_random,
+      broken=random_search, repaired=random_search_with_chance,
       right="The error times the input is minus the gradient of half the squared error: this is "
             "the rule of Widrow and Hoff, stochastic gradient descent for a linear model.")
 def random_search_without_chance(broken, repaired):

@@ -209,8 +209,8 @@ def gpt3_by_annealing():
     assert search > 1e5 * training
     return (f"On a round bowl MeZO pays {per_dimension:.0f} losses per dimension to a thousandth "
             f"of the loss. At that price, 175 billion parameters take {search:.0e} losses. As "
-            "published, GPT-3 read 300 billion tokens in batches of 3.2 million: with a gradient "
-            f"at 3, that is {training:.0e}.")
+            "published, GPT-3 read 300 billion tokens in batches of 3.2 million: if a gradient "
+            f"counts as three losses, that is {training:.0e}.")
 
 
 @card("gradient", "true", chapter="13", rows=["E09"],

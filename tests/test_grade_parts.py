@@ -86,9 +86,11 @@ def test_zips_are_read_as_folders_even_within_zips(tmp_path):
         archive.writestr("all/broken.zip", "not a zip")
     for source in (whole, whole.parent):
         inputs = collect(source, STEMS, {"90"}, skip=tmp_path / "grades")
-        assert [s.student for s in inputs.submissions] == ["anna", "bob"]
-        assert all(s.files[0].read() == Notebook().bytes() for s in inputs.submissions)
-        assert any("not a zip" in why for _, why in inputs.ignored)
+        anna, bob, broken = inputs.submissions
+        assert [anna.student, bob.student, broken.student] == ["anna", "bob", "broken"]
+        assert all(s.files[0].read() == Notebook().bytes() for s in (anna, bob))
+        assert not broken.files and "not a zip" in broken.unusable[1]
+        assert broken.unusable in inputs.ignored
     assert not (tmp_path / "notes.txt").exists()
 
 

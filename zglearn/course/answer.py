@@ -28,6 +28,7 @@ MAX_ITEMS = 1_000_000
 MAX_DEPTH = 32
 MAX_INTEGER_BITS = 2048
 MAX_PRINTED = 2000  # characters of the learner's own prints that a verdict shows
+MAX_SAID = 300  # characters of an exception's message
 DTYPE = re.compile(r"[<>|=]?[biufcU]\d{1,9}")
 
 
@@ -258,8 +259,9 @@ class Answer:
         self._names = namespace
 
     def value(self, name: str):
-        """The value that the learner gave to `name`."""
-        return self._names.value(name)
+        """The value that the learner gave to `name`; an array without axes comes as its number."""
+        value = self._names.value(name)
+        return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
     def call(self, name: str, /, *args, **kwargs):
         """The result of the learner's function `name`."""
@@ -319,18 +321,21 @@ class LocalNamespace:
 
     def keep(self, name, args, kwargs):
         made = self._call(name, args, kwargs)
-        self.kept.append((name, iter(made) if isinstance(made, list | np.ndarray) else made))
+        self.kept.append((name, made))
         return len(self.kept) - 1
 
     def take(self, kept, n):
         name, iterator = self.kept[kept]
+        if not hasattr(iterator, "__next__") and hasattr(iterator, "__iter__"):
+            iterator = self._guarded(name, lambda: iter(self.kept[kept][1]))
+            self.kept[kept] = name, iterator
         if not hasattr(iterator, "__next__"):
             raise AnswerFailed(f"{name} gives no iterates: `yield` each new point")
         items = []
         while len(items) < n:
             try:
                 items.append(self._copy(f"{name} yielded",
-                                        self._guarded(name, iterator.__next__)))
+                                        self._guarded(name, iterator.__next__, StopIteration)))
             except StopIteration:
                 break
         return items
@@ -338,9 +343,10 @@ class LocalNamespace:
     def _find(self, name, kept=None):
         if kept is not None:
             _, owner = self.kept[kept]
-            if not hasattr(owner, name):
+            found = self._guarded(name, lambda: getattr(owner, name, self))
+            if found is self:
                 raise AnswerFailed(f"a {type(owner).__name__} has no {name!r}")
-            return getattr(owner, name)
+            return found
         if name not in self.names:
             raise NotAttempted(f"There is no `{name}` yet: run the answer cell first "
                                "(a restarted kernel has forgotten it)")
@@ -356,7 +362,7 @@ class LocalNamespace:
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
         args, kwargs = self._arguments(args, kwargs)
-        return self._guarded(name, function, args, kwargs)
+        return self._guarded(name, lambda: function(*args, **kwargs))
 
     def _arguments(self, args, kwargs):
         """The arguments as the learner's code gets them: copies, and functions that ask back."""
@@ -368,13 +374,13 @@ class LocalNamespace:
 
         return decode(*encode((args, kwargs), callbacks), ask)
 
-    def _guarded(self, name, function, args=(), kwargs=None):
-        """Call the learner's code: nothing that it raises or prints gets out."""
+    def _guarded(self, name, function, *passed):
+        """Call the learner's code: nothing that it raises or prints gets out, but for `passed`."""
         try:
             with contextlib.redirect_stdout(self.printed), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return function(*args, **(kwargs or {}))
-        except (TimeIsUp, KeyboardInterrupt, StopIteration):
+                return function()
+        except (TimeIsUp, KeyboardInterrupt, *passed):
             raise
         except NotImplementedError:
             raise NotAttempted(f"`{name}` still raises NotImplementedError: put your code there, "
@@ -383,8 +389,7 @@ class LocalNamespace:
             raise AnswerFailed(self._describe(name, error)) from None
 
     def _describe(self, name, error):
-        said = f": {error}" if str(error) else ""
-        text = f"{name} raised {type(error).__name__}{said[:300]}"
+        text = f"{name} raised {described(error)}"
         if line := _own_line(error.__traceback__, self.names):
             return f"{text} (line {line})"
         if isinstance(error, TypeError) and f"{name}()" in str(error):
@@ -399,6 +404,14 @@ class LocalNamespace:
                 raise NotAttempted(f"{name} `...`: put your answer there") from None
             raise AnswerFailed(f"{name} {error}" if " " in name else f"`{name}` is {error}",
                                "refused") from None
+
+
+def described(error: BaseException) -> str:
+    """The type and the message of an exception, even of one whose own code fails."""
+    try:
+        return f"{type(error).__name__}: {error}".removesuffix(": ")[:MAX_SAID]
+    except Exception:
+        return "an exception that cannot be shown"
 
 
 def _own_line(traceback, names) -> str:

@@ -291,7 +291,12 @@ def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | No
 
 
 def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
-    """Expect `count` things together, such as ``return U, V``, and give them back as a tuple."""
+    """Expect `count` things together, such as ``return U, V``, and give them back as a tuple.
+
+    An array is as good as a list: its rows, or its numbers, are the things.
+    """
+    if isinstance(got, np.ndarray) and got.ndim:
+        got = list(got) if got.ndim > 1 else got.tolist()
     if not isinstance(got, list | tuple) or len(got) != count:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
         raise Incorrect(f"{case}: expected {count} values, {what}, but got {came}.")
@@ -421,8 +426,9 @@ def inline_code(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
-def judge(exercise: Exercise, names: Namespace, seed=None) -> Verdict:
-    """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable."""
+def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verdict:
+    """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable;
+    `seconds` is what the caller allows (TIME_LIMIT), for the message."""
     def verdict(status, message="", cause=""):
         printed = "" if status == "correct" else str(getattr(names, "printed", ""))
         return Verdict(exercise, status, message, cause, printed)
@@ -436,7 +442,7 @@ def judge(exercise: Exercise, names: Namespace, seed=None) -> Verdict:
     except AnswerFailed as reason:
         return verdict("incorrect", str(reason), reason.cause)
     except TimeIsUp:
-        return verdict("incorrect", TOO_LONG.format(TIME_LIMIT), "timeout")
+        return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout")
     except Exception as error:
         return verdict("incorrect", "The check cannot use what your answer gave "
                        f"({type(error).__name__}: {error}). Does it return what the task asks for?",

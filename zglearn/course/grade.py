@@ -191,7 +191,8 @@ def _grade_new(store, options, course, submissions) -> int:
     with pool(options.jobs, options.scheduler) as run:
         asked = any(s.files for s in pending)
         jobs = _jobs(run, settings, limits, course, options) if asked else {}
-        tasks = ((n, settings, jobs.get(s.chapter), s.files) for n, s in enumerate(pending))
+        tasks = ((n, settings, jobs.get(s.chapter), s.files, s.unusable)
+                 for n, s in enumerate(pending))
         results = run(grade_submission, tasks)
         for n, result in tqdm(results, total=len(pending), unit="notebook", disable=None):
             s = pending[n]
@@ -203,7 +204,8 @@ def _grade_new(store, options, course, submissions) -> int:
 
 def _key(submission, chapter, limits) -> str:
     """A digest of all that a grade depends on."""
-    parts = [[file.digest for file in submission.files], chapter["version"], limits]
+    handed_in = [file.digest for file in submission.files] or submission.unusable
+    parts = [handed_in, chapter["version"], limits]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

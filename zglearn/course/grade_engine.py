@@ -28,7 +28,7 @@ from pathlib import Path
 from . import sandbox
 from .grade_course import use_course
 from .grade_inputs import MAX_FILE
-from .grade_wire import Wire
+from .grade_wire import Wire, WireBroken
 
 REFEREE_MEMORY = 4 * 2**30  # to read the largest notebooks, and not what only looks like one
 SLACK = 60  # seconds that a referee may take beyond the student's own time
@@ -58,9 +58,9 @@ class Engine:
         settings = json.dumps({"course": str(course), "hidden": list(map(str, hidden)),
                                "modules": list(modules), "chapters": list(chapters)})
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(far.fileno()), settings], pass_fds=[far.fileno()],
-            env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            start_new_session=True)
+            [sys.executable, "-P", "-m", __name__, str(far.fileno()), settings],
+            pass_fds=[far.fileno()], env=self._environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, start_new_session=True)
         far.close()
 
     @staticmethod
@@ -89,7 +89,7 @@ class Engine:
                 wire.send(job, [data])
                 near.settimeout(job["budget"] + SLACK)
                 result, _ = wire.receive()
-        except (OSError, EOFError, TimeoutError) as error:
+        except (OSError, EOFError, TimeoutError, WireBroken) as error:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.dead = self.process.wait(timeout=0.2) is not None
             raise EngineFailed(f"the referee process gave no answer ({error})") from error

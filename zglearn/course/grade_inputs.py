@@ -17,6 +17,7 @@ import io
 import re
 import stat
 import time
+import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -27,10 +28,13 @@ from .grade_notebook import CHECK, Unreadable, code_cells, read_notebook
 
 MAX_FILE = 300 * 2**20
 MAX_UNZIPPED, MAX_MEMBERS = 8 * 2**30, 20_000
-LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter
+MAX_INNER = 2**30  # bytes that a zip within a zip may unpack to
+LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter, or what it mentions
+MENTIONED = re.compile(rb"check\(\\?[\"'](\d\d)\.\d")
 MAX_ZIP_DEPTH = 3
 MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
-CANVAS = re.compile(r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)_\d+")
+NOTEBOOK = re.compile(r"\.ipynb(\.json|\.txt)?$", re.IGNORECASE)  # some browsers add an ending
+CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d{2,})_\d{2,}(?:_.*)?")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_.*")
 IGNORED = {".ipynb_checkpoints": "a checkpoint of JupyterLab", "__MACOSX": "made by macOS"}
 
@@ -42,21 +46,35 @@ class TooLarge(Exception):
 @dataclass(frozen=True)
 class File:
     """A file of the submissions. `parts` is its place: folders, and zips as if they were folders;
-    `inside` leads through zips to it;
-    `digest` is of its bytes."""
+    `inside` leads through zips to it, and `dates` holds the dates of these and its own; `digest`
+    is of its bytes; `shared` says that the outermost zip holds the work of several students."""
 
     parts: tuple[str, ...]
     path: Path
     inside: tuple[str, ...] = ()
-    modified: float = 0.0
+    dates: tuple[float, ...] = (0.0,)
     digest: str = ""
+    shared: bool = False
 
     @property
     def name(self) -> str:
         return _text("/".join(self.parts))
 
+    @property
+    def received(self) -> float:
+        """When it was handed in. The dates inside a student's own zip are the student's to set."""
+        return self.dates[1] if self.shared and len(self.dates) > 1 else self.dates[0]
+
     def read(self) -> bytes:
         """Its bytes. Raises TooLarge, OSError or zipfile.BadZipFile."""
+        try:
+            return self._read()
+        except (TooLarge, OSError):
+            raise
+        except Exception as error:  # a damaged zip raises anything; a password, RuntimeError
+            raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
+
+    def _read(self):
         data = None
         for member in self.inside:
             with zipfile.ZipFile(self.path if data is None else io.BytesIO(data)) as archive:
@@ -70,15 +88,17 @@ class File:
 
 @dataclass
 class Submission:
-    """What one student handed in for one chapter, the newest file first."""
+    """What one student handed in for one chapter, the newest file first; or, if it was nothing
+    that can be graded, `unusable`: a file's name, and why not."""
 
     student: str
     chapter: str
     files: list[File] = field(default_factory=list)
+    unusable: tuple[str, str] | None = None
 
     @property
     def submitted(self) -> float:
-        return max((file.modified for file in self.files), default=0.0)
+        return max((file.received for file in self.files), default=0.0)
 
 
 @dataclass
@@ -99,13 +119,16 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
     notebooks = []
     for file in _files(source, skip, ignored):
         why = next((IGNORED[part] for part in file.parts if part in IGNORED), None)
-        if why or not file.parts[-1].endswith(".ipynb"):
+        if why or not NOTEBOOK.search(file.parts[-1]):
             ignored.append((file.name, why or "not a notebook"))
         else:
             notebooks.append(_examined(file, stems))
     depth = _class_depth(notebooks, stems)
-    owned = [(_student(file.parts[depth:], stems, source), file, chapter)
+    owned = [(_student(file.parts[depth:], stems, source, in_zip=bool(file.inside)), file, chapter)
              for file, chapter in notebooks]
+    owners = Counter(path for path, _ in {(file.path, student) for student, file, _ in owned})
+    owned = [(student, replace(file, shared=file.path == source or owners[file.path] > 1), chapter)
+             for student, file, chapter in owned]
     wanted = {chapter for _, _, chapter in owned} & graded or graded
     found: dict[tuple[str, str], Submission] = {}
     students = _empty_folders(source, depth)
@@ -120,9 +143,11 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
                             else "not recognisable as a notebook of this course"))
         if chapter in graded or len(file.parts) > depth + 1:
             students.add(student)
-    for student in students:
+    unusable = _unusable(ignored, depth, stems, source)
+    for student in students | unusable.keys():
         for chapter in wanted:
-            found.setdefault((student, chapter), Submission(student, chapter))
+            why = None if student in students else unusable[student]
+            found.setdefault((student, chapter), Submission(student, chapter, unusable=why))
     for submission in found.values():
         _newest_first(submission, ignored)
     return Inputs([found[key] for key in sorted(found)], sorted(ignored))
@@ -133,9 +158,9 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
 
 def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
     if source.is_file():
-        found = [File((source.name,), source, modified=source.stat().st_mtime)]
+        found = [File((source.name,), source, dates=(source.stat().st_mtime,))]
         is_zip = zipfile.is_zipfile(source)
-        yield from _unzip(found[0], ignored, as_root=True) if is_zip else found
+        yield from _unzip(found[0], ignored, [MAX_UNZIPPED], as_root=True) if is_zip else found
         return
     for path in sorted(source.rglob("*")):
         if skip == path or skip in path.parents or path.is_dir() and not path.is_symlink():
@@ -145,31 +170,41 @@ def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
         if not stat.S_ISREG(status.st_mode):
             ignored.append((_text(str(name)), "not a regular file (a link, say)"))
             continue
-        file = File(name.parts, path, modified=status.st_mtime)
-        yield from _unzip(file, ignored) if path.suffix.lower() == ".zip" else [file]
+        file = File(name.parts, path, dates=(status.st_mtime,))
+        is_zip = path.suffix.lower() == ".zip"
+        yield from _unzip(file, ignored, [MAX_UNZIPPED]) if is_zip else [file]
 
 
-def _unzip(file: File, ignored: list, as_root=False) -> Iterator[File]:
-    """The files in a zip, and in the zips in it."""
+def _unzip(file: File, ignored: list, room: list[int], as_root=False) -> Iterator[File]:
+    """The files in a zip, and in the zips in it, while there is room for what they unpack to."""
     try:
-        if len(file.inside) >= MAX_ZIP_DEPTH:
-            raise zipfile.BadZipFile("zips nested too deeply")
-        with zipfile.ZipFile(io.BytesIO(file.read()) if file.inside else file.path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if sum(m.file_size for m in members) > MAX_UNZIPPED or len(members) > MAX_MEMBERS:
-                raise zipfile.BadZipFile("it would unpack to too much")
-    except (zipfile.BadZipFile, TooLarge, OSError, RuntimeError) as error:
+        members = _members(file, room)
+    except Exception as error:  # a damaged zip raises anything
         ignored.append((file.name, f"not a zip that can be read: {error}"))
         return
     folder = () if as_root else (*file.parts[:-1], file.parts[-1][:-4])
     for member in sorted(members, key=lambda m: m.filename):
         parts = (*folder, *PurePosixPath(member.filename.replace("\\", "/")).parts)
         try:
-            modified = time.mktime((*member.date_time, 0, 0, -1))
+            date = time.mktime((*member.date_time, 0, 0, -1))
         except (ValueError, OverflowError):
-            modified = file.modified
-        inner = File(parts, file.path, (*file.inside, member.filename), modified)
-        yield from _unzip(inner, ignored) if parts[-1].lower().endswith(".zip") else [inner]
+            date = file.dates[-1]
+        inner = File(parts, file.path, (*file.inside, member.filename), (*file.dates, date))
+        is_zip = parts[-1].lower().endswith(".zip")
+        yield from _unzip(inner, ignored, room) if is_zip else [inner]
+
+
+def _members(file: File, room: list[int]) -> list[zipfile.ZipInfo]:
+    if len(file.inside) >= MAX_ZIP_DEPTH:
+        raise zipfile.BadZipFile("zips nested too deeply")
+    with zipfile.ZipFile(io.BytesIO(file.read()) if file.inside else file.path) as archive:
+        members = [m for m in archive.infolist() if PurePosixPath(m.filename).parts
+                   and not m.is_dir()]
+    size = sum(m.file_size for m in members)
+    if size > min(room[0], MAX_INNER if file.inside else room[0]) or len(members) > MAX_MEMBERS:
+        raise zipfile.BadZipFile("it would unpack to too much")
+    room[0] -= size
+    return members
 
 
 def _bounded(file) -> bytes:
@@ -192,7 +227,10 @@ def _examined(file: File, stems: dict) -> tuple[File, str]:
         file = replace(file, digest=hashlib.sha256(data).hexdigest())
         if len(data) < LARGE:
             number = _chapter_of(read_notebook(data)) or number
-    except (Unreadable, OSError, TooLarge, zipfile.BadZipFile, RuntimeError):
+        elif not number:
+            seen = Counter(MENTIONED.findall(data))
+            number = seen.most_common(1)[0][0].decode() if seen else ""
+    except (Unreadable, OSError, TooLarge, zipfile.BadZipFile):
         pass  # the referee will say what is wrong with it
     return file, number
 
@@ -205,6 +243,7 @@ def _chapter_of(notebook: dict) -> str:
     cells = code_cells(notebook)
     seen = Counter(m[1] for c in cells if (m := re.match(r"(?:ans|chk)-(\d\d)-", c.id)))
     seen.update(id[:2] for cell in cells for id in CHECK.findall(cell.source))
+    seen.update(n for cell in cells for n in re.findall(r"\banswer_(\d\d)_\d", cell.source))
     return seen.most_common(1)[0][0] if seen else ""
 
 
@@ -222,17 +261,18 @@ def _class_depth(notebooks, stems) -> int:
     return 0
 
 
-def _student(parts, stems, source: Path) -> str:
+def _student(parts, stems, source: Path, in_zip=False) -> str:
+    """Whose it is. From Canvas come no folders, but the first of `parts` may be a zip's name."""
     if len(parts) > 1:
         name = _text(parts[0])
-        folder = MOODLE.fullmatch(name)
+        folder = MOODLE.fullmatch(name) or in_zip and CANVAS.fullmatch(name)
         return f"{folder['name']}_{folder['id']}" if folder else name
-    return _own_name(parts[0], stems) or source.name.removesuffix(".zip").removesuffix(".ipynb")
+    return _own_name(parts[0], stems) or NOTEBOOK.sub("", source.name.removesuffix(".zip"))
 
 
 def _own_name(filename: str, stems) -> str:
     """What a flat file's name says of its student: "anna_04_momentum.ipynb" -> "anna"."""
-    stem = _text(filename).removesuffix(".ipynb")
+    stem = NOTEBOOK.sub("", _text(filename))
     for name in stems.values():
         if name in stem:
             stem = stem[: stem.index(name)].rstrip("_-. ")
@@ -244,8 +284,10 @@ def _own_name(filename: str, stems) -> str:
 
 
 def _text(name: str) -> str:
-    """A file's name as text that can be written, even if its bytes are none."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A file's name as text that can be written in a line, whatever its bytes are."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = unicodedata.normalize("NFC", text)  # macOS writes é as two characters
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _empty_folders(source: Path, depth: int) -> set[str]:
@@ -256,9 +298,22 @@ def _empty_folders(source: Path, depth: int) -> set[str]:
             if folder.is_dir() and not any(p.is_file() for p in folder.rglob("*"))}
 
 
+def _unusable(ignored, depth: int, stems, source: Path) -> dict[str, tuple[str, str]]:
+    """By student, a file that cannot be graded: in their folder, or a zip that should be one."""
+    found = {}
+    for name, why in sorted(ignored):
+        parts = name.split("/")[depth:]
+        is_zip = bool(parts) and parts[-1].lower().endswith(".zip")
+        if is_zip:
+            parts = [*parts[:-1], parts[-1][:-4], ""]
+        if len(parts) > 1 and not parts[0].startswith((".", "__")):
+            found.setdefault(_student(parts, stems, source, is_zip), (name, why))
+    return found
+
+
 def _newest_first(submission, ignored) -> None:
     files = submission.files
-    files.sort(key=lambda file: (-file.modified, file.name))
+    files.sort(key=lambda file: (-file.dates[-1], file.name))
     ignored += [(file.name, f"older than the newest {MAX_VERSIONS} of this student")
                 for file in files[MAX_VERSIONS:]]
     del files[MAX_VERSIONS:]

@@ -13,8 +13,11 @@ import re
 import symtable
 from dataclasses import dataclass
 
-ONLY_CHECKS = re.compile(r'(\s*(#.*|check\(\s*["\'](\d\d\.\d+)["\']\s*\)\s*;?\s*(#.*)?)\s*)+')
-CHECK = re.compile(r'^\s*check\(\s*["\'](\d\d\.\d+)["\']', re.M)
+from .exercise import answer_name
+
+# Every pattern here takes time in proportion to the text, whatever a student writes.
+CHECK = re.compile(r'^[ \t]*check\(\s*["\'](\d\d\.\d+)["\']', re.M)
+NO_CODE = re.compile(r'([ \t]*check\(\s*["\']\d\d\.\d+["\']\s*\)[ \t]*;?)?\s*(#.*)?')
 MAX_CELLS = 1000
 
 
@@ -55,16 +58,17 @@ def read_notebook(data: bytes) -> dict:
 
 def code_cells(notebook: dict) -> list[Cell]:
     """The code cells of a notebook in format 4, or in format 3 (worksheets, `input`)."""
-    if "worksheets" in notebook:
-        cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
-    else:
+    if "cells" in notebook:
         cells = notebook["cells"]
+    else:
+        cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
     return [Cell(str(cell.get("id", "")), _text(cell.get("source", cell.get("input", ""))))
             for cell in cells if cell["cell_type"] == "code"]
 
 
 def _text(source) -> str:
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    return text.encode("utf-8", "replace").decode()  # half a character pair is no text
 
 
 def plan(notebook: dict, given: list[dict], names: dict[str, list[str]]) -> Plan:
@@ -82,9 +86,13 @@ def plan(notebook: dict, given: list[dict], names: dict[str, list[str]]) -> Plan
     for number, cell in enumerate(cells):
         for id in CHECK.findall(cell.source):
             checked[id] = len(kept)
-        if number in needed and not ONLY_CHECKS.fullmatch(cell.source):
+        if number in needed and not _only_checks(cell.source):
             kept.append(cell)
     return Plan(kept, {id: _places(id, names[id], kept, checked.get(id)) for id in names})
+
+
+def _only_checks(source: str) -> bool:
+    return all(NO_CODE.fullmatch(line) for line in source.splitlines())
 
 
 def _with_given(cells: list[Cell], given: list[dict]) -> list[Cell]:
@@ -135,7 +143,7 @@ def _names(source: str) -> tuple[set[str], set[str]]:
     """The global names that a cell binds, and those that it uses."""
     try:
         top = symtable.symtable(source, "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError):  # IPython's own syntax, or no Python at all
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # IPython's own, or no Python
         words = set(re.findall(r"\w+", source))
         return words, words
     uses, tables = set(), [top]
@@ -146,17 +154,20 @@ def _names(source: str) -> tuple[set[str], set[str]]:
 
 
 def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -> list[int]:
-    """After its check cell, as the learner asked; and after the last cell that defines a name."""
+    """After its check cell, as the learner asked; and after the last cell that defines a name.
+
+    An answer that is a value is asked for once, in its last state: twice would be two guesses.
+    """
     own = f"ans-{id.replace('.', '-')}"
     bound = [n + 1 for n, cell in enumerate(cells) if re.search(binding(names), cell.source)
              and (not cell.id.startswith("ans-") or cell.id == own)]
     places = [checked] if checked is not None else []
     if bound and bound[-1] > (checked or 0):
         places.append(bound[-1])
-    return places or [len(cells)]
+    return (places if names[0] != answer_name(id) else places[-1:]) or [len(cells)]
 
 
 def binding(names: list[str]) -> str:
     """A pattern for a line that defines one of the names."""
     either = "|".join(map(re.escape, names))
-    return rf"(?m)^\s*(async\s+def|def|class)\s+({either})\b|^({either})\s*[:=,]"
+    return rf"(?m)^[ \t]*(async\s+def|def|class)\s+({either})\b|^({either})\s*[:=,]"

@@ -16,17 +16,18 @@ import re
 from dataclasses import replace
 
 from . import grade_hidden
-from .exercise import Verdict, find, judge, load
+from .exercise import TOO_LONG, Verdict, find, judge, load
 from .grade_course import checks_notebook
 from .grade_engine import EngineFailed
 from .grade_nbval import named, run_nbval
 from .grade_notebook import Plan, Unreadable, binding, plan, read_notebook
 from .grade_process import OUT_OF_TIME, Student
 from .grade_wire import GRACE, RemoteNamespace
-from .limits import bounded
+from .limits import TimeIsUp, bounded
 
 ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
+MAX_MESSAGE = 2_000
 OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
          "checks do not fit it. Ask for it to be marked by hand.")
 
@@ -95,11 +96,12 @@ class Referee:
                 verdict, points = self._judge(exercise)
                 if verdict.accepted:
                     break
+        message = verdict.message[:MAX_MESSAGE]  # it may quote a student's text of any length
         print(id, verdict.status)
         if not verdict.accepted:
-            print(verdict.message)
+            print(message)
         self.verdicts[id] = {"status": verdict.status, "cause": verdict.cause, "points": points,
-                             "message": verdict.message, "printed": verdict.printed}
+                             "message": message, "printed": verdict.printed}
 
     def _judge(self, exercise) -> tuple[Verdict, int]:
         """The verdict and the points of an exercise, in the student's present state."""
@@ -109,16 +111,22 @@ class Referee:
         if self.student.left <= 0:
             return Verdict(exercise, "incorrect", OUT_OF_TIME, "timeout"), 0
         with self.student.time() as seconds:
-            names = RemoteNamespace(self.student.request, exercise.id, seconds)
-            verdict = bounded(lambda: judge(exercise, names, seed), seconds + 2 * GRACE)
-            if not verdict.accepted:
-                return self._reason(exercise, verdict), 0
-            points = exercise.points
-            for hidden in self.hidden.get(exercise.id, []):
-                secret = grade_hidden.judged(exercise, hidden, names, seed)
-                if not secret.accepted:
-                    points = max(points - hidden["worth"], 0)
-                    verdict = replace(verdict, status="incorrect", message=grade_hidden.FAILED)
+            try:
+                return bounded(lambda: self._asked(exercise, seed, seconds), seconds + 2 * GRACE)
+            except TimeIsUp:
+                said = TOO_LONG.format(f"{seconds:g}")
+                return Verdict(exercise, "incorrect", said, "timeout"), 0
+
+    def _asked(self, exercise, seed, seconds) -> tuple[Verdict, int]:
+        names = RemoteNamespace(self.student.request, exercise.id, seconds)
+        verdict, points = judge(exercise, names, seed, seconds), exercise.points
+        if not verdict.accepted:
+            return self._reason(exercise, verdict), 0
+        for hidden in self.hidden.get(exercise.id, []):
+            secret = grade_hidden.judged(exercise, hidden, names, seed)
+            if not secret.accepted:
+                points = max(points - hidden["worth"], 0)
+                verdict = replace(verdict, status="incorrect", message=grade_hidden.FAILED)
         return verdict, points
 
     def _reason(self, exercise, verdict) -> Verdict:

@@ -19,6 +19,7 @@ from .grade_store import Store
 
 COLUMNS = ("student", "exercise", "points", "max_points", "status", "message")
 MESSAGE = 600  # characters of a message in the table
+LONGEST_NAME = 150  # bytes of a student's name in a file's name; disks allow 255 for all of it
 LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
 COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
 PAGE = """<!doctype html>
@@ -74,7 +75,8 @@ def write(store: Store, out: Path, name: str, text: str) -> None:
 
 def file_name(student: str) -> str:
     """A name for a student's files that is safe on every disk and different for every student."""
-    safe = re.sub(r"[^\w.-]+", "_", student)[:80].strip(".")
+    safe = re.sub(r"[^\w.-]+", "_", student)
+    safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore").strip(".")
     if safe == student and safe == safe.lower():
         return safe
     return f"{safe}-{hashlib.sha256(student.encode()).hexdigest()[:6]}"
@@ -104,7 +106,7 @@ def _table(rows) -> str:
 def _safe(cell) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = f"{cell:g}" if isinstance(cell, float) else str(cell)
-    return "'" + text if text[:1] in ("=", "+", "@", "\t", "\r") else text
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _cells(row: Row) -> tuple:

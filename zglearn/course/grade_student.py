@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from zglearn.data.cache import load_texts
 
-from .answer import AnswerFailed, LocalNamespace, NotAttempted, decode, encode
+from .answer import AnswerFailed, LocalNamespace, NotAttempted, decode, described, encode
 from .grade_wire import Wire, exception
 from .limits import TimeIsUp, bounded
 
@@ -41,6 +41,23 @@ class Notebook(InteractiveShell):
         raise SystemExit("exit() ends the notebook")
 
 
+class Consent:
+    """What the course's functions return here: it agrees to `assert check("04.2").accepted`."""
+
+    def __call__(self, *args, **kwargs):
+        return self
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = object.__hash__
+
+
 class Stub(types.ModuleType):
     """The course as a student's code finds it here: every name is a function that does nothing."""
 
@@ -49,7 +66,7 @@ class Stub(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return lambda *args, **kwargs: None
+        return Consent()
 
 
 def prepare(modules: list[str]) -> Notebook:
@@ -65,6 +82,7 @@ def prepare(modules: list[str]) -> Notebook:
     sys.modules["zglearn.course"] = sys.modules["zglearn"].course = Stub("zglearn.course")
     builtins.input = _nobody_answers
     shell.run_cell("pass", silent=True)
+    sys.path.insert(0, "")  # as in a notebook: what a student's cell writes can be imported
     return shell
 
 
@@ -105,7 +123,7 @@ def _failure(error, seconds):
         return {}
     if isinstance(error, TimeIsUp):
         return {"failed": "timeout", "message": f"ran for more than {seconds:g} seconds"}
-    text = f"{type(error).__name__}: {error}"
+    text = described(error)
     if isinstance(error, SyntaxError):
         text = f"{type(error).__name__}: {error.msg} (line {error.lineno})"
     if isinstance(error, ModuleNotFoundError):
@@ -122,6 +140,8 @@ def _answer(names: Served, message: dict, buffers) -> tuple[dict, list]:
         reply, buffers = {"failed": reason.cause, "message": str(reason)}, []
     except TimeIsUp:
         reply, buffers = {"timeout": True}, []
+    except BaseException as error:  # from a place where a student's objects should not raise
+        reply, buffers = {"failed": "error", "message": f"raised {described(error)}"}, []
     if printed := str(names.printed):
         reply["printed"] = printed
     return reply, buffers

@@ -16,7 +16,7 @@ from .grade_engine import Engine, EngineFailed
 from .grade_inputs import File, TooLarge
 
 ATTEMPTS = 3
-UNREADABLE = (OSError, TooLarge, zipfile.BadZipFile, RuntimeError)  # of a zip: with a password
+UNREADABLE = (OSError, TooLarge, zipfile.BadZipFile)
 _engines: dict[str, Engine] = {}
 _starting = threading.Lock()
 
@@ -58,12 +58,14 @@ def attempt(settings: dict, job: dict, data: bytes) -> dict:
     return {"failed": reason}
 
 
-def grade_submission(settings: dict, job: dict, files: list[File]) -> dict:
-    """Grade what a student handed in for a chapter.
+def grade_submission(settings: dict, job: dict, files: list[File], unusable=None) -> dict:
+    """Grade what a student handed in for a chapter; `unusable` is (name, why not), if that is all.
 
     Of several notebooks the one with the most points counts, the newest if they are equal.
     """
     best = {"absent": True}
+    if unusable:
+        best = {"file": unusable[0], "refused": unusable[1]}
     for file in files:
         try:
             result = attempt(settings, job, file.read())
@@ -111,8 +113,6 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
             client.run(close_engines)
 
 
-def _labelled(function, label, *task):
-    return label, function(*task)
 def _client(scheduler: str):
     try:
         from distributed import Client
@@ -125,3 +125,5 @@ def _client(scheduler: str):
                         "`dask scheduler`, and give the address that it prints") from None
 
 
+def _labelled(function, label, *task):
+    return label, function(*task)

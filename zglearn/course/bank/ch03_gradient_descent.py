@@ -66,9 +66,8 @@ def line_gradient(answer, rng):
         error = a + b * x - y
         want = np.array([error.mean(), (error * x).mean()])
         case = f"{n} random points"
-        parts = answer.call("line_gradient", x, y, a, b)
-        got = expect_parts(parts.tolist() if isinstance(parts, np.ndarray) else parts, 2,
-                           case=case, what="the derivatives by a and by b")
+        got = expect_parts(answer.call("line_gradient", x, y, a, b), 2, case=case,
+                           what="the derivatives by a and by b")
         expect_close(as_array(got, case=case, shape=(2,)), want, case=case, mistakes={
             "the minus sign of the inner derivative got lost: this points downhill": -want,
             "the errors are summed; this loss is a mean": n * want,

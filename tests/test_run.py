@@ -3,11 +3,14 @@
 import dataclasses
 import inspect
 import itertools
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
 
-from zglearn import Objective, Trajectory, run
+from zglearn import Objective, Trajectory, run, trajectory
 from zglearn import gradient_free_methods as free
 from zglearn import gradient_methods as guided
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
@@ -345,3 +348,58 @@ def test_the_losses_of_a_long_path_are_those_of_its_points():
     valley = rosenbrock(d=7)
     path = run(free.cma_es, valley.objective(), valley.start, steps=8000, seed=0)
     np.testing.assert_allclose(path.losses, [valley.f(x) for x in path.points], rtol=1e-12)
+
+
+# A user who asks to stop
+
+def interrupted_at(question, times=1):
+    """A bowl in whose given question somebody presses Ctrl-C, once or twice."""
+    valley, questions = ravine(kappa=10, d=3), itertools.count(1)
+
+    def loss(x):
+        if next(questions) == question:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+        return valley.f(x)
+
+    return Objective(loss), valley.start
+
+
+def test_an_interrupt_ends_a_long_run_after_the_step_at_hand(monkeypatch, capsys):
+    monkeypatch.setattr(trajectory, "LONG", 0)
+    f, x0 = interrupted_at(60)  # the first is the look at the start point, then 2 a step
+    before = signal.getsignal(signal.SIGINT)
+    path = run(free.mezo, f, x0, steps=1000, seed=0, lr=1e-3)
+    assert path.stopped == "interrupted" and len(path) == 30
+    assert "here is what was reached" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+    whole = run(free.mezo, interrupted_at(None)[0], x0, steps=30, seed=0, lr=1e-3)
+    np.testing.assert_array_equal(path.points, whole.points)
+
+
+@pytest.mark.parametrize("long, times", [(0, 2), (100, 1)])
+def test_who_asks_twice_or_in_a_short_run_is_obeyed_at_once(long, times, monkeypatch):
+    monkeypatch.setattr(trajectory, "LONG", long)
+    f, x0 = interrupted_at(60, times)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(free.mezo, f, x0, steps=1000, seed=0, lr=1e-3)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_in_a_thread():
+    valley, found = ravine(kappa=10, d=3), []
+    thread = threading.Thread(target=lambda: found.append(
+        run(guided.adam, valley.objective(), valley.start, steps=5)))
+    thread.start()
+    thread.join(timeout=60)
+    assert len(found[0]) == 5
+
+
+@pytest.mark.parametrize("length, shown", [(dict(steps=5), "5/5"), (dict(budget=15), "15/15")])
+def test_progress_is_shown_on_request(length, shown, capsys):
+    valley = ravine(kappa=10, d=3)
+    run(guided.adam, valley.objective(), valley.start, **length)
+    assert capsys.readouterr().err == ""
+    run(guided.adam, valley.objective(), valley.start, progress=True, **length)
+    assert shown in capsys.readouterr().err

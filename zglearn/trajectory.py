@@ -5,7 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import signal
+import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +18,7 @@ import numpy as np
 from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective
 
 IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
+LONG = 1.0  # seconds: work that took less is not worth keeping when the user asks to stop
 PEEK = 2**15  # numbers in the points whose losses are looked up together after the run
 
 
@@ -31,7 +37,8 @@ class Trajectory:
     tried : tuple of n arrays (k, 2)
         In two dimensions, the points whose loss was asked in each step; empty otherwise.
     stopped : str
-        Why the run ended: "steps", "budget", "method" (the generator ended) or "diverged".
+        Why the run ended: "steps", "budget", "method" (the generator ended), "diverged" or
+        "interrupted".
     """
 
     points: np.ndarray
@@ -66,7 +73,8 @@ class Trajectory:
 
 
 def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = None,
-        budget: int | None = None, seed: int | None = None, **hyper) -> Trajectory:
+        budget: int | None = None, seed: int | None = None, progress: bool = False,
+        **hyper) -> Trajectory:
     """Run ``method`` on ``f`` from ``x0`` for a number of steps, or until a budget is spent.
 
     Parameters
@@ -81,6 +89,9 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
         step that it cannot pay in full is not taken.
     seed : int, optional
         The same seed gives the same path.
+    progress : bool
+        Show a bar. Bar or not, an interrupt (Ctrl-C, the notebook's stop button) ends a run that
+        has lasted a second after the step at hand, and the path so far is returned.
     **hyper
         The method's own hyperparameters.
 
@@ -109,30 +120,35 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
         raise ValueError("the loss is nan at the start point")
 
     points, ledger, tried = [x0], [(0, 0)], []
-    spent = f.evaluations, f.gradients
+    spent, first = (f.evaluations, f.gradients), f.forward_equivalents
     before = f._limit, f._watch
     f._limit = None if budget is None else f.forward_equivalents + budget
     f._watch = [] if x0.size == 2 else None
     stopped = "steps"
     try:
-        while steps is None or len(points) <= steps:
-            f.next_batch()
-            with np.errstate(over="ignore", invalid="ignore"):  # said once, by `stopped`
-                x = np.array(next(iterates), dtype=x0.dtype)
-            if x.shape != x0.shape:
-                raise ValueError(f"{method.__name__} yielded shape {x.shape}, "
-                                 f"but the start point has {x0.shape}")
-            if not np.isfinite(x).all():
-                stopped = "diverged"
-                break
-            if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:
-                raise ValueError(f"{method.__name__} asked nothing in {IDLE_STEPS} steps, so its "
-                                 "budget would last for ever: say steps= as well")
-            points.append(x)
-            ledger.append((f.evaluations - spent[0], f.gradients - spent[1]))
-            if f._watch is not None:
-                tried.append(np.array(f._watch).reshape(-1, 2))
-                f._watch = []
+        with interrupts() as asked, progress_bar(steps or budget, progress) as bar:
+            while steps is None or len(points) <= steps:
+                f.next_batch()
+                with np.errstate(over="ignore", invalid="ignore"):  # said once, by `stopped`
+                    x = np.array(next(iterates), dtype=x0.dtype)
+                if x.shape != x0.shape:
+                    raise ValueError(f"{method.__name__} yielded shape {x.shape}, "
+                                     f"but the start point has {x0.shape}")
+                if not np.isfinite(x).all():
+                    stopped = "diverged"
+                    break
+                if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:
+                    raise ValueError(f"{method.__name__} asked nothing in {IDLE_STEPS} steps, so "
+                                     "its budget would last for ever: say steps= as well")
+                points.append(x)
+                ledger.append((f.evaluations - spent[0], f.gradients - spent[1]))
+                if f._watch is not None:
+                    tried.append(np.array(f._watch).reshape(-1, 2))
+                    f._watch = []
+                bar.update((len(points) - 1 if steps else f.forward_equivalents - first) - bar.n)
+                if asked:
+                    stopped = "interrupted"
+                    break
     except BudgetExhausted:
         stopped = "budget"
         if len(points) == 1:
@@ -149,6 +165,41 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     evaluations, gradients = np.array(ledger).T
     points = np.array(points)
     return Trajectory(points, _losses(f, points), evaluations, gradients, tuple(tried), stopped)
+
+
+@contextmanager
+def interrupts():
+    """A list that fills when the user asks to stop (Ctrl-C, the notebook's stop button).
+
+    The step at hand can then be finished and what was reached be kept. Who asks twice is obeyed at
+    once, and so is who asks in the first second: of a loop over short runs, the loop is meant.
+    """
+    asked, start = [], time.monotonic()
+
+    def note(*_):
+        if asked or time.monotonic() - start < LONG:
+            raise KeyboardInterrupt
+        asked.append(True)
+
+    if threading.current_thread() is not threading.main_thread():  # only there can it be asked
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        print("Interrupted: here is what was reached. Interrupt twice to stop everything.",
+              file=sys.stderr)
+
+
+def progress_bar(total, shown):
+    if shown:
+        from tqdm.auto import tqdm  # knows whether it is in a notebook, but takes time to import
+    else:
+        from tqdm import tqdm
+    return tqdm(total=total, disable=not shown)
 
 
 def _losses(f, points):

@@ -17,15 +17,13 @@ import inspect
 import itertools
 import math
 import numbers
-import signal
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from ..objective import FORWARD_COST, GRADIENT_COST
+from ..trajectory import interrupts, progress_bar
 from .flat import is_count, minibatches
 
 BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache
@@ -108,8 +106,8 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     seed : int
         For the start, the batches and MeZO's directions. The same seed gives the same p.
     progress : bool
-        Show a bar. Bar or not, an interrupt (Ctrl-C, the notebook's stop button) ends the
-        training after the step at hand, and what was reached is returned.
+        Show a bar. Bar or not, an interrupt (Ctrl-C, the notebook's stop button) ends a training
+        that has lasted a second after the step at hand, and what was reached is returned.
 
     Raises
     ------
@@ -134,14 +132,14 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     f = _Questions(model, p, part, clip, loss)
     update = _start(method, f, for_noise, loss, hyper)
     records, stopped = _Records(f, validation, patience), "steps"
-    with _interrupts() as interrupts, _bar(steps, progress) as bar:
+    with interrupts() as asked, progress_bar(steps, progress) as bar:
         for step in range(1, steps + 1):
             f.lr, f.batch = lr * schedule((step - 1) / steps), next(batches)
             next(update)
             bar.update()
             if f.lost:
                 stopped = "diverged"
-            elif interrupts:
+            elif asked:
                 stopped = "interrupted"
             if step % every == 0 or step == steps or stopped != "steps":
                 bar.set_postfix_str(records.add(step))
@@ -428,32 +426,3 @@ def _length(epochs, steps, every, epoch) -> tuple[int, int]:
     if epochs is not None:
         return epochs * epoch, every or epoch
     return steps, every or max(1, steps // 20)
-
-
-@contextmanager
-def _interrupts():
-    """A list that fills when the user asks to stop. The step at hand is finished first, because
-    halfway through one MeZO's p is not p; whoever asks twice is obeyed at once."""
-    asked = []
-
-    def note(*_):
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(True)
-
-    if threading.current_thread() is not threading.main_thread():  # only there can it be asked
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _bar(steps, progress):
-    if progress:
-        from tqdm.auto import tqdm  # knows whether it is in a notebook, but takes time to import
-    else:
-        from tqdm import tqdm
-    return tqdm(total=steps, disable=not progress)

@@ -15,11 +15,12 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
-PEERS = ["numpy", "scipy", "scikit-learn", "torch", "jax", "cma", "cmaes", "evosax"]
+PEERS = ["numpy", "scipy", "scikit-learn", "torch", "jax", "cma", "cmaes"]
 # zglearn comes first: it asks for one BLAS thread before numpy is loaded
 WORKER = "import zglearn, json; from benchmarks.{0} import measure\n" \
          "for row in measure(): print('ROW', json.dumps(row._asdict()), flush=True)"
@@ -67,14 +68,15 @@ def processor() -> str:
 def run_rows(name):
     """The rows of one benchmark, printed as they come."""
     print(f"-- {name}", flush=True)
-    worker = subprocess.Popen([sys.executable, "-c", WORKER.format(name)], cwd=FOLDER.parent,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for line in worker.stdout:
-        if line.startswith("ROW "):
-            print(table_line(**json.loads(line[4:])), flush=True)
-    _, errors = worker.communicate()
-    if worker.returncode:
-        print(f"   stopped: {errors.strip().splitlines()[-1]}")
+    with tempfile.TemporaryFile("w+") as errors:
+        worker = subprocess.Popen([sys.executable, "-c", WORKER.format(name)], cwd=FOLDER.parent,
+                                  stdout=subprocess.PIPE, stderr=errors, text=True)
+        for line in worker.stdout:
+            if line.startswith("ROW "):
+                print(table_line(**json.loads(line[4:])), flush=True)
+        if worker.wait():
+            errors.seek(0)
+            print(f"   stopped: {errors.read().strip().splitlines()[-1]}")
 
 
 def table_line(name, ours, peer, ratio, bar, low=float("nan"), high=float("nan")):

@@ -26,21 +26,18 @@ def measure():
     yield from svd(A)
     yield from nmf_rows(A)
     yield from als_rows(A)
-    yield from growth()
 
 
 def tfidf(documents, terms, length=60, topics=40, seed=0):
     rng = np.random.default_rng(seed)
     words = rng.gamma(0.1, size=(topics, terms)) / np.arange(1, terms + 1) ** 0.9
     words = np.cumsum(words / words.sum(axis=1, keepdims=True), axis=1)
-    lengths = rng.poisson(length, documents) + 5
-    mixtures = np.cumsum(rng.dirichlet(np.full(topics, 0.1), documents), axis=1)
-    rows_ = np.repeat(np.arange(documents), lengths)
-    topic = (rng.random((len(rows_), 1)) > mixtures[rows_]).sum(axis=1).clip(max=topics - 1)
-    u, term = rng.random(len(rows_)), np.empty(len(rows_), dtype=int)
-    for t in range(topics):
-        term[topic == t] = np.searchsorted(words[t], u[topic == t]).clip(max=terms - 1)
-    counts = sp.csr_array((np.ones(len(rows_)), (rows_, term)), shape=(documents, terms))
+    mixtures = rng.dirichlet(np.full(topics, 0.1), documents)
+    from_topic = rng.multinomial(rng.poisson(length, documents) + 5, mixtures).T
+    document = np.concatenate([np.repeat(np.arange(documents), n) for n in from_topic])
+    term = np.concatenate([np.searchsorted(words[t], rng.random(n.sum())).clip(max=terms - 1)
+                           for t, n in enumerate(from_topic)])
+    counts = sp.csr_array((np.ones(len(term)), (document, term)), shape=(documents, terms))
     counts.sum_duplicates()
     counts.data = 1 + np.log(counts.data)
     used = np.bincount(counts.indices, minlength=terms)
@@ -131,20 +128,3 @@ def als_rows(A, k=16):
     seconds["ours"] = [s * 2 / 3 for s in seconds["ours"]]
     yield from rows(f"a round of ALS, k = {k}", seconds, {"a loop with a mask": 1 / 5})
 
-
-def growth():
-    """From ten thousand stored entries to ten million."""
-    for documents, terms in ((250, 1000), (2500, 3000), (25_000, 8000), (250_000, 20_000)):
-        A = tfidf(documents, terms, length=45)
-        seconds = race({
-            "ours": lambda A=A: truncated_svd(A, 20, tol=1e-3),
-            "sklearn randomized": extmath and (
-                lambda A=A: extmath.randomized_svd(A, 20, random_state=0)),
-        }, 3 if documents > 100_000 else 7)
-        yield from rows(f"SVD, k = 20, {A.nnz:,} stored", seconds)
-        seconds = race({
-            "ours": lambda A=A: nmf(A, 20, steps=5, tol=0),
-            "sklearn coordinate descent": decomposition and (
-                lambda A=A: decomposition.NMF(20, init="random", max_iter=5, tol=0).fit(A)),
-        }, 3 if documents > 100_000 else 7)
-        yield from rows(f"NMF, k = 20, 5 sweeps, {A.nnz:,} stored", seconds)

@@ -20,12 +20,12 @@ from ._bench import Row, installed, race, row
 
 torch = installed("torch")
 SHAPES = {name: shape for name, (shape, _) in MODELS.items()}
-GROWTH = {
-    10_000: dict(context=8, embedding=12, hidden=70),
-    100_000: dict(context=12, embedding=16, hidden=180, residual=2),
-    1_000_000: dict(context=16, embedding=32, hidden=600, residual=2),
-    10_000_000: dict(context=16, embedding=64, hidden=1800, residual=2),
-}
+GROWTH = [  # from ten thousand parameters to ten million
+    dict(context=8, embedding=12, hidden=70),
+    dict(context=12, embedding=16, hidden=180, residual=2),
+    dict(context=16, embedding=32, hidden=600, residual=2),
+    dict(context=16, embedding=64, hidden=1980, residual=2),
+]
 
 
 def measure():
@@ -34,26 +34,16 @@ def measure():
             yield from steps(f"{name} model, batch {batch}", shape, batch,
                              mezo_bar=2.9 if batch == 256 else None, torch_bar=1.15)
     yield from memory()
-    for size, shape in GROWTH.items():
-        yield from steps(f"language model of about {size:,} parameters, batch 64", shape, 64)
 
 
 def steps(name, shape, batch, mezo_bar=None, torch_bar=None):
-    model, rng = LanguageModel(**shape), np.random.default_rng(0)
-    X = rng.integers(model.classes, size=(batch, model.context), dtype=np.uint8)
-    y = rng.integers(model.classes, size=batch)
-    p = model.init(rng)
-    forward = partial(model.loss_of_checked, p, X, y)
-
-    def step(method, *rng, **hyper):
-        q = p.copy()
-        return partial(next, METHODS[method](Asked(model, q, X, y), q, *rng, **hyper))
-
+    model = LanguageModel(**shape)
+    X, y = batch_of(model, batch)
     seconds = race({
-        "Adam": step("adam"),
-        "MeZO, signs": step("mezo", np.random.default_rng(0), noise="rademacher"),
-        "MeZO, Gaussian": step("mezo", np.random.default_rng(0), noise="gaussian"),
-        "forward": forward,
+        "Adam": adam_step(model, X, y),
+        "MeZO, signs": mezo_step(model, X, y, "rademacher"),
+        "MeZO, Gaussian": mezo_step(model, X, y, "gaussian"),
+        "forward": partial(model.loss_of_checked, model.init(0), X, y),
         "products": products(model, batch),
         "torch": of_torch(model, X, y),
     })
@@ -64,6 +54,22 @@ def steps(name, shape, batch, mezo_bar=None, torch_bar=None):
               seconds["products"])
     yield row(f"{name}: a step of Adam against torch", seconds["Adam"], seconds["torch"],
               torch_bar)
+
+
+def batch_of(model, examples):
+    rng = np.random.default_rng(0)
+    X = rng.integers(model.classes, size=(examples, model.context), dtype=np.uint8)
+    return X, rng.integers(model.classes, size=examples)
+
+
+def adam_step(model, X, y):
+    p = model.init(0)
+    return partial(next, METHODS["adam"](Asked(model, p, X, y), p))
+
+
+def mezo_step(model, X, y, noise):
+    p, rng = model.init(0), np.random.default_rng(0)
+    return partial(next, METHODS["mezo"](Asked(model, p, X, y), p, rng, noise=noise))
 
 
 class Asked:

@@ -47,7 +47,6 @@ def measure():
             })
             yield from rows(f"{name} MLP, batch {batch}", seconds, BARS[name, batch])
     yield from sparse(rng)
-    yield from growth(rng)
 
 
 def dense(rng, examples, sizes):
@@ -153,11 +152,3 @@ def sparse(rng):
         yield from rows(f"sparse input, {terms:,} terms, batch {batch}", seconds,
                         {"sklearn": 1 / 2})
 
-
-def growth(rng):
-    """From a thousand parameters to a million, batch 128."""
-    for sizes in ([20, 32, 10], [100, 80, 10], [256, 256, 128, 10], [784, 784, 448, 10]):
-        X, y = dense(rng, 2048, sizes)
-        seconds = race({"ours": ours(sizes, X, y, 128), "torch": of_torch(sizes, X, y, 128),
-                        "its matrix products": products(sizes, X, 128)}, rounds=7)
-        yield from rows(f"MLP of {MLP(sizes).size:,} parameters", seconds)

@@ -34,13 +34,17 @@ def adam_needs_no_gradient():
 def pretraining_without_gradients():
     """Methods without gradients are among the core techniques with which today's large language
     models are pre-trained."""
-    named = {"GPT-3 (Brown et al. 2020)": adam, "LLaMA (Touvron et al. 2023)": adamw}
-    for method in named.values():
+    asked = []
+    for method in (adam, adamw):
+        f = Objective(sphere, lambda x: 2 * x)
+        run(method, f, np.ones(3), steps=10)
+        asked.append((f.evaluations, f.gradients))
         error = failure(run, method, Objective(sphere), np.ones(3), steps=1)
         assert isinstance(error, GradientForbidden)
-    papers = ", ".join(f"{model}: {method.__name__}" for model, method in named.items())
-    return (f"What the papers name: {papers}. Both stop at once on an objective that refuses "
-            "gradients.")
+    assert asked == [(0, 10), (0, 10)]
+    return ("As their papers say, GPT-3 was trained with Adam (Brown et al. 2020) and LLaMA with "
+            f"AdamW (Touvron et al. 2023). In ten steps each of the two asks for {asked[0][1]} "
+            f"gradients and {asked[0][0]} losses, and without a gradient it stops at once.")
 
 
 @card("gradient", "true", chapter="10", rows=["E10"],
@@ -147,10 +151,10 @@ def random_search_without_chance(broken, repaired):
     assert np.array_equal(ends[0], ends[1]) and np.allclose(step, -0.02 * f.grad(w0))
     found = [repaired(X, y, w0, np.random.default_rng(seed)) for seed in range(3)]
     errors = [np.mean((y - X @ w) ** 2) for w in found]
-    assert not np.allclose(found[0], found[1]) and max(errors) < np.mean(y**2) / 100
+    assert not np.allclose(found[0], found[1]) and max(errors) < 0.01
     return ("Three random generators, one result: nothing is drawn, and each step is minus 0.02 "
             "times the gradient. A real random search ends elsewhere each time, here with the "
-            f"squared error down from {np.mean(y**2):.0f} to {max(errors):.0e} or less.")
+            f"squared error down from {np.mean(y**2):.0f} to less than 0.01.")
 
 
 @card("gradient", "false", chapter="03", rows=["E16"],
@@ -163,9 +167,9 @@ def along_the_gradient():
     x, g = valley.start, valley.grad(valley.start)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     change = valley.f(x + 1e-4 * directions) - valley.f(x)
-    cosine = directions @ g / np.linalg.norm(g)
-    best, worst = change.argmin(), change.argmax()
-    assert cosine[best] < -0.999 and cosine[worst] > 0.999 and change[worst] > 0 > change[best]
-    return ("Of 360 directions, one for each degree, the loss falls most in the one opposite to "
-            f"the gradient (cosine {cosine[best]:.2f}), and rises most along it (cosine "
-            f"{cosine[worst]:.2f}).")
+    to_gradient = np.degrees(np.arccos(directions @ g / np.linalg.norm(g)))
+    down, up = to_gradient[change.argmin()], to_gradient[change.argmax()]
+    assert down > 179 and up < 1 and change.min() < 0 < change.max()
+    return ("Of 360 directions, one for each degree, the loss falls most in the one that is "
+            f"{down:.0f} degrees from the gradient, and rises most in the one that is {up:.0f} "
+            "degrees from it.")

@@ -150,7 +150,8 @@ def failure(function: Callable, *args, **kwargs) -> Exception:
 
 def said(error: Exception) -> str:
     """An exception as the last line of its traceback, in backquotes."""
-    return f"`{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}`"
+    line = str(error).partition("\n")[0].strip()
+    return f"`{type(error).__name__}: {line}`"
 
 
 def steps_of(method: Callable, gradients, **hyper) -> np.ndarray:

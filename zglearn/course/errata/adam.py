@@ -106,10 +106,9 @@ def first_step_is_number_zero(broken, repaired):
     """Begin with m = v = 0 and t = 0, and this function makes Adam's first step."""
     zero, g = np.zeros(3), np.array([0.1, 0.2, 0.3])
     with np.errstate(all="ignore"):
-        lost = broken(np.ones(3), g, zero, zero, 0)[0]
-    assert np.isnan(lost).all()
-    x, m, v, t = repaired(np.ones(3), g, zero, zero, 0)
-    assert np.allclose(x, 0.99) and t == 1
+        lost, *_ = broken(np.ones(3), g, zero, zero, 0)
+        x, _, _, t = repaired(np.ones(3), g, zero, zero, 0)
+    assert np.isnan(lost).all() and np.allclose(x, 0.99) and t == 1
     return (f"It returns {lost} and goes on; NumPy only warns. Repaired, all three weights go from "
             f"1 to {x[0]:.2f}.")
 

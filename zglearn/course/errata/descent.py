@@ -28,7 +28,7 @@ def line(n=100, seed=0):
 # --- shapes -----------------------------------------------------------------------------------
 
 
-def one_number_an_example(examples, parameters, rng):
+def random_predictions(examples, parameters, rng):
     x = rng.random(examples)
     w = rng.random(parameters)
     return np.dot(x, w)
@@ -41,12 +41,12 @@ def one_row_an_example(examples, parameters, rng):
 
 
 @card("descent", "false", chapter="03", rows=["E78"],
-      broken=one_number_an_example, repaired=one_row_an_example,
+      broken=random_predictions, repaired=one_row_an_example,
       right="A linear model has one parameter for each feature, so every example is a row of as "
             "many features. A dot product adds up over features, never over examples.")
 def a_thousand_parameters_for_a_hundred_numbers(broken, repaired):
-    """This function draws so many examples at random and predicts each with a linear model of so
-    many parameters."""
+    """This function makes random examples, as many as asked for, and predicts each with a linear
+    model that has as many parameters as asked for."""
     error = failure(broken, 100, 1000, np.random.default_rng(0))
     assert isinstance(error, ValueError)
     assert np.shape(broken(100, 100, np.random.default_rng(0))) == ()
@@ -55,7 +55,7 @@ def a_thousand_parameters_for_a_hundred_numbers(broken, repaired):
             "of each it runs, and makes a single prediction for all hundred.")
 
 
-def residual_step(X, y, w, lr):
+def descent_step(X, y, w, lr):
     return w - lr * (X @ w - y)
 
 
@@ -64,7 +64,7 @@ def gradient_step(X, y, w, lr):
 
 
 @card("descent", "false", chapter="03", rows=["E79"],
-      broken=residual_step, repaired=gradient_step,
+      broken=descent_step, repaired=gradient_step,
       right="An error belongs to an example, a step to a parameter. `X.T` carries one to the "
             "other: each parameter collects the errors of the examples, weighted by its feature.")
 def errors_are_not_steps(broken, repaired):
@@ -86,7 +86,7 @@ def errors_are_not_steps(broken, repaired):
 # --- signs ------------------------------------------------------------------------------------
 
 
-def against_the_error(X, y, lr, steps):
+def fit(X, y, lr, steps):
     w = np.zeros(X.shape[1])
     for _ in range(steps):
         error = y - X @ w
@@ -94,7 +94,7 @@ def against_the_error(X, y, lr, steps):
     return w
 
 
-def with_the_error(X, y, lr, steps):
+def fit_by_adding(X, y, lr, steps):
     w = np.zeros(X.shape[1])
     for _ in range(steps):
         error = y - X @ w
@@ -103,7 +103,7 @@ def with_the_error(X, y, lr, steps):
 
 
 @card("descent", "false", chapter="03", rows=["E80"],
-      broken=against_the_error, repaired=with_the_error,
+      broken=fit, repaired=fit_by_adding,
       right="`y - X @ w` already holds the minus sign of the gradient, so this step is added. "
             "Or write the residual as `X @ w - y` and subtract.")
 def descent_must_subtract(broken, repaired):
@@ -225,7 +225,7 @@ def parameters_between_0_and_1():
             f"the largest is {trained.max():.2f}.")
 
 
-def predicted_once(X, y, w, lr, steps):
+def train(X, y, w, lr, steps):
     predictions = X @ w
     for _ in range(steps):
         w = w - lr * X.T @ (predictions - y) / len(y)
@@ -240,7 +240,7 @@ def predicted_every_step(X, y, w, lr, steps):
 
 
 @card("descent", "false", chapter="03", rows=["E90"],
-      broken=predicted_once, repaired=predicted_every_step,
+      broken=train, repaired=predicted_every_step,
       right="The loss must be a function of the parameters, through the prediction: `l(y, f(x; w))`"
             ". With the predictions fixed beforehand, nothing tells the steps when to stop.")
 def predictions_before_the_loop(broken, repaired):
@@ -316,7 +316,7 @@ def a_missing_import_shows_at_once(broken, repaired):
             f"it should say so: {said(error)}.")
 
 
-def slopes_with_one_index(X, y, w):
+def gradient_of_squares(X, y, w):
     gradient = np.zeros(len(w))
     for i in range(len(w)):
         for i in range(len(y)):
@@ -333,7 +333,7 @@ def slopes_with_two_indices(X, y, w):
 
 
 @card("descent", "false", chapter="03", rows=["E98"],
-      broken=slopes_with_one_index, repaired=slopes_with_two_indices,
+      broken=gradient_of_squares, repaired=slopes_with_two_indices,
       right="Examples and parameters are counted separately, so they need two letters, on paper "
             "as in the program: i up to n examples, j up to d parameters.")
 def one_index_for_two_things(broken, repaired):
@@ -352,8 +352,8 @@ def one_index_for_two_things(broken, repaired):
 
 
 @card("descent", "it depends", chapter="03", rows=["E93"],
-      right="It depends on the units of the columns. The limit is two over the steepest "
-            "curvature, and that grows with the square of the features: standardise them first.")
+      right="The units of the columns decide. The limit is two over the steepest curvature, and "
+            "that grows with the square of the features: standardise them first.")
 def a_safe_learning_rate():
     """For a linear regression a learning rate of 0.01 is small enough."""
     train = load_diabetes().train
@@ -375,8 +375,8 @@ def a_safe_learning_rate():
 
 
 @card("descent", "it depends", chapter="03", rows=["E94"],
-      right="It depends on the target. Standardised columns have the mean 0, so without a column "
-            "of ones the predictions have it too; that is right only if `y` was centred as well.")
+      right="Standardised columns have the mean 0, so without a column of ones the predictions "
+            "have it too. That is right if `y` was centred as well, and only then.")
 def no_intercept_when_standardised():
     """If the columns are standardised, a linear model can do without an intercept."""
     task = load_diabetes()

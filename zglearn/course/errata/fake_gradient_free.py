@@ -49,7 +49,7 @@ def a_flow_without_gradients(broken, repaired):
             f"thousandth of the first one in {f.evaluations} evaluations.")
 
 
-def climb_by_the_models_own_loss(model, X, y, rng):
+def climb(model, X, y, rng):
     p = model.init()
     for _ in range(500):
         q = p + 0.1 * rng.normal(size=model.size)
@@ -68,7 +68,7 @@ def climb_by_the_loss_on_data(model, X, y, rng):
 
 
 @card("gradient", "false", chapter="10", rows=["E86"],
-      broken=climb_by_the_models_own_loss, repaired=climb_by_the_loss_on_data,
+      broken=climb, repaired=climb_by_the_loss_on_data,
       right="A model turns inputs into predictions. A loss compares these with the truth, so it "
             "needs data and targets; a linear layer has neither.")
 def the_model_knows_its_loss(broken, repaired):
@@ -85,9 +85,9 @@ def the_model_knows_its_loss(broken, repaired):
 
 
 @card("gradient", "it depends", chapter="10", rows=["E87"],
-      right="It depends on what `p` is. In place, the change arrives only in a writable array of "
-            "floats; a number is merely replaced under the name `p`. Return the new "
-            "parameters, as the course's methods do, and the question does not arise.")
+      right="The kind of parameter decides: the change arrives in a writable array of floats, "
+            "and a number is merely replaced under the name `p`. Return the new parameters, as "
+            "the course's methods do, and the question does not arise.")
 def in_place_updates():
     """In `for p, g in zip(parameters, gradients): p -= 0.1 * g` every parameter of the list is
     updated."""

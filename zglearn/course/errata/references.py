@@ -77,22 +77,22 @@ def telling_words(title):
       right="Look the number up: under this one stands a paper on combinatorics, by Eric "
             "Naslund. Of the cited title we found no paper, under this number or another.")
 def a_paper_on_no_gradient_optimization():
-    """“No-Gradient Optimization for Deep Learning” can be read on arXiv, where it has the number
+    """‘No-Gradient Optimization for Deep Learning’ can be read on arXiv, where it has the number
     2203.13370."""
     cited = "No-Gradient Optimization for Deep Learning"
     assert first_submitted(SET_FAMILIES.number) == (2022, 3)
     assert telling_words(cited) & telling_words(SET_FAMILIES.title) == set()
     assert telling_words(cited) & telling_words(DEEP_LEARNING.title)  # others do share words
-    return (f"2203.13370 is a number of March 2022, as it should be. Listed under it "
+    return (f"2203.13370 is a well-formed number, of March 2022. Listed under it "
             f"({SET_FAMILIES.seen}): “{SET_FAMILIES.title}”. The two titles share no word of more "
             "than three letters.")
 
 
 @card("references", "it depends", chapter="14", rows=["E112"],
-      right="It needs evidence from outside: the listing itself. We found no paper of this title, "
-            "and could not read what stands under the number; so that stays unknown to us.")
+      right="What is needed is the listing itself. We found no paper of this title, and could "
+            "not read what stands under the number; so that stays unknown to us.")
 def a_number_of_the_right_form():
-    """“A No-Gradient Optimization Framework for Language Modeling” is a paper of July 2021: its
+    """‘A No-Gradient Optimization Framework for Language Modeling’ is a paper of July 2021: its
     arXiv number, 2107.13988, has the right form and the right month."""
     real = [first_submitted(work.number) for work in PAPERS]
     assert all(real) and first_submitted("2107.13988") == (2021, 7)
@@ -118,7 +118,7 @@ def the_thirteenth_month():
       right="The number counts from the first version on arXiv, and conferences come later. The "
             "paper is real; about optimization without gradients it says nothing.")
 def a_number_older_than_the_conference():
-    """“A Theoretically Grounded Application of Dropout in Recurrent Neural Networks” was presented
+    """‘A Theoretically Grounded Application of Dropout in Recurrent Neural Networks’ was presented
     at the NIPS conference of December 2016, although its arXiv number is 1512.05287."""
     year, month = first_submitted(DROPOUT.number)
     waited = 12 * DROPOUT.year + 12 - (12 * year + month)
@@ -128,8 +128,8 @@ def a_number_older_than_the_conference():
 
 
 @card("references", "it depends", chapter="14", rows=["E117"],
-      right="It depends on the version that is meant: the preprint is of October 2018, the "
-            "conference paper of June 2019. Name the venue, and the year follows.")
+      right="Two versions are cited: the preprint is of October 2018, the conference paper of "
+            "June 2019. Name the venue, and the year follows.")
 def the_year_of_bert():
     """BERT, by Devlin, Chang, Lee and Toutanova, is a paper of 2018."""
     year, month = first_submitted(BERT.number)
@@ -162,8 +162,8 @@ def a_check_digit_proves_the_book():
       right="That paper is “Improved Training of Wasserstein GANs”. The cited title sounds right, "
             "and we found no paper that has it: no proof, but a reason not to cite it.")
 def a_title_that_sounds_right():
-    """What Gulrajani and others published at NIPS 2017 is “A Theoretical Comparison of Regularized
-    and Unregularized Learning in Neural Networks”."""
+    """What Gulrajani and others published at NIPS 2017 is ‘A Theoretical Comparison of Regularized
+    and Unregularized Learning in Neural Networks’."""
     cited = telling_words("A Theoretical Comparison of Regularized and Unregularized Learning in "
                           "Neural Networks")
     assert cited & telling_words(WGAN.title) == set()
@@ -204,7 +204,7 @@ def a_reference_in_three_parts(broken, repaired):
       right="It is by Steven Bird, Ewan Klein and Edward Loper; its makers say how to cite it "
             "in a file beside their program. Half a name that fits is not a name.")
 def which_steven():
-    """“Natural Language Processing with Python”, the book about NLTK, is by Steven Lott."""
+    """‘Natural Language Processing with Python’, the book about NLTK, is by Steven Lott."""
     cited = set("Steven Lott".split())
     shared = {author: cited & set(author.split()) for author in NLTK_BOOK.authors}
     assert cited not in shared.values()
@@ -217,8 +217,8 @@ def which_steven():
       right="These three exist, by these authors. That is why invented references are hard to "
             "see: they stand between real ones.")
 def three_real_books():
-    """“Deep Learning” by Goodfellow, Bengio and Courville, “Speech and Language Processing” by
-    Jurafsky and Martin, and “Python Machine Learning” by Raschka are real and rightly cited."""
+    """‘Deep Learning’ by Goodfellow, Bengio and Courville, ‘Speech and Language Processing’ by
+    Jurafsky and Martin, and ‘Python Machine Learning’ by Raschka are real and rightly cited."""
     cited = {DEEP_LEARNING: ["Goodfellow", "Bengio", "Courville"],
              SPEECH: ["Jurafsky", "Martin"], PYTHON_ML: ["Raschka"]}
     for book, surnames in cited.items():
@@ -235,7 +235,7 @@ def three_real_books():
             "Telecom Press. For 《深度学习实战》, cited in the same way, we found no book of "
             "just that title, so which one was meant stays open.")
 def a_title_alone():
-    """The title 《深度学习入门》, “introduction to deep learning”, is enough to find the book."""
+    """The title 《深度学习入门》, introduction to deep learning, is enough to find the book."""
     listed = [SAITOH.title, "深度学习入门2：自制框架"]
     begin_so = [title for title in listed if title.startswith("深度学习入门")]
     assert len(begin_so) == 2 and "深度学习入门" not in listed and isbn_checks(SAITOH.number)

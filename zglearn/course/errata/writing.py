@@ -16,8 +16,8 @@ from zglearn.trajectory import run
 
 
 @card("writing", "it depends", chapter="08", rows=["E95"],
-      right="It depends on how many examples there are for each parameter, so look at data held "
-            "out, too. The training error falls for noise as well.")
+      right="The training error falls for noise as well, if there are few examples for each "
+            "parameter. Only data held out can tell the two cases apart.")
 def a_thousand_falling_training_errors():
     """The program prints the training error after each epoch, and it falls a thousand times: the
     model is learning to predict."""
@@ -46,7 +46,7 @@ def accuracy(w, data):
     return np.mean(np.sign(X @ w) == y)
 
 
-def best_on_the_test(candidates, validation, test):
+def accuracy_of_the_best(candidates, validation, test):
     best = max(candidates, key=lambda w: accuracy(w, test))
     return accuracy(best, test)
 
@@ -57,7 +57,7 @@ def best_on_validation(candidates, validation, test):
 
 
 @card("writing", "false", chapter="08", rows=["E96"],
-      broken=best_on_the_test, repaired=best_on_validation,
+      broken=accuracy_of_the_best, repaired=best_on_validation,
       right="Choose on the validation data, report on the test data, and look at these once. The "
             "best of many results is partly the luckiest, and luck does not repeat.")
 def settings_adjusted_to_the_test(broken, repaired):
@@ -181,7 +181,7 @@ for _ in range(100):
 """
 
 
-def third_line(listing):
+def lr_line(listing):
     return listing.splitlines()[2]
 
 
@@ -190,7 +190,7 @@ def line_that_sets_lr(listing):
 
 
 @card("writing", "false", chapter="14", rows=["E105"],
-      broken=third_line, repaired=line_that_sets_lr,
+      broken=lr_line, repaired=line_that_sets_lr,
       right="Point at code by a name that stands in it. Line numbers are right until "
             "the next edit, and nothing reports when they stop being right.")
 def line_numbers_in_an_explanation(broken, repaired):
@@ -204,8 +204,8 @@ def line_numbers_in_an_explanation(broken, repaired):
 
 
 @card("writing", "it depends", chapter="14", rows=["E108"],
-      right="It depends on the version. PyTorch came with Keras 3, and JAX with it; Keras 2.4 ran "
-            "on TensorFlow only, and before that it was TensorFlow, Theano and CNTK.")
+      right="That changed with the versions. PyTorch came with Keras 3, and JAX with it; Keras 2.4 "
+            "ran on TensorFlow only, and before that it was TensorFlow, Theano and CNTK.")
 def what_keras_runs_on():
     """Keras is a high-level interface to TensorFlow and PyTorch."""
     backends = {  # the release notes of 2.3.0 and 2.4.0 on GitHub, the page of 3.0.0 on PyPI
@@ -245,8 +245,8 @@ def how_long_is_the_article(broken, repaired):
 
 
 @card("writing", "it depends", chapter="14", rows=["E109"],
-      right="It depends on what stands between the items. Markdown goes on counting only if that "
-            "is indented, so that it belongs to the item above; else a new list begins at 1.")
+      right="What stands between the items decides. Markdown goes on counting only if that is "
+            "indented, so that it belongs to the item above; else a new list begins at 1.")
 def one_one_one():
     """In Markdown you may number all items of a list with `1.`: they are shown as 1, 2, 3."""
     import mistune
@@ -266,7 +266,7 @@ def one_one_one():
             f"each, {indented} with the paragraphs indented.")
 
 
-def headings_that_repeat(text):
+def repeated(text):
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     return sorted({h for h in headings if headings.count(h) > 1})
 
@@ -277,7 +277,7 @@ def numbers_that_repeat(text):
 
 
 @card("writing", "false", chapter="14", rows=["E109"],
-      broken=headings_that_repeat, repaired=numbers_that_repeat,
+      broken=repeated, repaired=numbers_that_repeat,
       right="Two sections of one number have different headings, so it is the numbers that must be "
             "compared. Better still, let a program number the sections.")
 def section_five_twice(broken, repaired):

@@ -15,9 +15,9 @@ from zglearn.gradient_free_methods import (
 from zglearn.models import MLP
 
 
-@card("writing", "false", chapter="08", rows=["E22"],
-      right="Leakage means that the test knows something of the training data. A key changes who "
-            "can read the data, not what they have in common; splitting by source does.")
+@card("writing", "false", chapter="01", rows=["E22"],
+      right="Leakage means that something of the test got into the training. A key changes who can "
+            "read the data, not what the two have in common; to split by source does.")
 def encryption_against_leakage():
     """Data leakage in an evaluation is prevented by encrypting or masking the data before
     training."""
@@ -58,7 +58,7 @@ def a_gradient_gives_the_example_away():
       right="The Transformer is the architecture. BERT (Devlin et al. 2019) reads both ways and "
             "fills gaps; to write on, a model must have learned with what follows hidden from it.")
 def bert_writes_like_gpt():
-    """BERT and GPT are both Transformers, so either can be used to generate text word by word."""
+    """BERT and GPT are both Transformers, so either can write a text word by word."""
     rng = np.random.default_rng(0)
     words = rng.normal(size=(6, 8))
     Q, K, V = rng.normal(size=(3, 8, 8))

@@ -326,8 +326,8 @@ def factors_that_are_never_handed_over(broken, repaired):
 
 
 @card("factors", "it depends", chapter="09", rows=["E31"],
-      right="Rank k costs k (m + n) numbers, so it saves some only below mn/(m+n): not even half "
-            "the full rank of a square matrix, and nothing at all for a matrix of a few rows.")
+      right="Rank k costs k (m + n) numbers, so it saves some only below mn/(m+n), which for a "
+            "square matrix is half of the full rank.")
 def factors_take_less_room():
     """Two thin factors take less room than the matrix they stand for."""
     W, H = (F for F in two_factors_returned(np.random.default_rng(0).normal(size=(3, 5)), 2))
@@ -377,7 +377,7 @@ def an_svd_of_strings(broken, repaired):
     cosine = np.corrcoef(W)
     assert isinstance(error, np.linalg.LinAlgError) and W.shape == (4, 2)
     assert abs(W[0] @ W[2]) < 1e-9 < abs(W[0] @ W[1])
-    return (f"It stops: {said(error)} Repaired, the texts about animals get vectors with product "
+    return (f"It stops: {said(error)}. Repaired, the texts on animals get vectors with product "
             f"{W[0] @ W[1]:.1f}, and one about prices is at a right angle to them.")
 
 

@@ -130,7 +130,7 @@ def cut_rank(W, k):
 
 
 @card("gradient", "false", chapter="09", rows=["E17"],
-      right="They never ask for the loss, so they cannot lower it. They change the stored model, "
+      right="They never ask for the loss, so nothing makes it fall. They change the stored model, "
             "as a penalty changes the objective and augmentation the data; all of it goes with "
             "any optimizer.")
 def pruning_is_an_optimizer():
@@ -142,8 +142,8 @@ def pruning_is_an_optimizer():
     rounded = [model.loss(with_first_layer(lambda W, b=b: quantize(W, b)), *data) for b in (4, 2)]
     assert trained < pruned[0] < pruned[1] and trained < rounded[0] < rounded[1]
     return (f"Training loss of a network that reads digits: {trained:.3f}. Half of its first layer "
-            f"pruned: {pruned[0]:.2f}, four fifths: {pruned[1]:.1f}. Rounded to 4 bits: "
-            f"{rounded[0]:.3f}, to 2 bits: {rounded[1]:.1f}.")
+            f"pruned: {pruned[0]:.3f}, four fifths: {pruned[1]:.3f}. Rounded to 4 bits: "
+            f"{rounded[0]:.3f}, to 2 bits: {rounded[1]:.3f}.")
 
 
 @card("gradient", "true", chapter="09", rows=["E11", "E17"],

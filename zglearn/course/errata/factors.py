@@ -145,19 +145,25 @@ def full_matrices_are_more_exact():
             "needed.")
 
 
-@card("factors", "false", chapter="01", rows=["E34"],
-      right="All three come from one call, and truncating means keeping the first k of each: k "
-            "columns, k values, k rows.")
-def v_is_computed_after_the_cut():
-    """Once U and the singular values are cut to k, the matrix V has to be computed anew from
-    them."""
-    A = np.random.default_rng(0).normal(size=(15, 10))
+@card("factors", "true", chapter="01", rows=["E34"],
+      right="All three factors come from one call, and to truncate means to keep the first k of "
+            "each: columns of U, values, rows of Vt. Non-negative factors are not nested so.")
+def nothing_is_computed_after_the_cut():
+    """Whoever has the SVD of a matrix has its best approximation of every lower rank too, with
+    nothing to compute anew, V included."""
+    A = np.random.default_rng(0).random((15, 10))
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
-    anew = np.linalg.lstsq(U[:, :4] * s[:4], A, rcond=None)[0]
-    error = np.linalg.norm(A - (U[:, :4] * s[:4]) @ Vt[:4])
-    assert np.allclose(anew, Vt[:4]) and np.isclose(error, np.linalg.norm(s[4:]))
-    return ("Computed anew, by least squares, it comes out as the first four rows that were there "
-            f"all along. They leave an error of {error:.2f}, and no rank 4 leaves less.")
+    anew = np.linalg.lstsq(U[:, :2] * s[:2], A, rcond=None)[0]
+    cut = squared_error(A, U[:, :2] * s[:2], Vt[:2])
+    four, two = nmf(A, 4, seed=0), nmf(A, 2, seed=0)
+    heaviest = np.argsort(-np.linalg.norm(four.W, axis=0) * np.linalg.norm(four.H, axis=1))[:2]
+    parts = squared_error(A, four.W[:, heaviest], four.H[heaviest])
+    assert np.allclose(anew, Vt[:2]) and np.isclose(cut, np.sum(s[2:] ** 2))
+    assert parts > 1.5 * squared_error(A, two.W, two.H)
+    return (f"The first two of each leave a squared error of {cut:.2f}, the least that rank 2 "
+            "allows, and V by least squares comes out as the rows that were there. Of a "
+            f"factorization into four non-negative parts, the two heaviest leave {parts:.1f}, "
+            f"where two fitted as two leave {squared_error(A, two.W, two.H):.2f}.")
 
 
 @card("factors", "it depends", chapter="01", rows=["E27"],

@@ -303,7 +303,7 @@ def test_an_open_question_is_scored_by_a_person(small_bank, value, status):
     ([[1.0]], [1.0, 2.0], "expected shape (2,), got shape (1, 1)"),
     ([[1, 2], [3]], 1.0, "expected numbers, got a list"),
     (np.arange(6.0), np.arange(6.0) + [0, 0, 0, 0, 5, 0], "expected 9 at [4], got 4"),
-    ([1.0, np.nan], [1.0, 2.0], "got [1, nan]"),
+    ([1.0, np.nan], [1.0, 2.0], "got [1, nan]"), ([1.0, 5.0], [1.0, np.inf], "got [1, 5]"),
 ])
 def test_expect_close_says_what_came(got, want, complaint):
     with pytest.raises(bank.Incorrect) as error:

@@ -327,7 +327,7 @@ def _numbers(got, case) -> np.ndarray:
 
 
 def _close(value, want, rtol, atol) -> bool:
-    scale = np.max(np.abs(want), initial=0)
+    scale = np.max(np.abs(want[np.isfinite(want)]), initial=0)
     with np.errstate(invalid="ignore"):
         same = (np.abs(value - want) <= rtol * scale + atol) | (value == want)
         return bool((same | (np.isnan(value) & np.isnan(want))).all())

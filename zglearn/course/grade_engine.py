@@ -53,7 +53,7 @@ class Engine:
     """
 
     def __init__(self, course, hidden=(), modules=(), chapters=()):
-        self.dead = False
+        self.dead, self.wanted = False, True
         self.control, far = socket.socketpair()
         settings = json.dumps({"course": str(course), "hidden": list(map(str, hidden)),
                                "modules": list(modules), "chapters": list(chapters)})

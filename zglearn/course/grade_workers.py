@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import threading
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,9 @@ def close_engines() -> None:
     """End the engines of this process, and with them all that they started."""
     with _starting:
         while _engines:
-            _engines.popitem()[1].close()
+            _, last = _engines.popitem()
+            last.wanted = False
+            last.close()
 
 
 def attempt(settings: dict, job: dict, data: bytes) -> dict:
@@ -51,10 +54,13 @@ def attempt(settings: dict, job: dict, data: bytes) -> dict:
     if "chapter" in job and job["chapter"]["bank"] != bank_digest(job["chapter"]["name"][:2]):
         return {"failed": "this machine has another version of the course's checks"}
     for _ in range(ATTEMPTS):
+        used = engine(settings)
         try:
-            return engine(settings).grade(job, data)
+            return used.grade(job, data)
         except EngineFailed as error:
             reason = str(error)
+        if not used.wanted:
+            break  # the run was stopped: no other engine shall start
     return {"failed": reason}
 
 
@@ -95,6 +101,7 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
             delayed(_labelled)(function, *task) for task in tasks)
 
     if not scheduler:
+        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")  # Ctrl-C
         try:
             with parallel_config(backend="threading"):
                 yield run

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zglearn.course.clinic_widget import ClinicPanel, Ward, scoreboard
-from zglearn.course.errata import THEMES, card, cards, failure
+from zglearn.course.clinic_widget import ClinicPanel, Ward, scoreboard, to_judge
+from zglearn.course.errata import THEMES, VERDICTS, card, cards, failure
 
 CARDS = cards()
 PROGRAMS = [c for c in CARDS if c.broken]
@@ -73,6 +73,16 @@ def test_a_vote_is_answered_with_the_evidence_and_counted():
     wrong = next(v for v in ("true", "false") if v != second.verdict)
     panel.judge(wrong)
     assert f"You said: {wrong}" in panel.to_html() and "1 of 2" in panel.to_html()
+
+
+def test_misjudged_cards_come_after_new_ones_and_before_the_others(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZGLEARN_PROGRESS", str(tmp_path / "progress.sqlite"))
+    good, bad, *new = to_judge("momentum")
+    panel = ClinicPanel("momentum")
+    panel.judge(good.verdict)
+    panel.next_card()
+    panel.judge(next(v for v in VERDICTS if v != bad.verdict))
+    assert to_judge("momentum") == [*new, bad, good]
 
 
 def test_the_last_card_is_followed_by_the_score():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import random
 from collections import Counter
 
 import ipywidgets
 
-from . import paths
+from . import paths, progress
 from .errata import THEMES, VERDICTS, Card, cards, source
 from .exercise import framed, inline_code
 from .overview import chapter_name, link_to
@@ -41,7 +42,7 @@ def ward(theme: str) -> Ward:
 
 def _claim(c: Card) -> str:
     code = f"<pre>{html.escape(source(c.broken))}</pre>" if c.broken else ""
-    return f"<p><b>“{inline_code(c.claim)}”</b></p>{code}"
+    return f"<p style='margin: 1.4em 0 0.3em'><b>“{inline_code(c.claim)}”</b></p>{code}"
 
 
 def _verdict(c: Card, found: str) -> str:
@@ -66,8 +67,18 @@ def scoreboard() -> list[tuple[str, int, int]]:
 
 
 def clinic(theme: str = "") -> ClinicPanel:
-    """Cards to vote on, of one theme or of all: first your verdict, then the evidence."""
+    """Cards to vote on, of one theme or of all: first your verdict, then the evidence.
+
+    The votes are kept with your progress. New cards come first, then those that you misjudged.
+    """
     return ClinicPanel(theme)
+
+
+def to_judge(theme: str) -> list[Card]:
+    """The cards of a theme, mixed, in the order in which they are worth a vote."""
+    agreed = {event.exercise: event.data["agreed"] for event in progress.events("vote")}
+    mixed = random.Random(14).sample(cards(theme), len(cards(theme)))
+    return sorted(mixed, key=lambda c: (c.name in agreed) + agreed.get(c.name, False))
 
 
 class ClinicPanel(Panel):
@@ -79,13 +90,13 @@ class ClinicPanel(Panel):
             options=[("all", ""), *((title, key) for key, title in THEMES.items())])
         self.theme.observe(lambda _: self.begin(), "value")
         self.right, self.asked = Counter(), Counter()
-        self.queue, self.vote, self.found = cards(theme), "", ""
+        self.queue, self.vote, self.found = to_judge(theme), "", ""
         super().__init__(self.to_html, lambda: TEXT)
         self.begin()
 
     def begin(self) -> None:
         """The first card of the chosen theme."""
-        self.queue = cards(self.theme.value)
+        self.queue = to_judge(self.theme.value)
         self.show_card()
 
     def show_card(self) -> None:
@@ -101,6 +112,7 @@ class ClinicPanel(Panel):
         self.vote, self.found = vote, card.examine().text
         self.asked[card.theme] += 1
         self.right[card.theme] += vote == card.verdict
+        progress.record("vote", card.name, agreed=vote == card.verdict)
         self.refresh()
         self.show_controls([self.theme, button("Next card", ClinicPanel.next_card)])
 

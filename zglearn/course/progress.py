@@ -32,7 +32,8 @@ _memory: list[Event] = []
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened: `kind` is check, hint, solution, prediction, score or interview."""
+    """One thing that happened: `kind` is check, hint, solution, prediction, score, review,
+    interview, or vote (then `exercise` is the name of a card of the errata clinic)."""
 
     at: float
     kind: str

@@ -208,7 +208,7 @@ def line_numbers_in_an_explanation(broken, repaired):
             "ran on TensorFlow only, and before that it was TensorFlow, Theano and CNTK.")
 def what_keras_runs_on():
     """Keras is a high-level interface to TensorFlow and PyTorch."""
-    backends = {  # the release notes of 2.3.0 and 2.4.0 on GitHub, the page of 3.0.0 on PyPI
+    backends = {  # the release notes of 2.3.0, the README of 2.4, the page of 3.0.0 on PyPI
         "2.3": {"TensorFlow", "Theano", "CNTK"},
         "2.4": {"TensorFlow"},
         "3.0": {"TensorFlow", "JAX", "PyTorch"},
@@ -216,7 +216,7 @@ def what_keras_runs_on():
     claimed = {"TensorFlow", "PyTorch"}
     both = [version for version, those in backends.items() if claimed <= those]
     assert both == ["3.0"] and claimed != backends["3.0"]
-    return (f"By the release notes of versions {', '.join(backends)}, both are among the backends "
+    return (f"By what came with versions {', '.join(backends)}, both are among the backends "
             f"in {len(both)} of {len(backends)}, and nowhere are they the only two.")
 
 

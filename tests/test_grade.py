@@ -20,7 +20,7 @@ import psutil
 import pytest
 from submissions import POINTS, WRONG, Notebook, build_course, faults, one, right, untouched
 
-from zglearn.course import bank, grade, grade_workers, paths, sandbox, trials
+from zglearn.course import bank, grade, grade_reports, grade_workers, paths, sandbox, trials
 from zglearn.course import exercise as exercises
 from zglearn.course.grade_store import Store
 
@@ -493,6 +493,20 @@ def test_nobody_who_handed_nothing_in_is_forgotten(graded, tmp_path):
     book = graded([right(1)])
     assert book["zoe", "90.2"]["status"] == "not_attempted"
     assert "Nothing was handed in" in book["zoe", "90.2"]["message"]
+
+
+def test_reports_half_written_when_the_grader_was_killed_are_not_taken_for_edits(tmp_path):
+    with Store(tmp_path / "out") as store:
+        for old in ("one", "two"):
+            grade_reports.write(store, tmp_path / "out", {"a.csv": old, "b/c.csv": old})
+        with pytest.raises(IsADirectoryError):  # it stops before the second
+            (tmp_path / "out/b/c.csv.part").mkdir()
+            grade_reports.write(store, tmp_path / "out", {"a.csv": "three", "b/c.csv": "three"})
+        (tmp_path / "out/b/c.csv.part").rmdir()
+        assert (tmp_path / "out/a.csv").read_text() == "three"
+        grade_reports.write(store, tmp_path / "out", {"a.csv": "four", "b/c.csv": "four"})
+    assert (tmp_path / "out/b/c.csv").read_text() == "four"
+    assert not (tmp_path / "out/earlier").exists()
 
 
 def test_unknown_files_are_listed(graded, tmp_path, capsys):

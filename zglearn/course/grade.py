@@ -160,9 +160,10 @@ def grade(options) -> int:
         failed = _grade_new(store, options, course, inputs.submissions)
         rows = gradebook(store)
         reports.write_all(store, rows, out, inputs.ignored)
-        if options.manual:
-            manual.write_pages(store, out)
+        pages = manual.write_pages(store, out) if options.manual else []
     print(reports.in_short(rows, out) + _listed(inputs.ignored))
+    if pages:
+        print("To mark by hand, open", ", ".join(str(out / page) for page in pages))
     if failed:
         print(f"{failed} could not be graded, for a reason that is not the student's (see the "
               "gradebook): run the same command again.", file=sys.stderr)

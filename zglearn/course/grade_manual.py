@@ -67,7 +67,7 @@ def _mark(row, where, students):
 
 def write_pages(store: Store, out: Path) -> list[str]:
     """A page for each open question that somebody has answered. Returns their names."""
-    grades, marks, names = store.current(), store.marks(), []
+    grades, marks, pages = store.current(), store.marks(), {}
     for exercise in all_exercises():
         answered = [(grade.student, grade.result["answers"].get(exercise.id, ""))
                     for grade in grades if _is_answered(grade, exercise)]
@@ -77,10 +77,10 @@ def write_pages(store: Store, out: Path) -> list[str]:
         parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><ul>{rubric}</ul>"]
         parts += [_section(exercise, student, text, marks.get((student, exercise.id)))
                   for student, text in answered]
-        names.append(f"manual/{exercise.id}.html")
-        page = PAGE.format(title=exercise.id, body="".join(parts) + SCRIPT)
-        write(store, out, names[-1], page)
-    return names
+        pages[f"manual/{exercise.id}.html"] = PAGE.format(title=exercise.id,
+                                                          body="".join(parts) + SCRIPT)
+    write(store, out, pages)
+    return list(pages)
 
 
 def _is_answered(grade, exercise) -> bool:

@@ -49,28 +49,31 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
     for grade in store.current():
         if junit := grade.result.get("junit"):
             files[f"junit/{file_name(grade.student)}.{grade.chapter}.xml"] = junit
-    with store.together():
-        for name, text in files.items():
-            write(store, out, name, text)
+    write(store, out, files)
 
 
-def write(store: Store, out: Path, name: str, text: str) -> None:
-    """Replace a report, in one step; what was changed by hand since we wrote it is kept."""
-    path, data = out / name, text.encode()
-    digest = hashlib.sha256(data).hexdigest()
-    if path.exists():
-        there = hashlib.sha256(path.read_bytes()).hexdigest()
-        if there == digest:
-            return store.note_report(name, digest)
-        if there != store.report_digest(name):
-            kept = out / "earlier" / f"{datetime.now():%Y%m%d-%H%M%S}-{path.name}"
-            kept.parent.mkdir(exist_ok=True)
-            os.replace(path, kept)
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    store.note_report(name, digest)
-    os.replace(part, path)
+def write(store: Store, out: Path, files: dict[str, str]) -> None:
+    """Replace reports, each in one step; what was changed by hand since we wrote it is kept."""
+    data = {name: text.encode() for name, text in files.items()}
+    # Noted before the first is written: a run that is stopped here takes none for somebody else's.
+    store.note_reports([(name, _digest(new)) for name, new in data.items()])
+    for name, new in data.items():
+        path = out / name
+        there = path.read_bytes() if path.exists() else None
+        if there == new:
+            continue
+        if there is not None and not store.is_ours(name, _digest(there)):
+            kept = f"{datetime.now():%Y%m%d-%H%M%S}-{name.replace('/', '-')}"
+            (out / "earlier").mkdir(exist_ok=True)
+            os.replace(path, out / "earlier" / kept)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(new)
+        os.replace(part, path)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def file_name(student: str) -> str:

@@ -13,7 +13,6 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +29,8 @@ CREATE TABLE IF NOT EXISTS marks (
     points REAL NOT NULL, comment TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS deadlines (
     chapter TEXT PRIMARY KEY, due REAL NOT NULL, percent REAL NOT NULL, grace REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS reports (name TEXT PRIMARY KEY, digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS written (
+    name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (name, digest));
 """
 CURRENT = """
 SELECT student, chapter, submitted, result FROM grades WHERE id IN (
@@ -75,15 +75,6 @@ class Store:
     def __exit__(self, *exception):
         self.db.close()
         os.close(self.lock)
-
-    @contextmanager
-    def together(self):
-        """All that is noted inside is noted in one step."""
-        self.db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self.db.execute("COMMIT")
 
     def begin(self, settings: dict) -> int:
         """Note that a run begins; returns its number."""
@@ -133,9 +124,15 @@ class Store:
         """By chapter: when it was due, percent off for each day begun, and seconds of grace."""
         return {row[0]: row[1:] for row in self.db.execute("SELECT * FROM deadlines")}
 
-    def report_digest(self, name: str) -> str | None:
-        row = self.db.execute("SELECT digest FROM reports WHERE name = ?", (name,)).fetchone()
-        return row and row[0]
+    def note_reports(self, reports: list[tuple[str, str]]) -> None:
+        """Note the name and the digest of reports that are about to be written: all or none."""
+        self.db.execute("BEGIN")
+        try:
+            self.db.executemany("INSERT OR IGNORE INTO written VALUES (?, ?)", reports)
+        finally:
+            self.db.execute("COMMIT")
 
-    def note_report(self, name: str, digest: str) -> None:
-        self.db.execute("REPLACE INTO reports VALUES (?, ?)", (name, digest))
+    def is_ours(self, name: str, digest: str) -> bool:
+        """Whether a report was written like this by a grader, in this run or an earlier one."""
+        return self.db.execute("SELECT 1 FROM written WHERE name = ? AND digest = ?",
+                               (name, digest)).fetchone() is not None

@@ -52,7 +52,7 @@ def _perplexity(train, test, V, columns=False, base=False, training=False):
                "Measuring on the training text. Give the function a test text that has nothing to "
                "do with the training text: the perplexity must get worse, and here it did not "
                "change."),
-              ("With columns for rows the perplexity is off by a percent or so. Why so little?",
+              ("With columns for rows the perplexity is off by a percent or less. Why so little?",
                "Every token of a text is left as often as it is reached, so row sums and column "
                "sums are the same but for the two ends. No look at the result finds this mistake; "
                "a row of P that does not sum to 1 does."),

@@ -18,7 +18,7 @@ A claim about a program comes with that program, broken and repaired. The eviden
         error = failure(broken, A, 5)
         ...
 
-The cards of a theme stand in a module of their own. All programs are the course's own.
+The cards of a theme stand in one module or a few. All programs are the course's own.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ def inside(method, gradients, **hyper):
 # --- the formula ------------------------------------------------------------------------------
 
 
-def root_of_the_correction(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_step(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     x = x - lr / np.sqrt(1 - beta2**t) * m / (1 - beta1**t)
     return x, m, v
 
 
-def root_of_v(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_step_by_root_v(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     x = x - lr / (np.sqrt(v / (1 - beta2**t)) + eps) * m / (1 - beta1**t)
@@ -39,7 +39,7 @@ def root_of_v(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 @card("adaptive", "false", chapter="07", rows=["E43"],
-      broken=root_of_the_correction, repaired=root_of_v,
+      broken=adam_step, repaired=adam_step_by_root_v,
       right="`v` is computed and never used. Divided by its root, the step is about one learning "
             "rate long whatever the scale of the loss. That is what makes it Adam.")
 def adam_in_three_lines(broken, repaired):
@@ -49,11 +49,13 @@ def adam_in_three_lines(broken, repaired):
     for t, g in enumerate(gradients, start=1):
         x, m, v = repaired(x, g, m, v, t)
     assert np.allclose(x, steps_of(adam, gradients, lr=0.01).sum(axis=0))
-    firsts = [-broken(0.0, g, 0.0, 0.0, 1)[0] for g in (1e-3, 1.0, 1e3)]
-    assert np.allclose(np.divide(firsts, firsts[1]), [1e-3, 1, 1e3])
-    return ("With lr = 0.01 and a gradient of 0.001, 1 or 1000, Adam's first step is 0.01. This "
-            "one's is {:.0e}, {:.2f} or {:.0f}. Repaired, it takes the same path as the "
-            "package's Adam.".format(*firsts))
+    firsts = [[-step(0.0, g, 0.0, 0.0, 1)[0] for g in (1e-3, 1.0, 1e3)]
+              for step in (broken, repaired)]
+    assert np.allclose(np.divide(firsts[0], firsts[0][1]), [1e-3, 1, 1e3])
+    assert np.allclose(firsts[1], 0.01, rtol=1e-3)
+    return ("With lr = 0.01 and a gradient of 0.001, 1 or 1000, its first step is {:.0e}, {:.2f} "
+            "or {:.0f} long. Repaired, it is 0.01 each time, and the path is that of the package's "
+            "Adam.".format(*firsts[0]))
 
 
 def without_root(f, x, *, lr, beta1=0.9, beta2=0.999):
@@ -81,7 +83,7 @@ def adam_without_its_root():
 # --- programs and interfaces ------------------------------------------------------------------
 
 
-def counts_afterwards(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_update(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
@@ -90,7 +92,7 @@ def counts_afterwards(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     return x, m, v, t
 
 
-def counts_first(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_update_that_counts_first(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     t += 1
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
@@ -99,21 +101,23 @@ def counts_first(x, g, m, v, t, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     return x, m, v, t
 
 
-@card("adaptive", "false", chapter="07", rows=["E44"],
-      broken=counts_afterwards, repaired=counts_first,
-      right="`1 - beta**0` is 0. The first step is number 1: count, then correct.")
+@card("adaptive", "true", chapter="07", rows=["E44"],
+      broken=adam_update, repaired=adam_update_that_counts_first,
+      right="`1 - beta**0` is 0, and 0/0 is nan, which NumPy lets pass with a warning. The first "
+            "step is number 1: count, then correct.")
 def first_step_is_number_zero(broken, repaired):
-    """Begin with m = v = 0 and t = 0, and this function makes Adam's first step."""
+    """Begun with arrays of zeros for m and v and with t = 0, this function gives no error and no
+    usable step."""
     zero, g = np.zeros(3), np.array([0.1, 0.2, 0.3])
     with np.errstate(all="ignore"):
         lost, *_ = broken(np.ones(3), g, zero, zero, 0)
         x, _, _, t = repaired(np.ones(3), g, zero, zero, 0)
     assert np.isnan(lost).all() and np.allclose(x, 0.99) and t == 1
-    return (f"It returns {lost} and goes on; NumPy only warns. Repaired, all three weights go from "
-            f"1 to {x[0]:.2f}.")
+    return (f"Three weights of 1 become {', '.join(str(w) for w in lost)}. Repaired, they become "
+            f"{', '.join(f'{w:.2f}' for w in x)}.")
 
 
-def adam_on(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_path(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     m, v = np.zeros_like(x), np.zeros_like(x)
 
     def step(x, g, t):
@@ -126,7 +130,7 @@ def adam_on(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     return x
 
 
-def adam_with_shared_state(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_path_with_shared_state(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     m, v = np.zeros_like(x), np.zeros_like(x)
 
     def step(x, g, t):
@@ -141,7 +145,7 @@ def adam_with_shared_state(gradients, x, lr=0.01, beta1=0.9, beta2=0.999, eps=1e
 
 
 @card("adaptive", "false", chapter="07", rows=["E45"],
-      broken=adam_on, repaired=adam_with_shared_state,
+      broken=adam_path, repaired=adam_path_with_shared_state,
       right="An assignment makes a name local to the whole function, so the `m` on the right is "
             "not the one set up outside. Say `nonlocal`, or hand the state in and out.")
 def state_outside_the_function(broken, repaired):

@@ -70,7 +70,8 @@ def gain_on_a_steady_slope():
             "`1 / (1 - beta**2)`. Noise is amplified by the root of that, signal by "
             "`1 / (1 - beta)`: the sum is more reliable than its parts.")
 def spread_of_the_velocity():
-    """From pure noise the velocity gets a spread `1 / sqrt(1 - beta**2)` times the gradients'."""
+    """Gradients of pure noise make a velocity that spreads `1 / sqrt(1 - beta**2)` times as wide
+    as they do."""
     noise = np.random.default_rng(0).normal(size=(300, 2000))
     spread = steps_of(momentum, noise, lr=1.0)[100:].std()
     assert abs(spread * np.sqrt(1 - 0.9**2) - 1) < 0.01
@@ -81,18 +82,18 @@ def spread_of_the_velocity():
 # --- programs and interfaces ------------------------------------------------------------------
 
 
-def velocity_from_nowhere(x, g, lr=0.1, beta=0.9):
+def momentum_step(x, g, lr=0.1, beta=0.9):
     velocity = beta * velocity + g
     return x - lr * velocity, velocity
 
 
-def velocity_handed_over(x, g, velocity=0.0, lr=0.1, beta=0.9):
+def momentum_step_with_a_past(x, g, velocity=0.0, lr=0.1, beta=0.9):
     velocity = beta * velocity + g
     return x - lr * velocity, velocity
 
 
 @card("momentum", "false", chapter="04", rows=["E38"],
-      broken=velocity_from_nowhere, repaired=velocity_handed_over,
+      broken=momentum_step, repaired=momentum_step_with_a_past,
       right="What a function assigns to is local to it, and has no value when a call begins. The "
             "old velocity has to be handed in, and back out.")
 def velocity_without_a_first_value(broken, repaired):
@@ -106,31 +107,35 @@ def velocity_without_a_first_value(broken, repaired):
     return f"It stops: {said(error)}. Repaired, the second velocity is 1.9 times the gradient."
 
 
-def starts_from_zero(x, g, velocity, lr=0.1, beta=0.9):
-    velocity = np.zeros_like(x)  # start from zero
+def heavy_ball_step(x, g, velocity, lr=0.1, beta=0.9):
+    velocity = np.zeros_like(x)
     velocity = beta * velocity + g
     return x - lr * velocity, velocity
 
 
-def goes_on(x, g, velocity, lr=0.1, beta=0.9):
+def heavy_ball_step_with_a_past(x, g, velocity, lr=0.1, beta=0.9):
     velocity = beta * velocity + g
     return x - lr * velocity, velocity
 
 
-@card("momentum", "false", chapter="04", rows=["E39"], broken=starts_from_zero, repaired=goes_on,
-      right="The velocity starts from zero once, before the first step: whoever calls does that. "
-            "Started at every call, it is just the gradient.")
+@card("momentum", "true", chapter="04", rows=["E39"],
+      broken=heavy_ball_step, repaired=heavy_ball_step_with_a_past,
+      right="The velocity is set to zero at every call, so it is just the gradient. It has to "
+            "start from zero once, before the first step, and that is for the caller to do.")
 def velocity_started_at_every_call(broken, repaired):
-    """This momentum step sees to it that the velocity starts from zero, as it must."""
-    gaps = []
+    """Whatever `velocity` and `beta` it is given, this function is gradient descent."""
+    rng, steps = np.random.default_rng(0), []
+    for beta in rng.random(20):
+        x, g, velocity = rng.normal(size=(3, 5))
+        assert np.allclose(broken(x, g, velocity, beta=beta)[0], x - 0.1 * g)
     for step in (broken, repaired):
         x, velocity = np.ones(1), np.zeros(1)
         for _ in range(100):
             before, (x, velocity) = x, step(x, np.ones(1), velocity)
-        gaps.append((before - x)[0])
-    assert np.isclose(gaps[0], 0.1) and np.isclose(gaps[1], 1, rtol=1e-3)
-    return (f"It runs, as gradient descent: after a hundred gradients of 1 its step is still "
-            f"{gaps[0]:.1f}, the learning rate. Repaired, it is {gaps[1]:.1f}.")
+        steps.append((before - x)[0])
+    assert np.allclose(steps, [0.1, 1], rtol=1e-3)
+    return (f"So it is on 20 random calls. After a hundred gradients of 1 its step is still "
+            f"{steps[0]:.1f}, the learning rate; repaired, it is {steps[1]:.1f}.")
 
 
 @card("momentum", "false", chapter="04", rows=["E40"],

@@ -45,7 +45,7 @@ def slope_from(gradients, directions):
 # --- programs ---------------------------------------------------------------------------------
 
 
-def step_with_a_borrowed_slope(X, y, W1, W2, lr=1.0):
+def training_step(X, y, W1, W2, lr=1.0):
     hidden = sigmoid(X @ W1)
     output = sigmoid(hidden @ W2)
     delta = (output - y) * sigmoid_derivative(output)
@@ -62,7 +62,7 @@ def step_downhill(X, y, W1, W2, lr=1.0):
 
 
 @card("networks", "false", chapter="08", rows=["E65"],
-      broken=step_with_a_borrowed_slope, repaired=step_downhill,
+      broken=training_step, repaired=step_downhill,
       right="A listing that is to run must bring its helpers. With `a = sigmoid(z)` the slope is "
             "`a * (1 - a)`; a helper that wants z instead would fail without a word.")
 def a_step_with_missing_helpers(broken, repaired):
@@ -77,7 +77,7 @@ def a_step_with_missing_helpers(broken, repaired):
             f"{before:.2f} to {after:.2f}.")
 
 
-def step_of_the_wrong_sign(X, y, W1, W2, lr=1.0):
+def xor_step(X, y, W1, W2, lr=1.0):
     hidden = sigmoid(X @ W1)
     output = sigmoid(hidden @ W2)
     error = y - output
@@ -87,7 +87,7 @@ def step_of_the_wrong_sign(X, y, W1, W2, lr=1.0):
 
 
 @card("networks", "false", chapter="06", rows=["E66"],
-      broken=step_of_the_wrong_sign, repaired=step_downhill,
+      broken=xor_step, repaired=step_downhill,
       right="`y - output` already holds the minus sign of the slope. Subtract what comes of it, "
             "and the loss is climbed. Either `output - y` and minus, or `y - output` and plus.")
 def minus_twice(broken, repaired):
@@ -129,33 +129,36 @@ def gradients_never_reset():
             f"of 1,000 steps they still swing as far as {np.abs(sums.points[-100:]).max():.1f}.")
 
 
-def step_by_one_norm(weights, g, S, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_step(weights, g, S, lr=0.01, rho=0.9, eps=1e-8):
     weights = weights - lr * g / (np.sqrt(np.sum(g**2)) + eps)
     return weights, S
 
 
-def step_by_running_means(weights, g, S, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_step_by_running_means(weights, g, S, lr=0.01, rho=0.9, eps=1e-8):
     S = rho * S + (1 - rho) * g**2
     weights = weights - lr * g / (np.sqrt(S) + eps)
     return weights, S
 
 
-@card("networks", "false", chapter="06", rows=["E68"],
-      broken=step_by_one_norm, repaired=step_by_running_means,
-      right="One number divides all, and only the present gradient is in it; `rho` is never read. "
-            "That is gradient descent with steps of fixed length. RMSprop keeps a mean for every "
-            "weight.")
+@card("networks", "true", chapter="06", rows=["E68"],
+      broken=rmsprop_step, repaired=rmsprop_step_by_running_means,
+      right="It divides all weights' gradients by one number, the length of the present gradient, "
+            "and never reads `rho`. RMSprop keeps a running mean for every weight.")
 def one_norm_for_all(broken, repaired):
-    """This function takes a step of RMSprop with the decay rate `rho`."""
-    g, steps = np.array([100.0, 0.01]), []
+    """Whatever `rho` and the gradient (unless it is zero), this function goes `lr` far."""
+    rng, steps = np.random.default_rng(0), []
+    for g, rho in zip(rng.normal(size=(20, 5)), rng.random(20)):
+        step = broken(np.zeros(5), g, np.zeros(5), lr=0.01, rho=rho)[0]
+        assert np.isclose(np.linalg.norm(step), 0.01)
     for program in (broken, repaired):
         weights = S = np.zeros(2)
         for _ in range(300):
-            before, (weights, S) = weights, program(weights, g, S)
+            before, (weights, S) = weights, program(weights, np.array([100.0, 0.01]), S)
         steps.append((before - weights) / 0.01)
     assert np.allclose(steps, [[1, 1e-4], [1, 1]], rtol=1e-3)
-    return ("After many gradients of 100 and 0.01 its steps are {:.0f} and {:.0e} learning rates "
-            "long. Repaired, {:.0f} and {:.0f}.".format(*steps[0], *steps[1]))
+    return ("So it is for 20 random gradients. If one weight has gradients of 100 and the other of "
+            "0.01, they move by {:.0f} and {:.0e} learning rates; repaired, to be RMSprop, by "
+            "{:.0f} and {:.0f}.".format(*steps[0], *steps[1]))
 
 
 @card("networks", "true", chapter="06", rows=["E68"],
@@ -184,16 +187,16 @@ def xor_without_rmsprop():
             f"RMSprop {rms} times.")
 
 
-def output_in_one_line(X, W1, W2):
+def predict(X, W1, W2):
     return X @ W1 * sigmoid(W1 @ W2)
 
 
-def output_layer_by_layer(X, W1, W2):
+def predict_layer_by_layer(X, W1, W2):
     return sigmoid(sigmoid(X @ W1) @ W2)
 
 
 @card("networks", "it depends", chapter="06", rows=["E69"],
-      broken=output_in_one_line, repaired=output_layer_by_layer,
+      broken=predict, repaired=predict_layer_by_layer,
       right="`W1 @ W2` has a row for each input, and NumPy stretches one or two examples to fit "
             "two inputs. Shapes catch a wrong formula only by luck. Predict with the forward pass "
             "of the training.")
@@ -209,7 +212,7 @@ def wrong_but_the_shapes_will_tell(broken, repaired):
             f"error, and an answer of shape {shapes[0]}. Repaired, one number for each.")
 
 
-def gradients_through_sizes(sizes, weights, X, y):
+def backward(sizes, weights, X, y):
     A = X
     for W in weights:
         A = sigmoid(A @ W)
@@ -220,7 +223,7 @@ def gradients_through_sizes(sizes, weights, X, y):
     return gradients
 
 
-def gradients_through_activations(sizes, weights, X, y):
+def backward_through_activations(sizes, weights, X, y):
     activations = [X]
     for W in weights:
         activations.append(sigmoid(activations[-1] @ W))
@@ -233,7 +236,7 @@ def gradients_through_activations(sizes, weights, X, y):
 
 
 @card("networks", "false", chapter="08", rows=["E72"],
-      broken=gradients_through_sizes, repaired=gradients_through_activations,
+      broken=backward, repaired=backward_through_activations,
       right="A layer's gradient is made of what came into the layer. The forward pass must keep "
             "these activations; the list of sizes is not them.")
 def backward_through_the_sizes(broken, repaired):
@@ -249,7 +252,7 @@ def backward_through_the_sizes(broken, repaired):
             "evaluations, to six digits.")
 
 
-def one_delta_for_all(weights, X, y):
+def layer_gradients(weights, X, y):
     activations = [X]
     for W in weights:
         activations.append(sigmoid(activations[-1] @ W))
@@ -258,7 +261,7 @@ def one_delta_for_all(weights, X, y):
     return [a.T @ delta for a in activations]
 
 
-def delta_sent_down(weights, X, y):
+def layer_gradients_sent_down(weights, X, y):
     activations = [X]
     for W in weights:
         activations.append(sigmoid(activations[-1] @ W))
@@ -271,7 +274,7 @@ def delta_sent_down(weights, X, y):
 
 
 @card("networks", "false", chapter="08", rows=["E73"],
-      broken=one_delta_for_all, repaired=delta_sent_down,
+      broken=layer_gradients, repaired=layer_gradients_sent_down,
       right="The error of the output is right for the last layer alone. For the one below it goes "
             "back through the weights and the slope of the activation. Where widths are equal, "
             "only a gradient check tells.")
@@ -377,7 +380,8 @@ def standard_normal_weights():
             "examples it can: a model with many parameters learns the noise by heart, and does "
             "worse elsewhere. A falling training error shows nothing.")
 def random_targets():
-    """If the targets are random numbers from 0 to 1, no training gets its error below 1/12."""
+    """If the targets are random numbers from 0 to 1, no model gets its mean squared error in
+    training below 1/12."""
     rng = np.random.default_rng(0)
     V = rng.normal(size=(10, 60))
 

@@ -22,14 +22,14 @@ def rmsprop_as_curvature():
             "{:.0f} and by {:.0f}.".format(*divisors))
 
 
-def mean_without_a_beginning(gradients, x, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_path(gradients, x, lr=0.01, rho=0.9, eps=1e-8):
     for g in gradients:
         S = rho * S + (1 - rho) * g**2
         x = x - lr * g / (np.sqrt(S) + eps)
     return x
 
 
-def mean_from_zero(gradients, x, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_path_from_zero(gradients, x, lr=0.01, rho=0.9, eps=1e-8):
     S = np.zeros_like(x)
     for g in gradients:
         S = rho * S + (1 - rho) * g**2
@@ -38,7 +38,7 @@ def mean_from_zero(gradients, x, lr=0.01, rho=0.9, eps=1e-8):
 
 
 @card("adaptive", "false", chapter="06", rows=["E61"],
-      broken=mean_without_a_beginning, repaired=mean_from_zero,
+      broken=rmsprop_path, repaired=rmsprop_path_from_zero,
       right="The mean soon forgets its first value, but Python wants one. It matters for the first "
             "steps, too: from zero, the first is 1 / √(1 − ρ) learning rates long.")
 def mean_that_forgets_its_beginning(broken, repaired):
@@ -53,21 +53,21 @@ def mean_that_forgets_its_beginning(broken, repaired):
             f"package's RMSprop; its first step is {-first[0] / 0.01:.1f} learning rates long.")
 
 
-def keeps_by_assignment(x, g, S, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_step(x, g, S, lr=0.01, rho=0.9, eps=1e-8):
     S = rho * S + (1 - rho) * g**2
     x = x - lr * g / (np.sqrt(S) + eps)
     S = S  # keep it for the next call
     return x
 
 
-def keeps_in_place(x, g, S, lr=0.01, rho=0.9, eps=1e-8):
+def rmsprop_step_in_place(x, g, S, lr=0.01, rho=0.9, eps=1e-8):
     S *= rho
     S += (1 - rho) * g**2
     return x - lr * g / (np.sqrt(S) + eps)
 
 
 @card("adaptive", "false", chapter="06", rows=["E62"],
-      broken=keeps_by_assignment, repaired=keeps_in_place,
+      broken=rmsprop_step, repaired=rmsprop_step_in_place,
       right="`S = …` gives the local name another array; the caller's stays as it was, and `S = S` "
             "does nothing. Change the array in place, or return it.")
 def an_assignment_that_keeps(broken, repaired):

@@ -270,6 +270,9 @@ def test_copies_with_new_names_are_a_lead_and_independent_answers_are_none():
 def test_what_the_whole_class_writes_is_no_lead():
     stub = Notebook().bytes().decode()
     assert grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(12)}}) == []
+    others = {f"z{n}": "x" for n in range(1000)}  # 30 of 1,000 are few, and too many to be a copy
+    assert grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(30)} | others}) == []
+    assert len(grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(2)} | others})) == 1
 
 
 # --- the hand-out -----------------------------------------------------------------------------

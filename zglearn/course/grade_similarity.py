@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from itertools import combinations
 
 RUN = 8  # tokens
-COMMON = 0.25  # a run that this share of the class has says nothing ...
+COMMON, MANY = 0.25, 20  # a run that this share of the class has, or so many, says nothing ...
 CLASS = 8  # ... in a class of at least so many
 SHARED, ALIKE = 12, 0.6  # a lead: so many runs in common, and this share of all runs of the two
 SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
@@ -33,7 +33,7 @@ def leads(answers: dict[str, dict[str, str]]) -> list[tuple[str, str, str, float
 def _pairs(sources: dict[str, str]):
     runs = {student: _runs(source) for student, source in sources.items()}
     often = Counter(run for those in runs.values() for run in those)
-    limit = max(COMMON * len(runs), 2) if len(runs) >= CLASS else len(runs)
+    limit = max(min(COMMON * len(runs), MANY), 2) if len(runs) >= CLASS else len(runs)
     owners = defaultdict(list)
     for student, those in runs.items():
         runs[student] = {run for run in those if often[run] <= limit}

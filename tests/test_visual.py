@@ -21,15 +21,18 @@ from zglearn.visual.widget import slider
 from zglearn.visual.widgets import (
     budget_explorer,
     compass,
+    descent_loop,
+    frequency_race,
     gradient_gauge,
     momentum_plane,
     rank_explorer,
+    rate_strip,
     real_landscape,
     sweep_explorer,
     topics_explorer,
 )
 from zglearn.visual.widgets.explorer import ellipses, explorer, inner_state, moves, surface, watch
-from zglearn.visual.worker import Bounded, Stopped, Worker
+from zglearn.visual.worker import Bounded, Stale, Stopped, Worker
 
 
 @pytest.fixture(scope="module")
@@ -138,15 +141,20 @@ LAYERS = [
     panels.text("words", ["early", "late"], label="heading"),
     panels.table("words", ("a", "b"), [(1, "two")]),
     panels.status("fine"),
+    panels.chart("loop", ["ask", "stop?"], [(0, 0), (1, 0)], [(0, 1, ""), (1, 0, "no")], [0, 1]),
 ]
 
 
 def test_every_layer_can_be_drawn():
     fig = panels.draw([panels.Panel("p", drag=("x", "y"), handle="start", equal=True),
-                       panels.Panel("words", kind="text")], LAYERS, {"x": 1, "y": 2})
+                       panels.Panel("words", kind="text"), panels.Panel("loop", kind="chart")],
+                      LAYERS, {"x": 1, "y": 2})
     assert figures.png(fig).startswith(b"\x89PNG")
-    assert fig.axes[0].get_xlabel() == "new"
-    assert "late" in fig.axes[-1].texts[0].get_text()  # the last moment
+    axes, words, loop = (ax for ax in fig.axes if ax.get_label() != "<colorbar>")
+    assert axes.get_xlabel() == "new"
+    assert "late" in words.texts[0].get_text()  # the last moment
+    ask, stop = (text.get_bbox_patch() for text in loop.texts[:2])
+    assert stop.get_linewidth() > ask.get_linewidth()  # the last one is lit
 
 
 def test_a_still_shows_one_group():
@@ -198,6 +206,43 @@ def test_stop_ends_the_wait():
     threading.Timer(0.2, bounded.stop).start()
     with pytest.raises(Stopped):
         bounded(lambda: time.sleep(30))
+
+
+def test_stale_work_is_given_up():
+    bounded, stale, interrupted = Bounded(60), threading.Event(), threading.Event()
+
+    def forever():
+        try:
+            while True:
+                pass
+        finally:
+            interrupted.set()
+
+    threading.Timer(0.1, stale.set).start()
+    with pytest.raises(Stale):
+        bounded(forever, stale.is_set)
+    assert interrupted.wait(10)
+
+
+def test_what_is_asked_ahead_gives_way_to_what_is_waited_for():
+    bounded, sent, done = Bounded(60), [], threading.Event()
+    begun = threading.Event()
+
+    def answer(question):
+        if question == "ahead":
+            begun.set()
+            try:
+                bounded(lambda: time.sleep(30), worker.stale)
+            except Stale:
+                return None
+        return question
+
+    worker = Worker(answer, lambda answers: (sent.extend(answers), done.set()))
+    worker.ask([], ["ahead"])
+    assert begun.wait(10)
+    worker.ask(["now"], [])
+    assert done.wait(10)
+    assert sent == ["now"]
 
 
 def test_the_newest_question_wins():
@@ -476,6 +521,77 @@ def test_the_radius_is_the_rate_that_is_measured():
     path = run(momentum, f.objective(), f.start, steps=300, lr=step / kappa, beta=beta)
     rate = (path.losses[300] / path.losses[100]) ** (1 / 400)
     assert rate == pytest.approx(momentum_plane.spectral_radius(step, beta, kappa), abs=2e-3)
+
+
+# --- the loop of gradient descent
+
+def test_the_loop_lights_its_boxes_in_order():
+    x, boxes, says = descent_loop.walk(lr=0.5, start=2.0, small=0.3)
+    round_ = [descent_loop.ASK, descent_loop.STEP, descent_loop.DONE]
+    assert boxes == [descent_loop.START] + 3 * round_ + [descent_loop.END]
+    assert x[::3] == [2.0, 1.0, 0.5, 0.25] and x[-1] == 0.25
+    assert "2 − 0.5 · 2 = 1" in says[2]
+    assert "no, go on" in says[3] and "after 3 steps, because the gradient is small" in says[-1]
+
+
+@pytest.mark.parametrize("lr, reason", [(0.1, "small enough"), (2.0, "40 steps are enough"),
+                                        (2.5, "runs away")])
+def test_the_loop_says_why_it_stops(lr, reason):
+    assert reason in descent_loop.walk(lr, start=3.0, small=0.1)[2][-1]
+
+
+def test_the_slope_is_the_gradient(widgets):
+    slope = kind(widgets["descent_loop"].layers(lr=0.5, start=2.0), "frames", "bowl")[0]
+    asked = np.isfinite(slope["x"]).all(axis=1)
+    lit = np.array(kind(widgets["descent_loop"].layers(lr=0.5, start=2.0), "chart")[0]["lit"])
+    assert (asked == np.isin(lit, (descent_loop.ASK, descent_loop.STEP))).all()
+    rise = np.diff(slope["y"], axis=1) / np.diff(slope["x"], axis=1)
+    np.testing.assert_allclose(rise[[1, 2], 0], 2.0)  # at x = 2, before and at the first step
+
+
+# --- frequent and rare
+
+def test_the_rates_are_adagrads_and_rmsprops():
+    squares = np.array([[1.0, 0.0], [1.0, 4.0], [1.0, 0.0]])
+    np.testing.assert_array_equal(rate_strip.own_sum(squares), [[1, 0], [2, 4], [3, 4]])
+    np.testing.assert_array_equal(rate_strip.common_sum(squares), [[1, 1], [6, 6], [7, 7]])
+    np.testing.assert_allclose(rate_strip.fading_mean(squares, rho=0.5),
+                               [[0.5, 0], [0.75, 2], [0.875, 1]])
+
+
+def test_a_rare_word_keeps_a_high_rate(widgets):
+    strip = widgets["rate_strip"]
+    for rule in strip.controls["rule"].values:
+        rate = kind(strip.layers("strip", rule=rule), "frames")[0]["y"]
+        falls = (np.diff(rate, axis=0) <= 0) | np.isnan(np.diff(rate, axis=0))
+        assert falls.all() == ("Adagrad" in rule or "norm" in rule)  # a mean forgets
+        assert (rate[-1, -1] > 3 * rate[-1, 0]) == ("norm" not in rule)
+    assert np.isnan(kind(strip.layers("strip"), "frames")[0]["y"][0]).any()  # not seen yet
+
+
+def test_a_word_without_a_gradient_is_left_out():
+    strip = visual.rate_strip([[1.0, 0.0, 4.0]], [3, 2, 1], ["often", "never", "once"])
+    assert len(strip.controls["word"].values) == 2
+    assert kind(strip.layers("one", word=2), "line")[0]["label"] == "“once”, in 1"
+    assert kind(strip.layers("one", word=2), "line")[0]["y"] == 0.5
+
+
+def test_adam_learns_the_rare_as_fast_as_the_frequent(widgets):
+    race = widgets["frequency_race"]
+
+    def ratio(method, **settings):
+        left = kind(race.layers(method, **settings), "frames", "profile")[0]["y"]
+        return left[30, -1] / left[30, 0]
+
+    assert ratio("gradient_descent") > 10
+    assert ratio("adam") == pytest.approx(1, rel=0.01)
+    assert ratio("gradient_descent", problem="equally frequent") == pytest.approx(1)
+
+
+def test_a_race_ends_where_it_was_finite():
+    held = frequency_race.learned(iter([np.ones(2), np.full(2, np.inf), np.ones(2)]),
+                                  lambda x: x, np.zeros(2), 10)
+    np.testing.assert_array_equal(held, [[0, 0], [1, 1]])
 
 
 # --- the others

@@ -3,10 +3,10 @@
 import numpy as np
 
 import zglearn.visual as visual
-from zglearn import run
+from zglearn import Objective, run
 from zglearn.factorization import nmf, truncated_svd
 from zglearn.gradient_free_methods import cma_es, simulated_annealing
-from zglearn.gradient_methods import adam, momentum
+from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import rosenbrock
 from zglearn.models import MLP
 
@@ -109,7 +109,28 @@ def real_landscape():
     return visual.real_landscape(f, paths, shapes=model.shapes.values(), resolution=15)
 
 
+def rate_strip():
+    """Words that come with the probability 1 / rank, and a gradient of ±1 whenever they do."""
+    rng = np.random.default_rng(0)
+    come = rng.random((120, 50)) < 1 / np.arange(1, 51)
+    return visual.rate_strip(come.astype(float), np.maximum(come.sum(axis=0), 1),
+                             [f"word{j}" for j in range(50)])
+
+
+def frequency_race():
+    """Ten classes, each with a weight of its own; the steepness is the frequency, or the same."""
+    def problem(frequency):
+        f = Objective(lambda x: frequency @ (x - 1) ** 2 / 2, lambda x: frequency * (x - 1))
+        return f, lambda x: ((x - 1) ** 2 / 2).reshape(5, 2).mean(axis=1)
+
+    zipf, flat = 1 / np.arange(1.0, 11), np.full(10, 0.1)
+    return visual.frequency_race(
+        {"as in the text": problem(zipf / zipf.sum()), "equally frequent": problem(flat)},
+        np.zeros(10), {gradient_descent: 1.0, momentum: 0.3, adam: 0.1},
+        ["most frequent words", "second fifth", "third fifth", "fourth fifth", "rarest words"])
+
+
 EXAMPLES = {make.__name__: make for make in (
     explorer, visual.momentum_plane, rank_explorer, visual.gradient_gauge, topics_explorer,
     sweep_explorer, visual.compass, compression_explorer, annealing_explorer, budget_explorer,
-    real_landscape)}
+    real_landscape, visual.descent_loop, rate_strip, frequency_race)}

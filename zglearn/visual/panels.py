@@ -32,7 +32,7 @@ GREY = -1  # as a colour: the foreground, for what belongs to no method
 
 @dataclass(frozen=True)
 class Panel:
-    """A place to draw: axes, or with ``kind="text"`` a place for text and tables.
+    """A place to draw: axes, or with ``kind="text"`` a place for text and tables, or a "chart".
 
     ``drag`` names the two settings that a drag or click on the axes changes, and ``handle`` is
     what the dragged point is called. ``zoom`` is the setting that holds the visible box
@@ -123,6 +123,15 @@ def table(panel, header, rows, *, label=""):
                   rows=[[str(cell) for cell in row] for row in rows], label=label)
 
 
+def chart(panel, boxes, places, arrows, lit):
+    """A flow chart: ``boxes`` are words at ``places`` (column, row), the lowest row 0.
+
+    ``arrows`` are (from, to, label). At time t the box ``lit[t]`` is lit, of ``lit`` (n,).
+    """
+    return _layer("chart", panel, boxes=list(boxes), places=[list(p) for p in places],
+                  arrows=[list(a) for a in arrows], lit=[int(i) for i in lit])
+
+
 def clock(steps):
     """The step that each time stands for, where not every step is shown."""
     return _layer("clock", None, x=steps)
@@ -173,6 +182,8 @@ def draw(panels, layers, settings):
         mine = [y for y in mine if y.get("group") in (None, chosen)]
         if panel.kind == "text":
             _draw_text(ax, mine, panel.span)
+        elif panel.kind == "chart":
+            _draw_chart(ax, mine)
         else:
             _draw_axes(ax, panel, mine, settings)
         ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}")
@@ -234,11 +245,15 @@ def _draw_line(ax, layer):
 def _draw_frames(ax, layer):
     if not len(layer["x"]):
         return
-    x, y, style = layer["x"][-1], layer["y"][-1], {"dots": "o", "crosses": "x"}.get(layer["mark"])
+    x, y, look = layer["x"][-1], layer["y"][-1], _look(layer) | {"markersize": 4}
     if layer["mark"] == "ellipse":
         angle = np.linspace(0, 2 * np.pi, 65)
         x, y = (v @ [np.ones(65), np.cos(angle), np.sin(angle)] for v in (x, y))
-    ax.plot(x, y, style or "-", markersize=4, linewidth=1.2, **_look(layer))
+    if layer["mark"] in ("dots", "crosses"):
+        look |= {"linestyle": "none", "marker": {"dots": "o", "crosses": "x"}[layer["mark"]]}
+    elif layer["mark"] == "line" and layer["colour"] != GREY:
+        look |= {"linestyle": DASHES[layer["colour"] % 7]}
+    ax.plot(x, y, **{"linewidth": 1.2, "linestyle": "solid"} | look)
 
 
 def _draw_dots(ax, layer):
@@ -261,8 +276,8 @@ def _draw_bars(ax, layer):
 def _draw_rule(ax, layer):
     if layer["along"] == "x":
         ax.axvline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
-        ax.annotate(layer["label"], (layer["at"], 0.02), xycoords=("data", "axes fraction"),
-                    xytext=(3, 0), textcoords="offset points", fontsize=8)
+        ax.annotate(layer["label"], (layer["at"], 1), xycoords=("data", "axes fraction"),
+                    xytext=(3, -10), textcoords="offset points", fontsize=8)
     else:
         ax.axhline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
         ax.annotate(layer["label"], (0.01, layer["at"]), xycoords=("axes fraction", "data"),
@@ -281,7 +296,8 @@ def _draw_heat(ax, layer):
         return
     image = ax.imshow(layer["z"], origin="lower", aspect="auto", extent=(left, right, low, high),
                       cmap=colours, vmin=layer["low"], vmax=layer["high"])
-    ax.figure.colorbar(image, ax=ax, label=layer["label"])
+    if layer["label"]:
+        ax.figure.colorbar(image, ax=ax, label=layer["label"])
 
 
 def _draw_text(ax, layers, span):
@@ -299,6 +315,24 @@ def _draw_text(ax, layers, span):
         written.append("")
     ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
             transform=ax.transAxes)
+
+
+def _draw_chart(ax, layers):
+    ax.set_axis_off()
+    for layer in layers:
+        places = np.array(layer["places"], dtype=float)
+        ax.set(xlim=(-0.6, places[:, 0].max() + 0.6), ylim=(-0.4, places[:, 1].max() + 0.4))
+        boxes = [ax.text(x, y, words, ha="center", va="center", fontsize=9, zorder=3, bbox={
+                     "boxstyle": "round,pad=0.5", "edgecolor": "#333333",
+                     "facecolor": "#ffd9b8" if i == layer["lit"][-1] else "#ffffff",
+                     "linewidth": 2.5 if i == layer["lit"][-1] else 1})
+                 for i, ((x, y), words) in enumerate(zip(places, layer["boxes"], strict=True))]
+        for i, j, label in layer["arrows"]:
+            ax.annotate("", places[j], places[i], arrowprops={
+                "arrowstyle": "->", "patchA": boxes[i].get_bbox_patch(),
+                "patchB": boxes[j].get_bbox_patch(), "shrinkA": 2, "shrinkB": 2})
+            ax.annotate(label, (places[i] + places[j]) / 2, xytext=(4, 4), fontsize=9,
+                        textcoords="offset points")
 
 
 _DRAW = {"line": _draw_line, "frames": _draw_frames, "dots": _draw_dots, "band": _draw_band,

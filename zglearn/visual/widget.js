@@ -56,7 +56,7 @@ class View {
     this.status = node("div", { class: "zg-status", role: "status" });
     this.wait = node("div", { class: "zg-wait", hidden: true });
     this.alert = node("div", { class: "zg-alert", role: "alert" });
-    this.panels = panels.map((panel) => new (panel.kind === "text" ? Page : Axes)(this, panel));
+    this.panels = panels.map((panel) => new PANELS[panel.kind](this, panel));
     const groups = new Map();
     for (const control of controls.filter((c) => c.kind !== "hidden")) {
       if (!groups.has(control.group)) groups.set(control.group, []);
@@ -65,6 +65,7 @@ class View {
     const fieldsets = [...groups].map(([name, rows]) => name
       ? node("fieldset", {}, node("legend", {}, this.swatch(name), name), ...rows)
       : node("div", { class: "zg-loose" }, ...rows));
+    this.el.onkeydown = (event) => { if (event.key === "Escape") this.halt(); };
     this.el.replaceChildren(
       node("section", { "aria-label": title },
         node("div", { class: "zg-title" }, title),
@@ -176,6 +177,7 @@ class View {
   /** Nothing is waited for any more. */
   rest() {
     clearTimeout(this.busy);
+    this.busy = null;
     this.wait.hidden = true;
   }
 
@@ -191,9 +193,10 @@ class View {
     const current = new Map(this.spec.parts.map((part) => [this.question(part)[0], part.name]));
     let news = false;
     for (const answer of answers) {
-      this.remember(answer.key, unpack(answer, floats));
+      const known = unpack(answer, floats);
+      if (!answer.stopped) this.remember(answer.key, known);
       if (!current.has(answer.key)) continue;
-      this.shown[current.get(answer.key)] = this.recall(answer.key);
+      this.shown[current.get(answer.key)] = known;
       current.delete(answer.key);
       news = true;
     }
@@ -223,11 +226,15 @@ class View {
     return answer;
   }
 
+  /** Stop playing, and what Python computes. */
+  halt() {
+    this.play(false);
+    if (this.busy) this.model.send({ stop: true });
+    this.rest();
+  }
+
   sayBusy() {
-    const stop = node("button", { type: "button", onclick: () => {
-      this.rest();
-      this.model.send({ stop: true });
-    } }, "stop");
+    const stop = node("button", { type: "button", onclick: () => this.halt() }, "stop");
     this.wait.replaceChildren("computing … ", stop);
     this.wait.hidden = false;
     this.busy = setTimeout(() => this.wait.replaceChildren(
@@ -320,6 +327,7 @@ function unpack({ layers = [], error, span: [from, to] }, floats) {
       }
     }
     if (layer.kind === "text") layer.last = layer.text.length - 1;
+    if (layer.kind === "chart") layer.last = layer.lit.length - 1;
     if (layer.timed) layer.last = layer.x.length - 1;
     if (layer.kind === "frames") layer.last = layer.x.shape[0] - 1;
   }
@@ -627,6 +635,56 @@ class Axes extends PanelView {
   }
 }
 
+/** A flow chart whose present box is lit. Boxes stand on a grid, 150 by 66 units a cell. */
+class Chart extends PanelView {
+  constructor(view, spec) {
+    const drawing = svg("svg",
+      { class: "zg-chart", role: "img", style: `height: ${spec.height}px` });
+    super(view, spec, drawing);
+    this.drawing = drawing;
+  }
+
+  draw(time) {
+    const layer = this.visible()[0];
+    if (!layer) return;
+    if (layer.boxes.join() !== this.words) this.build(layer);
+    const lit = layer.lit[Math.min(Math.floor(time), layer.last)];
+    if (lit === this.lit) return;
+    this.lit = lit;
+    this.boxes.forEach((box, i) => box.classList.toggle("zg-lit", i === lit));
+    this.drawing.setAttribute("aria-label", `${this.spec.title}: now ${layer.boxes[lit]}`);
+  }
+
+  build({ boxes, places, arrows }) {
+    this.words = boxes.join();
+    const [columns, rows] = [0, 1].map((i) => 1 + Math.max(...places.map((place) => place[i])));
+    const at = places.map(([column, row]) => [75 + 150 * column, 33 + 66 * (rows - 1 - row)]);
+    const middle = { "text-anchor": "middle", "dominant-baseline": "central" };
+    this.boxes = boxes.map((words, i) => svg("g", { class: "zg-box" },
+      svg("rect", { x: at[i][0] - 66, y: at[i][1] - 16, width: 132, height: 32, rx: 6 }),
+      svg("text", { x: at[i][0], y: at[i][1], ...middle }, words)));
+    const lines = arrows.map(([i, j, label]) => arrow(at[i], at[j], label));
+    this.drawing.setAttribute("viewBox", `0 0 ${150 * columns} ${66 * rows}`);
+    this.drawing.replaceChildren(...lines, ...this.boxes);
+    this.lit = null;
+  }
+}
+
+/** An arrow from box to box, from border to border, with its label beside it. */
+function arrow([x, y], [a, b], label) {
+  const dx = a - x, dy = b - y, length = Math.hypot(dx, dy);
+  const inside = Math.min(66 / Math.abs(dx), 16 / Math.abs(dy)), i = dx / length, j = dy / length;
+  const [fromX, fromY] = [x + inside * dx, y + inside * dy];
+  const [toX, toY] = [a - inside * dx - 2 * i, b - inside * dy - 2 * j];
+  const barb = (turn) => `L ${toX - 7 * i + turn * 4 * j} ${toY - 7 * j - turn * 4 * i}`;
+  return svg("g", {},
+    svg("path", { d: `M ${fromX} ${fromY} L ${toX} ${toY} ${barb(1)}
+      M ${toX} ${toY} ${barb(-1)}` }),
+    svg("text", { x: (fromX + toX) / 2 + 5, y: (fromY + toY) / 2 - 5 }, label));
+}
+
+const PANELS = { text: Page, chart: Chart, axes: Axes };
+
 // ---- one painter for each kind of layer
 
 const PAINT = {
@@ -672,16 +730,18 @@ const PAINT = {
       else if (layer.mark === "dots") spot(context, axes, a, b, 2.5);
       else cross(path, axes, a, b);
     }
+    if (layer.mark === "line") context.setLineDash(dashes(axes.view.spec, layer.colour));
     context.stroke(path);
+    context.setLineDash([]);
   },
 
   dots(context, layer, axes) {
-    const colour = ink(axes, layer.colour);
+    const colour = ink(axes, layer.colour), radius = layer.x.length > 60 ? 2 : 3.5;
     Object.assign(context, { fillStyle: colour, strokeStyle: colour, textAlign: "left",
       textBaseline: "middle" });
     layer.x.forEach((a, i) => {
       if (layer.star) star(context, axes, a, layer.y[i]);
-      else spot(context, axes, a, layer.y[i], 3.5);
+      else spot(context, axes, a, layer.y[i], radius);
       if (layer.names) context.fillText(layer.names[i], axes.x(a) + 6, axes.y(layer.y[i]));
     });
   },
@@ -720,8 +780,10 @@ const PAINT = {
     if (layer.along === "x") stroke(context, at, area.top, at, area.bottom);
     else stroke(context, area.left, at, area.right, at);
     context.setLineDash([]);
-    if (layer.along === "x") context.fillText(layer.label, at + 4, area.bottom - 4);
-    else context.fillText(layer.label, area.left + 4, at - 2);
+    if (layer.along === "y") return context.fillText(layer.label, area.left + 4, at - 2);
+    const fits = at + 4 + context.measureText(layer.label).width < area.right;
+    if (!fits) context.textAlign = "right";
+    context.fillText(layer.label, at + (fits ? 4 : -4), area.top + 15);
   },
 
   heat(context, layer, axes) {
@@ -969,13 +1031,13 @@ function dashes(spec, colour) {
 }
 
 /** The sample of a line in a legend: the same colour and dashes as on the canvas. */
-function swatch(spec, colour, { kind = "line", mark, star: symbol } = {}) {
+function swatch(spec, colour, { kind = "line", mark, thin, star: symbol } = {}) {
   const stroke = colour < 0 ? "currentColor" : `var(--zg-${colour % 7})`;
   const solid = kind === "bars" || kind === "band" || kind === "dots" || mark === "dots";
   const drawing = symbol ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, "★")
     : solid ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
-      : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": 2.5,
-        "stroke-dasharray": mark ? "" : dashes(spec, colour).join(" ") });
+      : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": thin ? 1 : 2.5,
+        "stroke-dasharray": mark && mark !== "line" ? "" : dashes(spec, colour).join(" ") });
   return svg("svg", { width: 26, height: 8, "aria-hidden": true, overflow: "visible" }, drawing);
 }
 

@@ -18,7 +18,7 @@ import numpy as np
 import traitlets
 
 from . import figures, panels
-from .worker import Bounded, Stopped, Worker
+from .worker import Bounded, Stale, Stopped, Worker
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,13 @@ class Widget(anywidget.AnyWidget):
         key, name, values = question
         settings = dict(zip(self.parts[name].needs, values, strict=True))
         try:
-            return {"key": key, "layers": self._bounded(lambda: self._compute(name, settings))}
-        except (TimeoutError, Stopped) as error:
+            layers = self._bounded(lambda: self._compute(name, settings), self._worker.stale)
+            return {"key": key, "layers": layers}
+        except Stale:
+            return None
+        except Stopped as error:  # it may be asked again
+            return {"key": key, "error": f"{name}: {error}", "stopped": True}
+        except TimeoutError as error:
             return {"key": key, "error": f"{name}: {error}"}
         except BaseException as error:  # the learner's method may raise anything
             return {"key": key, "error": f"{name}: {explain(error)}"}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 PACKET = 0.04  # answers to questions asked ahead travel together, so many seconds' worth at a time
 AHEAD = 3.0  # so many seconds of work are done for answers that nobody waits for yet
 PAUSE = 0.03  # before that work begins: the threads that send the first answer need the GIL
+LOOK = 0.05  # how often running work is looked after
 IDLE = 10.0  # after so many seconds without a question the thread ends
 
 
@@ -23,6 +24,10 @@ class Stopped(Exception):
     """The learner pressed stop."""
 
 
+class Stale(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class Bounded:
     """Runs pieces of work, one at a time, each in a thread of its own that can be given up."""
 
@@ -30,8 +35,9 @@ class Bounded:
         self.seconds = seconds
         self._outcome: queue.SimpleQueue | None = None
 
-    def __call__(self, work: Callable):
-        """What ``work()`` returns or raises; TimeoutError after ``seconds``, Stopped by `stop`.
+    def __call__(self, work: Callable, stale: Callable = lambda: False):
+        """What ``work()`` returns or raises; TimeoutError after ``seconds``, Stopped by `stop`,
+        Stale when ``stale()`` becomes true.
 
         Work that was given up is interrupted at its next Python instruction. A call into C that
         never returns cannot be: its thread is left behind.
@@ -46,15 +52,22 @@ class Bounded:
 
         thread = threading.Thread(target=job, daemon=True)
         thread.start()
-        try:
-            value, error = outcome.get(timeout=self.seconds)
-        except queue.Empty:
-            error = TimeoutError(f"took longer than {self.seconds:g} seconds and was stopped")
-        if isinstance(error, TimeoutError | Stopped):
+        value, error = self._wait(outcome, stale)
+        if isinstance(error, TimeoutError | Stopped | Stale):
             _interrupt(thread)
         if error is not None:
             raise error
         return value
+
+    def _wait(self, outcome, stale):
+        end = time.monotonic() + self.seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                return outcome.get(timeout=min(left, LOOK))
+            except queue.Empty:
+                if stale():
+                    return None, Stale()
+        return None, TimeoutError(f"took longer than {self.seconds:g} seconds and was stopped")
 
     def stop(self) -> None:
         """Give up what is running now."""
@@ -65,7 +78,8 @@ class Bounded:
 class Worker:
     """Answers the newest questions; whatever is older and not yet begun is dropped.
 
-    ``answer(question)`` computes and ``send(answers)`` delivers, both in the worker's thread.
+    ``answer(question)`` computes, or returns None if it gave up a stale question;
+    ``send(answers)`` delivers. Both run in the worker's thread.
     """
 
     def __init__(self, answer: Callable, send: Callable):
@@ -74,6 +88,7 @@ class Worker:
         self._lock = threading.Condition()
         self._thread: threading.Thread | None = None
         self._seconds: dict = {}  # what each part's last answer took: quick ones go first
+        self._present = (None, 0.0)  # the question that is being answered, and its time is up when
 
     def ask(self, now: list, line: list) -> None:
         """Questions whose answers are waited for, and questions that may come next."""
@@ -83,6 +98,11 @@ class Worker:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
             self._lock.notify()
+
+    def stale(self) -> bool:
+        """Whether the present question has had its time and nobody waits for it any more."""
+        (question, until), wish = self._present, self._wish
+        return wish is not None and question not in wish[0] and time.perf_counter() > until
 
     def _wished(self, within: float) -> bool:
         with self._lock:
@@ -110,7 +130,9 @@ class Worker:
             start = time.perf_counter()
             if start - begun > (patience if self._wish else limit):
                 break
-            answers.append(self._answer(question))
+            self._present = question, start + patience
+            answer = self._answer(question)
+            answers += [answer] * (answer is not None)
             end = time.perf_counter()
             self._seconds[question[1]] = end - start
             if end - posted > PACKET:

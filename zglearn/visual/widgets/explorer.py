@@ -22,6 +22,7 @@ from ..widget import Widget, choice, hidden, part, slider
 SECONDS = 2.0  # a path that takes longer is shown as far as it came
 TRIED = 60  # of the points tried in one step, so many are drawn
 GRID = 120, 160
+ARRIVED = 1e-16  # a loss nearer to the minimum is not drawn: the axis would show nothing else
 
 LOGARITHMIC = {"effective learning rate", "√v", "temperature T", "step size σ"}
 
@@ -184,8 +185,8 @@ def _racer(landscape, method, colour):
         layers = [
             draw.axis("loss", xlabel="cost (forward-equivalents)" if against == "cost" else "step"),
             draw.line("map", *path.points.T, colour=colour, label=name, timed=True),
-            draw.line("loss", x, np.where(excess > 0, excess, np.nan), colour=colour, label=name,
-                      timed=True),
+            draw.line("loss", x, np.where(excess > ARRIVED, excess, np.nan), colour=colour,
+                      label=name, timed=True),
             *_probes(path, colour), *_spread(path, held, colour)]
         for title, values in inner_state(held).items():
             group = f"{name}: {title}"

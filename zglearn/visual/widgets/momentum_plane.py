@@ -74,7 +74,7 @@ def plane(kappa):
     step, beta = np.linspace(0, 4, 161), np.linspace(0, 1, 121)
     rho = spectral_radius(step, beta[:, None], kappa)
     best = best_setting(kappa)
-    return [draw.heat("plane", np.where(rho < 1, rho, np.nan), (0, 0, 4, 1), high=1,
+    return [draw.heat("plane", np.where(rho < 1 + 1e-9, rho, np.nan), (0, 0, 4, 1), high=1,
                       label="factor per step"),
             draw.dots("plane", *np.transpose([best]), colour=draw.GREY, star=True,
                       label="fastest"),

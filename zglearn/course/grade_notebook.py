@@ -158,13 +158,18 @@ def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -
 
     An answer that is a value is asked for once, in its last state: twice would be two guesses.
     """
-    own = f"ans-{id.replace('.', '-')}"
+    own = answer_cell(id)
     bound = [n + 1 for n, cell in enumerate(cells) if re.search(binding(names), cell.source)
              and (not cell.id.startswith("ans-") or cell.id == own)]
     places = [checked] if checked is not None else []
     if bound and bound[-1] > (checked or 0):
         places.append(bound[-1])
     return (places if names[0] != answer_name(id) else places[-1:]) or [len(cells)]
+
+
+def answer_cell(id: str) -> str:
+    """The cell that the course gives for an answer: "04.2" -> "ans-04-2"."""
+    return f"ans-{id.replace('.', '-')}"
 
 
 def binding(names: list[str]) -> str:

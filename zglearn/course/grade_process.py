@@ -31,6 +31,7 @@ class Student:
         self.rules = {"layers": job["layers"], "memory": job["memory"],
                       "probe": job.get("probe", False)}
         self.wire = self.lifeline = None
+        self.asked = 0  # requests so far: an answer says which one it answers
         self.asking = False  # whether its last message was a question
         self.wanted = self.done = 0
         self.failures: dict[int, tuple[str, str]] = {}
@@ -63,15 +64,23 @@ class Student:
         try:
             if self.wire is None:
                 raise EOFError
-            self.wire.send(message, buffers)
-            reply = self.wire.receive(deadline)
-            self.asking = "number" in reply[0]
-            return reply
+            return self._exchange(message, buffers, deadline)
         except (EOFError, OSError):
             raise AnswerFailed(f"The answer {self.stop()}") from None
         except (TimeIsUp, WireBroken):
             self.stop()
             raise
+
+    def _exchange(self, message, buffers, deadline):
+        if "do" in message:
+            self.asked += 1
+            message = message | {"to": self.asked}
+        self.wire.send(message, buffers)
+        reply, buffers = self.wire.receive(deadline)
+        self.asking = "number" in reply
+        if not self.asking and reply.get("to") != self.asked:
+            raise WireBroken("it answers a question that was not asked")
+        return reply, buffers
 
     def _catch_up(self):
         while self.wire is None or self.done < self.wanted:
@@ -87,9 +96,8 @@ class Student:
     def _run(self, number):
         with self.time() as seconds:
             try:
-                self.wire.send({"do": "run", "source": self.cells[number].source,
-                                "seconds": seconds})
-                said, _ = self.wire.receive(time.monotonic() + seconds + GRACE)
+                message = {"do": "run", "source": self.cells[number].source, "seconds": seconds}
+                said, _ = self._exchange(message, [], time.monotonic() + seconds + GRACE)
             except (EOFError, OSError):
                 self._lose(number, "error", f"it {self.stop()}")
             except TimeIsUp:

@@ -20,7 +20,7 @@ from .exercise import TOO_LONG, Verdict, find, judge, load
 from .grade_course import checks_notebook
 from .grade_engine import EngineFailed
 from .grade_nbval import named, run_nbval
-from .grade_notebook import Plan, Unreadable, binding, plan, read_notebook
+from .grade_notebook import Plan, Unreadable, answer_cell, binding, plan, read_notebook
 from .grade_process import OUT_OF_TIME, Student
 from .grade_wire import GRACE, RemoteNamespace
 from .limits import TimeIsUp, bounded
@@ -133,13 +133,18 @@ class Referee:
         """The verdict; or, if the cell that should have defined the answer failed, that."""
         if verdict.status != "not_attempted" and verdict.cause != "error":
             return verdict
-        for number, (kind, message) in sorted(self.student.failures.items()):
-            source = self.steps.cells[number].source
-            if re.search(binding(exercise.names), source):
-                where = f"the cell that begins {source.strip().splitlines()[0][:60]!r}"
-                return replace(verdict, status="incorrect", cause=kind,
-                               message=f"{where} failed: {message}")
-        return verdict
+        cells = self.steps.cells[:self.student.wanted]
+        mine = [n for n, cell in enumerate(cells) if cell.id == answer_cell(exercise.id)
+                or re.search(binding(exercise.names), cell.source)]
+        if verdict.cause == "error":
+            mine = mine[-1:]  # what an earlier cell said no longer counts: this one defined it
+        failed = [n for n in mine if n in self.student.failures]
+        if not failed:
+            return verdict
+        kind, message = self.student.failures[failed[-1]]
+        first_line = cells[failed[-1]].source.strip().partition("\n")[0]
+        return replace(verdict, status="incorrect", cause=kind,
+                       message=f"the cell that begins {first_line[:60]!r} failed: {message}")
 
 
 def changed_since(notebook: dict, chapter: dict) -> list[str]:

@@ -11,6 +11,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import types
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -92,7 +93,7 @@ def _nobody_answers(prompt=""):
 
 def serve(sock, shell: Notebook, failed_layers: dict) -> None:
     """Do what the grader asks, until it hangs up."""
-    wire = Wire(sock)
+    wire, me = Wire(sock), os.getpid()
     wire.send({"ready": failed_layers})
     names, check = None, None
     while True:
@@ -101,11 +102,14 @@ def serve(sock, shell: Notebook, failed_layers: dict) -> None:
         except EOFError:
             return
         if message["do"] == "run":
-            wire.send(run_cell(shell, message["source"], message["seconds"]))
-            continue
-        if message["check"] != check:
-            names, check = Served(shell.user_ns, wire), message["check"]
-        wire.send(*_answer(names, message, buffers))
+            reply, buffers = run_cell(shell, message["source"], message["seconds"]), []
+        else:
+            if message["check"] != check:
+                names, check = Served(shell.user_ns, wire), message["check"]
+            reply, buffers = _answer(names, message, buffers)
+        if os.getpid() != me:  # a copy that the student's code made of this process
+            os._exit(0)
+        wire.send(reply | {"to": message["to"]}, buffers)
 
 
 def run_cell(shell, source: str, seconds: float) -> dict:
@@ -152,7 +156,7 @@ class Served(LocalNamespace):
 
     def __init__(self, names: dict, wire: Wire):
         super().__init__(names)
-        self.wire = wire
+        self.wire, self.me, self.one_at_a_time = wire, os.getpid(), threading.Lock()
 
     def answer(self, message: dict, buffers) -> tuple[dict, list]:
         do, name, kept = message["do"], message["name"], message.get("kept")
@@ -173,15 +177,19 @@ class Served(LocalNamespace):
 
     def _ask(self, number, args, kwargs):
         """Ask the grader for the value of one of its functions."""
+        if os.getpid() != self.me:
+            raise RuntimeError("the grader answers the notebook's own process, and its threads, "
+                               "but not other processes")
         tree, buffers = encode((args, kwargs))
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])  # whole messages only
-        try:
-            self.wire.send({"number": number, "arguments": tree}, buffers)
-            reply, buffers = self.wire.receive()
-        except EOFError:
-            os._exit(0)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+        with self.one_at_a_time:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])  # whole messages only
+            try:
+                self.wire.send({"number": number, "arguments": tree}, buffers)
+                reply, buffers = self.wire.receive()
+            except EOFError:
+                os._exit(0)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
         if "raise" in reply:
             raise exception(reply["raise"], reply["message"])
         return decode(reply["answer"], buffers)

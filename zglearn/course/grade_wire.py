@@ -151,7 +151,9 @@ class RemoteNamespace:
             raise NotAttempted(said)
         if "timeout" in reply:
             raise TimeIsUp
-        cause = reply.get("failed")
+        if "failed" not in reply:
+            raise WireBroken("it is no answer")
+        cause = reply["failed"]
         raise AnswerFailed(said, cause if cause in ("error", "timeout", "refused") else "error")
 
 

@@ -343,7 +343,7 @@ def batches(answer, rng):
         got = answer.call("batches", n, size, np.random.default_rng(seed))
         expect(isinstance(got, list | tuple) and len(got) > 0,
                f"{case}: return a list of batches, each an array of indices.")
-        return [as_array(b, case=case).ravel() for b in got]
+        return [as_array(b, case=case).ravel().astype(float) for b in got]
 
     dealt = deal(int(rng.integers(2**31)))
     sizes = [len(b) for b in dealt]
@@ -360,6 +360,7 @@ def batches(answer, rng):
         incorrect(f"{case}: {missing} examples are in no batch, and others come twice. Do not draw "
                   "with replacement: shuffle once and cut.")
     expect(len(flat) == n, f"{case}: {len(flat) - n} examples come twice.")
+    expect(np.array_equal(np.sort(flat), np.arange(n)), f"{case}: an index is a whole number.")
     expect(sorted(sizes)[1:] == [size] * (len(sizes) - 1),
            f"{case}: the batches have sizes {sizes}; all but one should have {size}.")
     if np.array_equal(flat, np.arange(n)) or (np.abs(np.diff(flat)) == 1).mean() > 0.5:

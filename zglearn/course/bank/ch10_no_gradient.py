@@ -13,6 +13,12 @@ from zglearn.course.exercise import (
     open_question,
 )
 
+
+def random_slope(rng, d):
+    """A gradient (d,) that nobody guesses: signs and scale are random, and no entry is small."""
+    return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
+
+
 ORDERS = {"gradient descent": 1, "Adam": 1, "RMSprop": 1, "Newton's method": 2, "SPSA": 0,
           "simulated annealing": 0, "CMA-ES": 0, "forward gradient": 1}
 WHY = {
@@ -127,7 +133,7 @@ def best_length(answer, rng):
           rows=["R105", "R131", "R102", "E03"])
 def estimate_gradient(answer, rng):
     d, q = 4, 3000
-    g, x = rng.normal(size=d) + 2, rng.normal(size=d)
+    g, x = random_slope(rng, d), rng.normal(size=d)
     f = Objective(lambda x: float(np.asarray(x) @ g) + 3)
     got = as_array(answer.call("estimate_gradient", f, x, rng, q, 1e-3),
                    case=f"a linear loss in {d} dimensions, {q} probes", shape=(d,))
@@ -196,7 +202,7 @@ def dual_numbers(answer, rng):
           rows=["R102", "R123", "E10", "E85", "E86", "E87", "E88", "E89"])
 def no_gradient_step(answer, rng):
     d, lr, draws = 3, 0.1, 1500
-    g, x = rng.normal(size=d) + 1.5, rng.normal(size=d)
+    g, x = random_slope(rng, d), rng.normal(size=d)
     f = Objective(lambda x: float(np.asarray(x) @ g))
     steps = np.array([as_array(answer.call("no_gradient_step", f, x, rng, lr, 1e-3),
                                case="one step", shape=(d,)) - x for _ in range(draws)])

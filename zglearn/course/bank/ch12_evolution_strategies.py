@@ -16,6 +16,11 @@ from zglearn.course.exercise import (
 )
 
 
+def random_slope(rng, d):
+    """A gradient (d,) that nobody guesses: signs and scale are random, and no entry is small."""
+    return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
+
+
 @exercise("12.1", "The slope of a blurred step", kind="derive", difficulty=2, minutes=10, points=2,
           names=["blurred_slope"],
           hints=["What is the blurred loss itself? With which probability does x + σε fall left of "
@@ -98,7 +103,7 @@ def shaped(answer, rng):
           rows=["R105", "R102", "R131"])
 def es_gradient(answer, rng):
     d, pairs, sigma = 4, 1500, 0.5
-    slope, x = rng.normal(size=d) + 2, rng.normal(size=d)
+    slope, x = random_slope(rng, d), rng.normal(size=d)
     f = Objective(lambda p: float(np.asarray(p) @ slope) + 1e5)
     case = f"a linear loss plus 100,000, in {d} dimensions, {pairs} pairs"
     got = as_array(answer.call("es_gradient", f, x, rng, sigma, pairs), case=case, shape=(d,))
@@ -180,17 +185,24 @@ def cma_update(answer, rng):
                "taken for a learning rate that is too small.")],
           rows=["R102", "R131"])
 def es_step(answer, rng):
-    d, lr, sigma, population, steps = 5, 0.05, 0.1, 20, 120
+    d, lr, sigma, population, steps = 5, 0.05, 0.1, 20, 60
     slope, x = rng.normal(size=d), rng.normal(size=d)
     slope /= np.linalg.norm(slope)
-    f = Objective(lambda p: float(np.asarray(p) @ slope) + 100)
     case = f"a linear loss plus 100 in {d} dimensions"
-    moves = np.array([as_array(answer.call("es_step", f, x, rng, lr, sigma, population), case=case,
-                               shape=(d,)) - x for _ in range(steps)])
-    expect(f.evaluations <= population * steps, f"{case}: a step asked "
-           f"{f.evaluations / steps:.0f} losses, {population} are allowed")
-    expect(np.abs(moves).max() > 0, f"{case}: it does not move")
-    progress = moves @ slope / np.linalg.norm(moves, axis=1)  # cosines with the way up
+
+    def walk(slope):
+        """The steps, (steps, d), and their cosines with the way up."""
+        f = Objective(lambda p: float(np.asarray(p) @ slope) + 100)
+        moves = np.array([as_array(answer.call("es_step", f, x, rng, lr, sigma, population),
+                                   case=case, shape=(d,)) - x for _ in range(steps)])
+        expect(f.evaluations <= population * steps, f"{case}: a step asked "
+               f"{f.evaluations / steps:.0f} losses, {population} are allowed")
+        expect(f.evaluations > 0, f"{case}: no loss was asked. Where does it know the way from?")
+        expect(np.abs(moves).max(axis=1).min() > 0, f"{case}: it does not move")
+        return moves, moves @ slope / np.linalg.norm(moves, axis=1)
+
+    # Uphill and downhill exchanged: a step that does not listen to the loss is right only once.
+    moves, progress = map(np.concatenate, zip(walk(slope), walk(-slope), strict=True))
     # Rightly done they average about -0.9; without relation 0, give or take 0.05.
     expect(progress.mean() < 0.3, f"{case}: it goes *up*: the formula for a reward was used for a "
            "loss")

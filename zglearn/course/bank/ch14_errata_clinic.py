@@ -253,6 +253,58 @@ def anneal(answer, rng):
            "included.")
 
 
+@exercise("14.4", "Repair: data and a line, both wrong", kind="debug", difficulty=2, minutes=12,
+          points=3, names=["make_data", "fit"],
+          hints=["Look at the two functions apart. What are the shape of `y` and the mean of "
+                 "`y - 2 * x - 1`? And when does the fit make its prediction?",
+                 "A column (n, 1) plus a row (n,) is a matrix (n, n). `rng.random` has the mean ½. "
+                 "The error has to be that of the present θ, and θ has to be able to hold "
+                 "fractions.",
+                 "x of shape (n,); y = 2 * x + 1 + rng.uniform(-0.5, 0.5, n)\n"
+                 "theta = np.zeros(2); inside the loop: error = y - theta[0] - theta[1] * x"],
+          followups=[
+              ("With which intercept would a right fit have come back from the wrong data?",
+               "With 1.5: the mean of the noise goes into the intercept. A reader who expects 1 "
+               "then looks for the mistake in the fit."),
+              ("Why is a prediction made before the loop a mistake of the concept, and not a slip?",
+               "Then the loss does not depend on the parameters: its gradient is always the same, "
+               "and θ walks on for ever. Some articles even write the loss that way, as a function "
+               "of y and ŷ with θ beside them."),
+              ("Which check would have stopped all of this at the beginning?",
+               "Data with a known answer and no noise: the fit must return (1, 2) to many digits."),
+              ("The article adds that its parameters \"predict the price of a house\". Do they?",
+               "They were fitted to numbers that the program itself made. They predict those.")],
+          rows=["R104", "E90", "E101", "E106"])
+def make_data(answer, rng):
+    n = 2000
+    got = answer.call("make_data", n, np.random.default_rng(rng.integers(2**63)))
+    x, y = (as_array(part, case="make_data") for part in
+            expect_parts(got, 2, case="make_data", what="x and y"))
+    expect(y.size == n and x.size == n and x.shape == y.shape,
+           f"make_data({n}, rng): x has shape {x.shape} and y has shape {y.shape}; expected {n} "
+           "numbers each. A column (n, 1) plus a row (n,) makes a matrix.")
+    noise = y - 2 * x - 1
+    expect(x.min() >= 0 and x.max() <= 1 and x.std() > 0.2, "the x are not spread between 0 and 1.")
+    expect(abs(noise.mean()) < 0.04, f"the noise, y − 2x − 1, has the mean {noise.mean():.2f}: it "
+           "moves the intercept. It is to lie between −½ and ½.")
+    expect(0.26 < noise.std() < 0.32, f"the noise has a standard deviation of {noise.std():.2f}; "
+           "a uniform one between −½ and ½ has 0.29.")
+    x = rng.uniform(size=40)
+    y = rng.normal() + rng.uniform(1, 3) * x + 0.1 * rng.normal(size=40)
+    lr, steps = 0.5, 3000
+    stale = lr * steps * np.array([y.mean(), (x * y).mean()])
+    want = np.polyfit(x, y, 1)[::-1]
+    expect_close(answer.call("fit", x, y, lr, steps), want, rtol=1e-4,
+                 case="fit on 40 random points, with lr = 0.5 and 3000 steps", mistakes={
+                     "the prediction is made once, before the loop: θ walks on with the first "
+                     "error": stale,
+                     "the prediction is made once, before the loop, and θ walks on with the first "
+                     "error, twice as fast": 2 * stale,
+                     "slope and intercept are exchanged: the intercept comes first": want[::-1]},
+                 usually="the step goes uphill. It adds lr times the mean of the error, and of the "
+                         "error times x")
+
+
 # --- formulas and black boxes -----------------------------------------------------------------
 
 METHODS = ("gradient descent", "momentum", "adagrad", "rmsprop", "adam")
@@ -292,7 +344,7 @@ TAKEN_FOR = {
 }
 
 
-@exercise("14.4", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
+@exercise("14.5", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
           points=4, names=["which"],
           hints=["Do not guess from the size of the steps: the learning rate is unknown. Ask what "
                  "happens when *your* gradients change.",
@@ -336,7 +388,7 @@ def which(answer, rng):
                           f"tell them apart: {advice}.")
 
 
-@exercise("14.5", "Other units, the same run", kind="derive", difficulty=3, minutes=12, points=3,
+@exercise("14.6", "Other units, the same run", kind="derive", difficulty=3, minutes=12, points=3,
           names=["same_run"],
           hints=["Write down what becomes of the gradient: loss over weight. Then of the step, "
                  "which must be in the unit of the weights.",
@@ -386,7 +438,7 @@ def same_run(answer, rng):
                 "Newton's rate was given the unit of a weight; H⁻¹g has it already": lr * s})
 
 
-@exercise("14.6", "A formula and its limits", kind="implement", difficulty=2, minutes=12, points=3,
+@exercise("14.7", "A formula and its limits", kind="implement", difficulty=2, minutes=12, points=3,
           names=["failed"],
           hints=["What is the velocity when γ = 0? And when nothing is ever forgotten?",
                  "Under a steady gradient, v = g + γv once it has settled. So gain(0) = 1, the "
@@ -440,7 +492,7 @@ def failed(answer, rng):
 # --- references and data ----------------------------------------------------------------------
 
 
-@exercise("14.7", "What an arXiv number tells", kind="implement", difficulty=2, minutes=15,
+@exercise("14.8", "What an arXiv number tells", kind="implement", difficulty=2, minutes=15,
           points=3, names=["arxiv_date"],
           hints=["Two schemes, so two patterns. What is the same in both?",
                  "Since April 2007: YYMM, a point, and four digits until 1412, five from 1501 on. "
@@ -515,7 +567,7 @@ def _hyphens(digits):
     return "-".join((text[:3], text[3], text[4:7], text[7:12], text[12]))
 
 
-@exercise("14.8", "A number that checks itself", kind="implement", difficulty=2, minutes=12,
+@exercise("14.9", "A number that checks itself", kind="implement", difficulty=2, minutes=12,
           points=3, names=["isbn_ok", "doi_prefix"],
           hints=["For the ISBN: digits only, thirteen of them, then one sum. For the DOI: what "
                  "stands in front of the slash?",
@@ -593,7 +645,7 @@ LISTINGS = {
 VERDICTS = ("real", "wrong authors", "not that paper", "no such title")
 
 
-@exercise("14.9", "Check the references", kind="implement", difficulty=2, minutes=15, points=4,
+@exercise("14.10", "Check the references", kind="implement", difficulty=2, minutes=15, points=4,
           names=["judge"],
           hints=["Two ways lead into the listings: by the number and by the title. What if they "
                  "lead to different papers?",
@@ -662,7 +714,7 @@ def judge(answer, rng):
             incorrect(f"{got!r}, where {wanted!r} was expected, as {why}. The reference: {shown}.")
 
 
-@exercise("14.10", "A leak detector", kind="implement", difficulty=2, minutes=10, points=3,
+@exercise("14.11", "A leak detector", kind="implement", difficulty=2, minutes=10, points=3,
           names=["leaks"],
           hints=["In which two ways can a test snippet be known from the training part?",
                  "By its file, which also gave a training snippet; or by its words, which stand in "
@@ -722,7 +774,7 @@ def leaks(answer, rng):
 # --- claims -----------------------------------------------------------------------------------
 
 choice(
-    "14.11", "Does the table bear the claim?", difficulty=2, minutes=5, points=2, right="c",
+    "14.12", "Does the table bear the claim?", difficulty=2, minutes=5, points=2, right="c",
     options={
         "a": "A step is not a unit of cost. One of ES's steps is 100 forward passes, one of Adam's "
              "about three: at the same number of steps ES had thirty times the compute.",
@@ -770,8 +822,8 @@ STATEMENTS = {
 }
 
 
-@exercise("14.12", "Ten sentences, some of them true", kind="concept", difficulty=2, minutes=8,
-          points=3, names=["answer_14_12"],
+@exercise("14.13", "Ten sentences, some of them true", kind="concept", difficulty=2, minutes=8,
+          points=3, names=["answer_14_13"],
           hints=["Do not count on an article being wrong throughout. Look for words that make a "
                  "sentence weaker, such as \"can\", and for words that make it exact.",
                  "For each sentence about a method, write down the method's formula and read the "
@@ -786,7 +838,7 @@ STATEMENTS = {
                "Right things called wrong are errors, too.")],
           rows=["E49", "E55", "E08", "E21", "E23", "E42", "E14", "E11", "R123", "R146"])
 def ten_sentences(answer, rng):
-    chosen = answer.value("answer_14_12")
+    chosen = answer.value("answer_14_13")
     expect(isinstance(chosen, str | list | tuple | set)
            and all(isinstance(letter, str) for letter in chosen),
            'answer with the letters of the true sentences, for example "cd"')
@@ -809,7 +861,7 @@ def ten_sentences(answer, rng):
 # --- interview --------------------------------------------------------------------------------
 
 open_question(
-    "14.13", "Interview: for and against", difficulty=2, minutes=10, points=3, min_words=60,
+    "14.14", "Interview: for and against", difficulty=2, minutes=10, points=3, min_words=60,
     rubric=[
         "for: the memory of inference, and why (no stored activations, no averages)",
         "for: objectives without a usable gradient: black boxes, counts, discrete choices",
@@ -834,7 +886,7 @@ open_question(
 )
 
 open_question(
-    "14.14", "Interview: where it is used, and where it goes", difficulty=2, minutes=12, points=3,
+    "14.15", "Interview: where it is used, and where it goes", difficulty=2, minutes=12, points=3,
     min_words=60,
     rubric=[
         "names real uses on language models with their year: black-box tuning of prompts (2022), "
@@ -860,7 +912,7 @@ open_question(
 )
 
 open_question(
-    "14.15", "Interview: one example at a time", difficulty=1, minutes=8, points=2, min_words=50,
+    "14.16", "Interview: one example at a time", difficulty=1, minutes=8, points=2, min_words=50,
     rubric=[
         "what it is: a gradient step after each example, that is, stochastic gradient descent "
         "with batch size 1; not a class of methods beside gradient descent",
@@ -883,7 +935,7 @@ open_question(
 )
 
 open_question(
-    "14.16", "Interview: which optimizer, and what does it change?", difficulty=2, minutes=10,
+    "14.17", "Interview: which optimizer, and what does it change?", difficulty=2, minutes=10,
     points=3, min_words=60,
     rubric=[
         "a sensible default with a reason (Adam or AdamW for language models, momentum where it "
@@ -910,7 +962,7 @@ open_question(
 )
 
 open_question(
-    "14.17", "Interview: what travels?", difficulty=3, minutes=10, points=3, min_words=60,
+    "14.18", "Interview: what travels?", difficulty=3, minutes=10, points=3, min_words=60,
     rubric=[
         "the optimizer as such neither protects nor leaks data: encryption, access and consent "
         "are questions of storage and transport",
@@ -933,4 +985,29 @@ open_question(
          "A stated attacker, a bound on what the numbers reveal, and an attack that was tried and "
          "failed. A small message is not a proof.")],
     rows=["R134", "R149", "E22"],
+)
+
+open_question(
+    "14.19", "Interview: over-fitting", difficulty=1, minutes=8, points=2, min_words=50,
+    rubric=[
+        "how it is noticed: the training loss falls on while the loss on data kept apart rises, or "
+        "a wide gap between the two",
+        "cures by what they act on: more data, a smaller model, a penalty or weight decay, "
+        "dropout, stopping early",
+        "their strength is chosen on validation data, and the test part is used once",
+        "pruning and quantization make a model smaller; whether they help against over-fitting "
+        "has to be measured",
+        "no optimizer prevents it: a low training loss is a low training loss, with gradients or "
+        "without",
+    ],
+    hints=["Three parts: how do you see it, what do you do, and what does *not* belong here?",
+           "Two curves; a list of cures; then pruning, quantization and the optimizer.",
+           "\"I see it when …. I would …, as strongly as … says. Pruning …. The optimizer …\""],
+    followups=[
+        ("You tune the penalty until the test error is lowest. What have you done?",
+         "Fitted the penalty to the test part: its error is now too good, as in 14.2."),
+        ("Can early stopping be called a property of the optimizer?",
+         "It is a rule about when to end, and works with any of them. What it limits is how far "
+         "the weights get from their start.")],
+    rows=["R133", "R132", "R144", "E17", "E96"],
 )

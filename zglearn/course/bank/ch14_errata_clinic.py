@@ -201,7 +201,7 @@ def _watched(loss):
                "suspect?",
                "That `random` between 0 and 1 was never changed by the program, or that the "
                "program was never run. Run it.")],
-          rows=["R025", "R027", "E84"])
+          rows=["R025"])
 def anneal(answer, rng):
     def search(loss, x, steps, temperature):
         """The point that came back, and the trials: the points asked that were new."""
@@ -274,7 +274,7 @@ def anneal(answer, rng):
                "Data with a known answer and no noise: the fit must return (1, 2) to many digits."),
               ("The article adds that its parameters \"predict the price of a house\". Do they?",
                "They were fitted to numbers that the program itself made. They predict those.")],
-          rows=["R104", "E90", "E101", "E106"])
+          rows=["R104", "E90", "E101"])
 def make_data(answer, rng):
     n = 2000
     got = answer.call("make_data", n, np.random.default_rng(rng.integers(2**63)))
@@ -364,7 +364,7 @@ TAKEN_FOR = {
                "digit but one. Which methods can it be?",
                "Those whose step does not scale: Adagrad, RMSprop, Adam, the sign of the "
                "gradient. The digit is ε.")],
-          rows=["R138", "R127", "E43", "E55", "E59"])
+          rows=["R138", "R127", "E55"])
 def which(answer, rng):
     for _ in range(2):
         for method in METHODS:
@@ -406,7 +406,7 @@ def which(answer, rng):
                "and 1e-8 inside means 1e-4 outside."),
               ("Which method needs no new setting at all, and why?",
                "Newton's: H⁻¹g has the unit of a weight by itself, so its rate is a pure number.")],
-          rows=["R009", "R017", "E43", "E57", "E63"])
+          rows=["R009", "R017", "E43", "E63"])
 def same_run(answer, rng):
     plain, adaptive = ("gradient descent", "momentum"), ("adagrad", "rmsprop", "adam")
     for method in (*plain, *adaptive, "newton"):
@@ -585,7 +585,7 @@ def _hyphens(digits):
               ("What does a DOI's prefix tell?",
                "Who first registered it, not who publishes it today, and nothing about the paper. "
                "A DOI that does not resolve was not registered, or is misprinted.")],
-          rows=["R152", "E115"])
+          rows=["R152"])
 def isbn_ok(answer, rng):
     good, even = _isbn(rng), _isbn(rng, swap_by_five=True)
     place = int(rng.integers(3, 12))
@@ -796,7 +796,7 @@ choice(
          "validation data, then five fresh seeds each with all five results or their spread."),
         ("The claim becomes: \"ES needs less memory\". What does the table say to that?",
          "Nothing; there is no column for it. The claim may well be true.")],
-    rows=["R132", "R145", "R150", "R138", "E06"],
+    rows=["R132", "R145", "R150", "R138"],
 )
 
 STATEMENTS = {

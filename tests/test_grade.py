@@ -179,6 +179,23 @@ def test_without_any_sandbox_it_warns_and_can_refuse(graded, capsys, left_behind
     assert "--require-sandbox" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("off", "warning"), [
+    (["namespaces"], "weaker"), (["namespaces", "landlock"], "NOT shut in"),
+    (["limits"], "limits the"), (["user"], "")])
+def test_a_machine_that_does_not_allow_a_layer_is_warned_of_or_refused(off, warning, capsys):
+    def run(function, tasks):
+        return [("", {"off": dict.fromkeys(off, "Operation not permitted")})]
+
+    held = [layer for layer in sandbox.LAYERS if layer not in off]
+    assert grade._layers(run, {}, {}, grade.parser().parse_args(["class"])) == held
+    said = capsys.readouterr()
+    assert f"without {off[0]}: Operation not permitted" in said.out
+    assert warning in said.err and bool(said.err) == bool(warning)
+    refusal = pytest.raises(grade.CannotGrade, match="instructors.md")
+    with refusal if warning else contextlib.nullcontext():
+        grade._layers(run, {}, {}, grade.parser().parse_args(["class", "--require-sandbox"]))
+
+
 def test_an_endless_loop_costs_its_timeout_and_a_second(graded, class_):
     began = time.monotonic()
     graded([right(1)])

@@ -30,9 +30,11 @@ from .grade_store import Busy, Store
 from .grade_workers import NoCluster, attempt, grade_submission, pool
 
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
-WEAKER = ("Warning: the sandbox is weaker here than it could be. Files and TCP are out of reach of "
-          "students' code, but it shares the list of processes and the memory with you. "
+WEAKER = ("Warning: the sandbox is weaker here than it could be. Files (and TCP, since Linux 6.7) "
+          "are out of reach of students' code, but it sees the names of your processes. "
           "docs/instructors.md says what would help.")
+UNLIMITED = ("Warning: nothing limits the memory and the processes of students' code: one notebook "
+             "may bring this machine down.")
 WEAK = ("Warning: students' code is NOT shut in here: it can read and change what you can. Grade "
         "in a container, on a machine that allows namespaces, or as a user who owns nothing; "
         "--require-sandbox refuses to grade like this.")
@@ -234,10 +236,18 @@ def _layers(run, settings, limits, options) -> list[str]:
     if "failed" in result:
         raise CannotGrade(f"the sandbox does not start: {result['failed']}")
     off = {**{layer: "switched off" for layer in options.without}, **result["off"]}
-    print("Sandbox:", ", ".join(layer for layer in wanted if layer not in off) or "none",
-          *[f"\n  without {layer}: {why}" for layer, why in off.items()])
+    print("Sandbox:", ", ".join(layer for layer in wanted if layer not in off) or "none")
+    for layer, why in off.items():
+        print(f"  without {layer}: {why}")
     if "namespaces" in off or "limits" in off:
         if options.require_sandbox:
-            raise CannotGrade("--require-sandbox: students' code cannot be fully shut in here")
-        print(WEAK if "landlock" in off else WEAKER, file=sys.stderr)
+            raise CannotGrade("--require-sandbox: students' code cannot be fully shut in here. "
+                              "docs/instructors.md says what this machine needs.")
+        print(_weakness(off), file=sys.stderr)
     return [layer for layer in wanted if layer not in off]
+
+
+def _weakness(off) -> str:
+    if "namespaces" not in off:
+        return UNLIMITED
+    return WEAK if "landlock" in off else WEAKER

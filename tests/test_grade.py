@@ -466,6 +466,18 @@ def test_every_report(graded, tmp_path):
         platform = list(csv.reader(file))
     assert platform[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Chapter 90"]
     assert platform[-1][-1] == ""  # an open question waits to be marked
+    assert not list(out.glob("moodle*"))
+
+
+def test_platforms_know_a_student_by_the_number_in_the_files_name(graded, tmp_path):
+    graded([one("Jane Doe_4711_assignsubmission_file_", untouched()),
+            one("Max_4712_assignsubmission_file_", Notebook().step(WRONG)
+                .put("ans-90-5", "answer_90_5 = ..."))])
+    sheet = (tmp_path / "grades/moodle_90.csv").read_text().splitlines()
+    assert sheet == ["Identifier,Full name,Grade,Last modified (grade)",
+                     "Participant 4711,Jane Doe,0,", "Participant 4712,Max,8,"]
+    platform = (tmp_path / "grades/platform.csv").read_text().splitlines()
+    assert platform[1:] == ["Jane Doe_4711,4711,,Jane Doe_4711,,0", "Max_4712,4712,,Max_4712,,8"]
 
 
 def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys):

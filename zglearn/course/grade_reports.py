@@ -44,6 +44,9 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
         "similarity.csv": _table([("exercise", "one", "other", "similarity"), *_leads(store)]),
         "not_graded.csv": _table([("file", "reason"), *ignored]),
     }
+    if any(map(_number, by_student)):
+        files |= {f"moodle_{chapter}.csv": _table(_worksheet(by_student, chapter))
+                  for chapter in _chapters(by_student)}
     for student, theirs in by_student.items():
         files[f"feedback/{file_name(student)}.html"] = feedback(student, theirs)
     for grade in store.current():
@@ -129,17 +132,37 @@ def _summary(by_student):
 def _platform(by_student):
     """One line a student, one column a chapter: Canvas asks for the first five columns, Moodle
     for one that it knows its users by. A chapter that waits for a person's marks is left empty."""
-    chapters = sorted({row.exercise.chapter for rows in by_student.values() for row in rows})
+    chapters = _chapters(by_student)
     yield ("Student", "ID", "SIS User ID", "SIS Login ID", "Section",
            *(f"Chapter {chapter}" for chapter in chapters))
     for student, rows in by_student.items():
-        id = re.search(r"_(\d+)$", student)
-        totals = []
-        for chapter in chapters:
-            of_it = [row for row in rows if row.exercise.chapter == chapter]
-            waits = any(row.waiting for row in of_it)
-            totals.append("" if waits else round(sum(row.points for row in of_it), 2))
-        yield student, id[1] if id else "", "", student, "", *totals
+        yield student, _number(student), "", student, "", *(_total(rows, c) for c in chapters)
+
+
+def _worksheet(by_student, chapter):
+    """What Moodle calls a grading worksheet: it knows those who handed in by a number."""
+    yield "Identifier", "Full name", "Grade", "Last modified (grade)"
+    for student, rows in by_student.items():
+        if number := _number(student):
+            yield (f"Participant {number}", student.removesuffix(f"_{number}"),
+                   _total(rows, chapter), "")
+
+
+def _chapters(by_student) -> list[str]:
+    return sorted({row.exercise.chapter for rows in by_student.values() for row in rows})
+
+
+def _number(student: str) -> str:
+    """The number that Canvas or Moodle gave to a student, if there is one in the files' names."""
+    match = re.search(r"_(\d+)$", student)
+    return match[1] if match else ""
+
+
+def _total(rows, chapter) -> float | str:
+    of_it = [row for row in rows if row.exercise.chapter == chapter]
+    if not of_it or any(row.waiting for row in of_it):
+        return ""
+    return round(sum(row.points for row in of_it), 2)
 
 
 def _leads(store):

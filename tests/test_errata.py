@@ -1,5 +1,8 @@
 """The errata clinic: every card's evidence decides its claim, and would notice if it did not."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from zglearn.course.clinic_widget import ClinicPanel, Ward, scoreboard, to_judge
@@ -26,6 +29,13 @@ def test_a_program_and_its_repair_are_told_apart(card):
 def test_every_row_of_the_errata_table_has_a_card():
     served = {row for c in CARDS for row in c.rows}
     assert [row for n in range(1, 122) if (row := f"E{n:02}") not in served] == []
+
+
+def test_the_table_of_mistakes_names_every_card():
+    text = (Path(__file__).parents[1] / "COVERAGE.md").read_text("utf-8")
+    rows = re.findall(r"^\| (E\d+) \| (.*?) \|", text, re.M)
+    named = {(row, name) for row, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named == {(row, c.name) for c in CARDS for row in c.rows}
 
 
 def test_claims_differ_and_are_spread_over_the_verdicts():

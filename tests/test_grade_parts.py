@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from submissions import SOLUTIONS, Notebook, format_3, reordered, untouched
 
-from zglearn.course import grade_similarity, paths, release, sandbox
+from zglearn.course import grade_reports, grade_similarity, paths, release, sandbox
 from zglearn.course.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
 from zglearn.course.grade_inputs import collect
 from zglearn.course.grade_notebook import Unreadable, plan, read_notebook
@@ -52,13 +52,83 @@ def found(folder, *names, graded=("90",), content=None):
     ("Jane Doe_4711_assignsubmission_file_/90_small.ipynb", "Jane Doe_4711"),
     ("Jane Doe_4711_assignsubmission_file_90_small.ipynb", "Jane Doe_4711"),
     ("王小明/90_small.ipynb", "王小明"),
+    ("90_small_anna (1).ipynb", "anna"),
+    ("90_small_123456.ipynb", "123456"),
+    ("90_small/anna.ipynb", "anna"),
+    ("anna/90_small/notebook.IPYNB", "anna"),
+    ("anna/90_small.ipynb.txt", "anna"),
+    ("doejane_4711_99123_hw_4_2.ipynb", "doejane_4711"),
+    ("Zoe\u0308/90_small.ipynb", "Zoë"),
+    ("new\nline/90_small.ipynb", "new\ufffdline"),
 ])
 def test_every_layout_tells_whose_it_is(tmp_path, name, student):
     submissions, ignored = found(tmp_path, name, "zoe/90_small.ipynb" if "/" in name
                                  else "zoe_90_small.ipynb")
-    assert submissions == {(student, "90"): [name],
-                           ("zoe", "90"): [submissions["zoe", "90"][0]]}
+    assert submissions.keys() == {(student, "90"), ("zoe", "90")}
+    assert [len(files) for files in submissions.values()] == [1, 1]
     assert ignored == {}
+
+
+def test_folders_of_weeks_are_no_students(tmp_path):
+    for name in ("anna", "bob"):
+        found(tmp_path, f"week3/{name}/04_momentum.ipynb", content=other_chapter())
+    submissions, _ = found(tmp_path, "week4/anna/90_small.ipynb", "week4/bob/90_small.ipynb",
+                           graded=("04", "90"))
+    assert submissions.keys() == {(s, n) for s in ("anna", "bob") for n in ("04", "90")}
+
+
+def other_chapter():
+    cells = [{"cell_type": "code", "id": "ans-04-1", "source": "1"}]
+    return json.dumps({"cells": cells, "metadata": {}}).encode()
+
+
+def test_what_cannot_be_graded_is_laid_to_its_student(tmp_path):
+    with zipfile.ZipFile(tmp_path / "locked", "w") as archive:
+        archive.writestr("90_small.ipynb", Notebook().bytes())
+    data = bytearray((tmp_path / "locked").read_bytes())
+    data[data.rfind(b"PK\1\2") + 8] |= 1  # "it has a password"
+    hidden = Notebook().add("%%trial 90.2 wrong one", id="try-90-2-x").bytes()
+    folder = tmp_path / "class"
+    for name, content in {"anna/answers.pdf": b"%PDF", "bob/work.zip": b"PK", "eve/l.zip": data,
+                          "max/solutions/90_small.ipynb": hidden}.items():
+        found(folder, name, content=bytes(content))
+    inputs = collect(folder, STEMS, {"90"}, skip=tmp_path / "grades")
+    why = {s.student: s.unusable[1] if s.unusable else "" for s in inputs.submissions}
+    assert "not a notebook" in why["anna"] and "not a zip" in why["bob"]
+    assert "course's own solutions" in why["max"]
+    (eve,) = (s.files[0] for s in inputs.submissions if s.student == "eve")
+    with pytest.raises(zipfile.BadZipFile, match="encrypted"):
+        eve.read()
+
+
+def test_bombs_are_not_unpacked(tmp_path):
+    small, large = tmp_path / "small.zip", tmp_path / "class/anna.zip"
+    large.parent.mkdir()
+    for path, member, size in ((small, "90_small.ipynb", 2**10), (large, "small.zip", 2**10)):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(member, small.read_bytes() if path == large else bytes(size))
+        data = bytearray(path.read_bytes())
+        place = data.rfind(b"PK\1\2") + 24  # the size that it claims to unpack to
+        data[place : place + 4] = struct.pack("<I", 0xFFFF_FFF0)
+        path.write_bytes(data)
+    (anna,) = collect(large.parent, STEMS, {"90"}, skip=tmp_path / "grades").submissions
+    assert "too much" in anna.unusable[1]
+
+
+def test_the_date_of_a_students_zip_counts_and_not_those_inside(tmp_path):
+    def zipped(path, *names):
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(name, (2001, 1, 1, 0, 0, 0)), Notebook().bytes())
+        os.utime(path, (1.7e9, 1.7e9))
+        return path
+
+    zipped(tmp_path / "a/anna.zip", "90_small.ipynb"), zipped(tmp_path / "a/b/z.zip", "x.ipynb")
+    whole = zipped(tmp_path / "c/class.zip", "anna/90_small.ipynb", "bob/90_small.ipynb")
+    for source, late in ((tmp_path / "a", True), (whole.parent, False), (whole, False)):
+        for submission in collect(source, STEMS, {"90"}, skip=tmp_path / "grades").submissions:
+            assert (submission.submitted == 1.7e9) is late
 
 
 def test_a_name_that_is_no_text_is_made_one(tmp_path):
@@ -95,9 +165,7 @@ def test_zips_are_read_as_folders_even_within_zips(tmp_path):
 
 
 def test_only_the_chapters_that_are_asked_for(tmp_path):
-    cells = [{"cell_type": "code", "id": "ans-04-1", "source": "1"}]
-    other = json.dumps({"cells": cells, "metadata": {}}).encode()
-    found(tmp_path, "anna/04_momentum.ipynb", "anna/unnamed.ipynb", content=other)
+    found(tmp_path, "anna/04_momentum.ipynb", "anna/unnamed.ipynb", content=other_chapter())
     submissions, ignored = found(tmp_path, "anna/90_small.ipynb")
     assert submissions == {("anna", "90"): ["anna/90_small.ipynb"]}
     assert len(ignored) == 2 and all("chapter 04" in why for why in ignored.values())
@@ -158,6 +226,23 @@ def test_an_exercise_is_asked_about_where_the_learner_did():
             defined = [n for n, cell in enumerate(made.cells)
                        if cell.id == f"ans-{id.replace('.', '-')}"]
             assert places and places[-1] > defined[0]
+
+
+def test_an_answer_that_is_a_value_is_asked_for_once():
+    made = planned(Notebook().put("ans-90-1", "answer_90_1 = 'a'")
+                   .add("answer_90_1 = 'b'", before="ex-90-2")
+                   .add("def step(): pass", before="ex-90-3"))
+    assert len(made.places["90.1"]) == 1 and len(made.places["90.2"]) == 2
+
+
+@pytest.mark.parametrize("source", [
+    "#" * 5000 + "\nx = 1", "# note\n" * 5000 + "x = 1", "\n" * 10**5 + "x", " " * 10**5 + "x",
+    "x = " + "-" * 10**5 + "1", "x = " + "(" * 10**4, "x = a" + ".b" * 10**5, "x = '\ud800'"])
+def test_no_source_takes_long_to_plan(source):
+    began = time.monotonic()
+    kept = [cell.source.encode() for cell in planned(Notebook().add(source)).cells]
+    assert any(b"x" in source for source in kept)
+    assert time.monotonic() - began < 10  # it was years
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b'{"cells": [3]}', b'{"cells": [{}]}',
@@ -251,6 +336,21 @@ def test_what_is_hidden_is_not_readable_even_beneath_what_is(tmp_path):
     bank = paths.home() / "zglearn/course/bank"
     assert not any(Path(path) == bank or Path(path) in bank.parents
                    for path in sandbox.libraries(hidden=[bank]))
+
+
+# --- reports ----------------------------------------------------------------------------------
+
+
+def test_names_of_files_fit_on_a_disk_and_differ():
+    names = ["漢" * 85, "漢" * 84 + "字", "x" * 255, "..", "a/b", "Anna", "anna", "-2+3"]
+    made = [grade_reports.file_name(name) for name in names]
+    assert len({name.lower() for name in made}) == len(names)
+    assert all(len(f"{name}.04.xml.part".encode()) <= 255 and "/" not in name for name in made)
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1+cmd", "@SUM(1)", "\t=1"])
+def test_no_cell_of_a_table_is_a_formula(formula):
+    assert grade_reports._table([[formula, -1.5]]) == f"'{formula},-1.5\n"
 
 
 # --- similarity -------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from .grade_notebook import CHECK, Unreadable, code_cells, read_notebook
 MAX_FILE = 300 * 2**20
 MAX_UNZIPPED, MAX_MEMBERS = 8 * 2**30, 20_000
 MAX_INNER = 2**30  # bytes that a zip within a zip may unpack to
+LONGEST_NAME = 300  # characters of a name in the reports
 LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter, or what it mentions
 MENTIONED = re.compile(rb"check\(\\?[\"'](\d\d)\.\d")
 MAX_ZIP_DEPTH = 3
@@ -36,6 +37,7 @@ MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
 NOTEBOOK = re.compile(r"\.ipynb(\.json|\.txt)?$", re.IGNORECASE)  # some browsers add an ending
 CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d{2,})_\d{2,}(?:_.*)?")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_.*")
+COPY = re.compile(r"(?i)[-_. ]*(?<![^\W_])(copy|final|version|v)?[-_. ]*\(?\d{0,2}\)?$")
 IGNORED = {".ipynb_checkpoints": "a checkpoint of JupyterLab", "__MACOSX": "made by macOS"}
 
 
@@ -58,7 +60,8 @@ class File:
 
     @property
     def name(self) -> str:
-        return _text("/".join(self.parts))
+        name = _text("/".join(self.parts))
+        return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
 
     @property
     def received(self) -> float:
@@ -121,17 +124,22 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
         why = next((IGNORED[part] for part in file.parts if part in IGNORED), None)
         if why or not NOTEBOOK.search(file.parts[-1]):
             ignored.append((file.name, why or "not a notebook"))
+            continue
+        file, chapter, copied = _examined(file, stems)
+        if copied:
+            ignored.append((file.name, "a copy of the course's own solutions"))
         else:
-            notebooks.append(_examined(file, stems))
-    depth = _class_depth(notebooks, stems)
-    owned = [(_student(file.parts[depth:], stems, source, in_zip=bool(file.inside)), file, chapter)
-             for file, chapter in notebooks]
+            notebooks.append((file, chapter))
+    places = [(_place(file.parts, stems), chapter) for file, chapter in notebooks]
+    depth = _class_depth([place for place in places if place[1]], stems)
+    owned = [(_student(parts[depth:], stems, source, in_zip=bool(file.inside)), file, chapter)
+             for (parts, _), (file, chapter) in zip(places, notebooks, strict=True)]
     owners = Counter(path for path, _ in {(file.path, student) for student, file, _ in owned})
     owned = [(student, replace(file, shared=file.path == source or owners[file.path] > 1), chapter)
              for student, file, chapter in owned]
     wanted = {chapter for _, _, chapter in owned} & graded or graded
     found: dict[tuple[str, str], Submission] = {}
-    students = _empty_folders(source, depth)
+    students = _empty_folders(source, depth) - set(stems.values())
     for student, file, chapter in sorted(owned, key=lambda each: not each[2]):
         if not chapter and len(wanted) == 1 and (student, *wanted) not in found:
             (chapter,) = wanted  # it does not say what it is, but can be nothing else
@@ -141,7 +149,7 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
         else:
             ignored.append((file.name, f"chapter {chapter}, which is not being graded" if chapter
                             else "not recognisable as a notebook of this course"))
-        if chapter in graded or len(file.parts) > depth + 1:
+        if chapter in graded or len(_place(file.parts, stems)) > depth + 1:
             students.add(student)
     unusable = _unusable(ignored, depth, stems, source)
     for student in students | unusable.keys():
@@ -217,22 +225,24 @@ def _bounded(file) -> bytes:
 # --- whose, and which chapter -----------------------------------------------------------------
 
 
-def _examined(file: File, stems: dict) -> tuple[File, str]:
-    """The file with its digest, and the chapter that its content shows, or else its name; ""
-    if neither does."""
+def _examined(file: File, stems: dict) -> tuple[File, str, bool]:
+    """The file with its digest; the chapter that its content shows, or else its name, or ""; and
+    whether it is the notebook of solutions, as in a folder with the whole course."""
     by_name = re.search("|".join(map(re.escape, stems.values())), file.parts[-1])
-    number = by_name[0][:2] if by_name else ""
+    number, copied = by_name[0][:2] if by_name else "", False
     try:
         data = file.read()
         file = replace(file, digest=hashlib.sha256(data).hexdigest())
         if len(data) < LARGE:
-            number = _chapter_of(read_notebook(data)) or number
+            notebook = read_notebook(data)
+            number = _chapter_of(notebook) or number
+            copied = any(cell.source.startswith("%%trial ") for cell in code_cells(notebook))
         elif not number:
             seen = Counter(MENTIONED.findall(data))
             number = seen.most_common(1)[0][0].decode() if seen else ""
     except (Unreadable, OSError, TooLarge, zipfile.BadZipFile):
         pass  # the referee will say what is wrong with it
-    return file, number
+    return file, number, copied
 
 
 def _chapter_of(notebook: dict) -> str:
@@ -247,18 +257,30 @@ def _chapter_of(notebook: dict) -> str:
     return seen.most_common(1)[0][0] if seen else ""
 
 
-def _class_depth(notebooks, stems) -> int:
+def _class_depth(places: list[tuple[tuple, str]], stems) -> int:
     """How many folders deep the students begin: below a folder that holds the whole class."""
-    known = [(file.parts, chapter) for file, chapter in notebooks if chapter]
-    for depth in range(min((len(parts) for parts, _ in known), default=0)):
-        owners = {(parts[depth] if len(parts) > depth + 1 else _own_name(parts[depth], stems),
-                   chapter) for parts, chapter in known}
-        counts = Counter(chapter for owner, chapter in owners if owner)
-        if max(counts.values(), default=0) > 1:
-            return depth  # two who handed in the same chapter
-        if len({owner for owner, _ in owners}) > 1:
-            return 0
+    for depth in range(min((len(parts) for parts, _ in places), default=0)):
+        if _is_a_class(places, depth, stems):
+            return depth
+        folders = {parts[depth] for parts, _ in places}
+        if len(folders) > 1:  # students who did different chapters, or weeks that hold students
+            weeks = [[place for place in places if place[0][depth] == folder]
+                     for folder in folders]
+            return depth + 1 if all(_is_a_class(week, depth + 1, stems) for week in weeks) else 0
     return 0
+
+
+def _is_a_class(places, depth: int, stems) -> bool:
+    """Whether two who begin at this depth handed in the same chapter."""
+    owners = {(parts[depth] if len(parts) > depth + 1 else _own_name(parts[depth], stems), chapter)
+              for parts, chapter in places if len(parts) > depth}
+    counts = Counter(chapter for owner, chapter in owners if owner)
+    return max(counts.values(), default=0) > 1
+
+
+def _place(parts: tuple[str, ...], stems) -> tuple[str, ...]:
+    """The folders and the name of a file, without folders that are called like a chapter."""
+    return (*(part for part in parts[:-1] if part not in stems.values()), parts[-1])
 
 
 def _student(parts, stems, source: Path, in_zip=False) -> str:
@@ -271,11 +293,15 @@ def _student(parts, stems, source: Path, in_zip=False) -> str:
 
 
 def _own_name(filename: str, stems) -> str:
-    """What a flat file's name says of its student: "anna_04_momentum.ipynb" -> "anna"."""
+    """What a flat file's name says of its student: "anna_04_momentum.ipynb" -> "anna".
+
+    And so does "04_momentum_anna.ipynb"; but "04_momentum (1).ipynb" says nothing.
+    """
     stem = NOTEBOOK.sub("", _text(filename))
     for name in stems.values():
         if name in stem:
-            stem = stem[: stem.index(name)].rstrip("_-. ")
+            before, _, after = stem.partition(name)
+            stem = before.rstrip("_-. ") or COPY.sub("", after).strip("_-. ()")
             break
     for pattern in (MOODLE, CANVAS):
         if match := pattern.fullmatch(stem):
@@ -302,10 +328,10 @@ def _unusable(ignored, depth: int, stems, source: Path) -> dict[str, tuple[str, 
     """By student, a file that cannot be graded: in their folder, or a zip that should be one."""
     found = {}
     for name, why in sorted(ignored):
-        parts = name.split("/")[depth:]
+        parts = _place(name.split("/"), stems)[depth:]
         is_zip = bool(parts) and parts[-1].lower().endswith(".zip")
         if is_zip:
-            parts = [*parts[:-1], parts[-1][:-4], ""]
+            parts = (*parts[:-1], parts[-1][:-4], "")
         if len(parts) > 1 and not parts[0].startswith((".", "__")):
             found.setdefault(_student(parts, stems, source, is_zip), (name, why))
     return found

@@ -45,7 +45,7 @@ class Plan:
 def read_notebook(data: bytes) -> dict:
     """The JSON of a notebook of any format. Raises Unreadable."""
     try:
-        notebook = json.loads(data.decode("utf-8-sig"))
+        notebook = json.loads(data)
         code_cells(notebook)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not a notebook that can be read: {error}") from None

@@ -111,7 +111,9 @@ def _table(rows) -> str:
 
 def _safe(cell) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    text = f"{cell:g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:g}"
+    text = str(cell)
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 

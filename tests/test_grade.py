@@ -402,7 +402,7 @@ def test_no_other_files_are_written_over(graded, tmp_path, capsys):
     (["--only", "77"], "--only takes 90"), (["--due", "tomorrow"], "write it as 2026-03-31T18:00"),
     (["--jobs", "0"], "from 1 to"), (["--timeout", "-3"], "from 0.1 to"),
     (["--late", "500"], "from 0 to 100"), (["--marks", "none.csv"], "cannot be read"),
-    (["--scheduler", "nothing"], "`dask scheduler`")])
+    (["--scheduler", "nothing"], "dask scheduler")])
 def test_what_cannot_be_done_is_said_with_what_to_do(graded, options, advice, capsys):
     with contextlib.suppress(SystemExit):
         graded([right(1)], *options, expect=2)

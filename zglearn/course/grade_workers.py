@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import sys
 import threading
 import warnings
 import zipfile
@@ -112,7 +113,7 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
         jobs = sum(client.nthreads().values())
         if not jobs:
             raise NoCluster(f"the scheduler at {scheduler} has no workers: start some, with "
-                            f"`dask worker {scheduler}`")
+                            f"`python -m dask worker {scheduler}` in the folder of the course")
         try:
             with parallel_config(backend="dask", client=client):
                 yield run
@@ -124,12 +125,13 @@ def _client(scheduler: str):
     try:
         from distributed import Client
     except ImportError:
-        raise NoCluster("--scheduler needs one more package: pip install distributed") from None
+        raise NoCluster("--scheduler needs one more package: "
+                        f"{sys.executable} -m pip install distributed") from None
     try:
         return Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise NoCluster(f"no Dask scheduler answers at {scheduler} ({error}): start one with "
-                        "`dask scheduler`, and give the address that it prints") from None
+                        "`python -m dask scheduler`, and give the address that it prints") from None
 
 
 def _labelled(function, label, *task):

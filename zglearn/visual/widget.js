@@ -304,7 +304,7 @@ class View {
     this.scrub.max = this.end;
     this.scrub.value = t;
     const step = (i) => this.steps?.x[i] ?? i;
-    const reading = `step ${step(t)} of ${step(this.end)}`;
+    const reading = `${this.spec.timed} ${step(t)} of ${step(this.end)}`;
     setText(this.clock, reading);
     this.scrub.setAttribute("aria-valuetext", reading);
     const label = this.playing ? "pause" : "play";
@@ -635,7 +635,7 @@ class Axes extends PanelView {
   }
 }
 
-/** A flow chart whose present box is lit. Boxes stand on a grid, 150 by 66 units a cell. */
+/** A flow chart whose present box is lit. Boxes stand on a grid, 178 by 72 units a cell. */
 class Chart extends PanelView {
   constructor(view, spec) {
     const drawing = svg("svg",
@@ -658,13 +658,13 @@ class Chart extends PanelView {
   build({ boxes, places, arrows }) {
     this.words = boxes.join();
     const [columns, rows] = [0, 1].map((i) => 1 + Math.max(...places.map((place) => place[i])));
-    const at = places.map(([column, row]) => [75 + 150 * column, 33 + 66 * (rows - 1 - row)]);
+    const at = places.map(([column, row]) => [70 + 178 * column, 20 + 72 * (rows - 1 - row)]);
     const middle = { "text-anchor": "middle", "dominant-baseline": "central" };
     this.boxes = boxes.map((words, i) => svg("g", { class: "zg-box" },
       svg("rect", { x: at[i][0] - 66, y: at[i][1] - 16, width: 132, height: 32, rx: 6 }),
       svg("text", { x: at[i][0], y: at[i][1], ...middle }, words)));
     const lines = arrows.map(([i, j, label]) => arrow(at[i], at[j], label));
-    this.drawing.setAttribute("viewBox", `0 0 ${150 * columns} ${66 * rows}`);
+    this.drawing.setAttribute("viewBox", `0 0 ${178 * columns - 38} ${72 * rows - 32}`);
     this.drawing.replaceChildren(...lines, ...this.boxes);
     this.lit = null;
   }
@@ -680,7 +680,7 @@ function arrow([x, y], [a, b], label) {
   return svg("g", {},
     svg("path", { d: `M ${fromX} ${fromY} L ${toX} ${toY} ${barb(1)}
       M ${toX} ${toY} ${barb(-1)}` }),
-    svg("text", { x: (fromX + toX) / 2 + 5, y: (fromY + toY) / 2 - 5 }, label));
+    svg("text", { x: (fromX + toX) / 2, y: (fromY + toY) / 2 - 6, "text-anchor": "middle" }, label));
 }
 
 const PANELS = { text: Page, chart: Chart, axes: Axes };
@@ -924,8 +924,9 @@ function scale(low, high, from, to, log) {
     const v = a + (pixel - from) / (to - from) * (b - a);
     return log ? 10 ** v : v;
   };
-  map.ticks = (n) => {
+  map.ticks = (n) => { // about n of them, and three at least
     const [least, most] = [Math.min(a, b), Math.max(a, b)];
+    if (log && most - least < 0.7) return scale(10 ** least, 10 ** most, from, to).ticks(n);
     const step = log ? Math.max(1, Math.ceil((most - least) / n)) : niceStep((most - least) / n);
     const ticks = [];
     for (let i = Math.floor(least / step); i <= most / step + 1e-9; i++) {
@@ -933,7 +934,8 @@ function scale(low, high, from, to, log) {
       else if (most - least > 2.5) ticks.push([10 ** (i * step), `10${superscript(i * step)}`]);
       else for (const m of [1, 2, 5]) ticks.push([m * 10 ** i, number(m * 10 ** i)]);
     }
-    return ticks.filter(([v]) => f(v) >= least - 1e-9 && f(v) <= most + 1e-9);
+    const seen = ticks.filter(([v]) => f(v) >= least - 1e-9 && f(v) <= most + 1e-9);
+    return seen.length > 2 || n > 6 ? seen : map.ticks(2 * n);
   };
   return map;
 }
@@ -1034,7 +1036,8 @@ function dashes(spec, colour) {
 function swatch(spec, colour, { kind = "line", mark, thin, star: symbol } = {}) {
   const stroke = colour < 0 ? "currentColor" : `var(--zg-${colour % 7})`;
   const solid = kind === "bars" || kind === "band" || kind === "dots" || mark === "dots";
-  const drawing = symbol ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, "★")
+  const sign = symbol ? "★" : mark === "crosses" ? "×" : "";
+  const drawing = sign ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, sign)
     : solid ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
       : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": thin ? 1 : 2.5,
         "stroke-dasharray": mark && mark !== "line" ? "" : dashes(spec, colour).join(" ") });

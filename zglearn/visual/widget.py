@@ -92,8 +92,8 @@ class Widget(anywidget.AnyWidget):
     """Panels, controls and parts, alive in JupyterLab and still everywhere else.
 
     ``alt`` describes the still picture in words. ``groups`` gives the colour that a group of
-    controls is marked with; ``timed`` adds the buttons that play and scrub through time. A part
-    may take ``seconds`` before it is given up. ``settings`` may be read and set from Python.
+    controls is marked with; ``timed`` adds the buttons that play and scrub through time, and may say
+    what is counted ("step" if it is just True). A part may take ``seconds`` before it is given up. ``settings`` may be read and set from Python.
     """
 
     _esm = Path(__file__).with_name("widget.js")
@@ -110,7 +110,7 @@ class Widget(anywidget.AnyWidget):
         self._worker = Worker(self._answer, self._deliver)
         super().__init__(
             spec={
-                "title": title, "timed": timed, "groups": groups or {},
+                "title": title, "timed": "step" if timed is True else timed, "groups": groups or {},
                 "panels": [asdict(p) for p in self.panels],
                 "controls": [asdict(c) for c in self.controls.values()],
                 "parts": [{"name": p.name, "needs": p.needs} for p in self.parts.values()],

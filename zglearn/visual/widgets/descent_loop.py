@@ -60,7 +60,7 @@ def descent_loop(curvature=1.0, *, lr=0.3, alt=""):
                 draw.dots("factor", [lr], [abs(1 - lr * curvature)], label="now", star=True)]
 
     return Widget(
-        "The loop, one box at a time", timed=True,
+        "The loop, one box at a time", timed="box",
         panels=[draw.Panel("chart", "the loop", kind="chart", height=230),
                 draw.Panel("bowl", "the loss", "x", xlim=(-4, 4), ylim=(0, 8 * curvature),
                            height=230),
@@ -69,7 +69,7 @@ def descent_loop(curvature=1.0, *, lr=0.3, alt=""):
                            xlim=(0, 1.25 * limit), ylim=(0, 1.5), height=170)],
         controls=[slider("lr", "lr", 0.025 * limit, 1.25 * limit, lr, positions=50),
                   slider("start", "start", -3, 3, 3, positions=25),
-                  slider("small", "stop if |gradient| <", 1e-4, 1, 0.01, scale="log",
+                  slider("small", "stop below", 1e-4, 1, 0.01, scale="log",
                          positions=13)],
         parts=[part(bowl), part(loop), part(factor)],
         alt=alt or ("A chart of the loop (choose a start, ask for the gradient, take a step, stop? "

@@ -78,7 +78,7 @@ def plane(kappa):
                       label="factor per step"),
             draw.dots("plane", *np.transpose([best]), colour=draw.GREY, star=True,
                       label="fastest"),
-            draw.line("plane", [0, 4], [-1, 1], colour=draw.GREY, thin=True,
+            draw.line("plane", [0, 4], [-1, 1], colour=draw.GREY,
                       label="limit: lr × L = 2 + 2β")]
 
 

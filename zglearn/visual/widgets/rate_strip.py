@@ -12,6 +12,7 @@ from ..widget import Widget, choice, part, positions
 MOMENTS = 80  # of the run, so many are shown
 RANKS = 400  # places, even in the logarithm of the rank, at which a feature is drawn
 RHO = 0.99
+ROUNDING = 1e-12  # squares smaller than this share of the largest one count as no gradient
 
 
 def rate_strip(squares, counts, names, *, alt=""):
@@ -26,6 +27,7 @@ def rate_strip(squares, counts, names, *, alt=""):
     names : list of features
     """
     squares, counts = np.asarray(squares, dtype=float), np.asarray(counts)
+    squares = np.where(squares > ROUNDING * squares.max(), squares, 0)
     falling = np.argsort(-counts, kind="stable")
     falling = falling[squares[:, falling].any(axis=0)]
     some = falling[np.unique(np.geomspace(1, len(falling), RANKS).astype(int)) - 1]
@@ -61,13 +63,13 @@ def rate_strip(squares, counts, names, *, alt=""):
 
     return Widget(
         "The rate strip: who gets which learning rate", timed=True,
-        panels=[draw.Panel("now", "rate ÷ lr of each word", "texts with the word", log="xy",
+        panels=[draw.Panel("now", "each word's rate ÷ lr, that is 1 ÷ √G", "texts with the word", log="xy",
                            span=7, height=300),
-                draw.Panel("one", "rate ÷ lr of one word", "step", log="y", span=5, height=300),
+                draw.Panel("one", "one word's, in time", "step", log="y", span=5, height=300),
                 draw.Panel("strip", "the strip: all words at all steps, lighter for a higher rate",
                            "words shown, the most frequent first", "step", span=12, height=190)],
-        controls=[choice("rule", "divide by the root of", RULES),
-                  positions("word", "one word, by rank", range(1, len(some) + 1),
+        controls=[choice("rule", "G is", RULES),
+                  positions("word", "word no.", range(1, len(some) + 1),
                             len(some) // 2 + 1)],
         parts=[part(strip), part(one)],
         alt=alt or ("Each word's effective learning rate against the number of texts with the "
@@ -93,5 +95,5 @@ def fading_mean(squares, rho=RHO):
     return S[1:]
 
 
-RULES = {"its own sum of g² (Adagrad)": own_sum, "one sum for all (AdaGrad-norm)": common_sum,
-         f"a fading mean of g², ρ = {RHO} (RMSprop)": fading_mean}
+RULES = {"Adagrad: own sum": own_sum, "AdaGrad-norm: one sum": common_sum,
+         "RMSprop: fading mean": fading_mean}

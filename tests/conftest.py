@@ -31,11 +31,24 @@ def no_memories():
     progress._memory.clear()
 
 
-def pytest_collection_modifyitems(items):
-    """Of parallel workers, one starts JupyterLab, and all that use it run there."""
-    for item in items:
-        if "jupyterlab" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How parallel workers share the tests: the large pieces first, then one by one.
+
+    All tests in a browser are one piece, so that one worker starts JupyterLab; and all tests of
+    one notebook are, so that its trials run once. (`--dist=loadgroup` is made for that, but
+    xdist 3.8 loses its groups under pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class InPieces(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            if "browser" in file:
+                return "browser"
+            return test.partition("[")[2] if "[" in test and "notebooks" in file else nodeid
+
+    return InPieces(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

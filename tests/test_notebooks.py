@@ -1,6 +1,7 @@
 """The notebooks that learners get: in step with their source, run by nbval, their checks tried."""
 
 import copy
+import functools
 import os
 import re
 import subprocess
@@ -53,9 +54,17 @@ def nbval(path):
     return subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=ROOT)
 
 
+SEEDS = range(3)
+
+
+@functools.cache
+def outcomes_of(path):
+    return run_trials(notebooks.read(path), path.parent, SEEDS)
+
+
 @named(SOLUTIONS)
 def test_every_trial_gets_its_verdict(path, record_property):
-    outcomes = run_trials(notebooks.read(path), path.parent, seeds=range(3))
+    outcomes = outcomes_of(path)
     record_property("trials", counts(outcomes))
     unexpected = [f"{o.trial.exercise.id}, {o.trial.kind}: {o.trial.name}\n{o.verdict!r}"
                   for o in outcomes if not o.as_expected]
@@ -66,7 +75,7 @@ def test_every_trial_gets_its_verdict(path, record_property):
 @named(SOLUTIONS)
 def test_every_wrong_answer_has_its_own_message(path):
     messages = {}
-    for outcome in run_trials(notebooks.read(path), path.parent):
+    for outcome in outcomes_of(path)[::len(SEEDS)]:
         trial = outcome.trial
         if trial.kind == "wrong" and (trial.name.startswith(("option ", "no such")) or
                                       not trial.exercise.options):

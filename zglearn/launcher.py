@@ -36,7 +36,7 @@ PIP_LOG = HOME / "pip.log"
 COURSE_LOCK, TEST_LOCK = "requirements.lock", "requirements-test.lock"
 TORCH = "requirements-torch.txt"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}", "--dist=loadgroup"]
+EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}

@@ -156,7 +156,7 @@ def nmf(A, k, *, loss="frobenius", solver=None, steps=200, tol=1e-5, seed=0, sta
         (for counts: the likelihood of a Poisson or, with rows that sum to 1, of a bigram model).
     solver : "hals" or "multiplicative"
         Hierarchical alternating least squares (Cichocki et al. 2007; the default for "frobenius",
-        which is all it minimises) or the rules of Lee and Seung (2000).
+        which is all it minimises) or the rules of Lee and Seung (2001).
     steps, tol :
         Stop after `steps`, or when a step lowers the loss by less than `tol` times the first loss.
     seed : int or Generator

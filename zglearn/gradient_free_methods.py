@@ -70,8 +70,8 @@ def nelder_mead(f, x, rng, *, size=0.5, adaptive=False):
 
     The first simplex has the corners x and x + size e_i. Yields the best corner: first that of
     the first simplex (d + 1 evaluations), then one a step (1, 2 or, after a shrink, d + 2
-    evaluations). `adaptive` takes the coefficients of Gao and Han (2012), better from d = 5 on.
-    No draw is made from `rng`.
+    evaluations). `adaptive` takes the coefficients of Gao and Han (2012), meant for many
+    dimensions; for d = 2 they are the usual ones. No draw is made from `rng`.
     """
     chi, gamma, sigma = _simplex_coefficients(x.size, adaptive)
     X = np.vstack([x, x + size * np.eye(x.size, dtype=x.dtype)])

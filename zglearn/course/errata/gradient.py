@@ -29,8 +29,9 @@ def adam_needs_no_gradient():
 
 
 @card("gradient", "false", chapter="13", rows=["E09"],
-      right="The large models that we know of were pre-trained with gradients. Forward-only methods "
-            "are tools for fine-tuning under constraints: little memory, a model that only answers.")
+      right="The large models that we know of were pre-trained with gradients. Forward-only "
+            "methods are tools for fine-tuning under constraints: little memory, or a model "
+            "that only answers.")
 def pretraining_without_gradients():
     """Methods without gradients are among the core techniques with which today's large language
     models are pre-trained."""

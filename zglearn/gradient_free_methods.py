@@ -287,7 +287,7 @@ def _centred_ranks(F):
 def _cma_constants(n, lam, separable=False):
     """Table 1 of Hansen's tutorial, and after how many generations C is decomposed anew.
 
-    A diagonal C has so much less to learn that it may learn faster (Ros and Hansen 2008, eq. 2).
+    A diagonal C has so much less to learn that it may learn faster (Ros and Hansen 2008).
     """
     faster = (n + 2) / 3 if separable else 1
     w = np.log((lam + 1) / 2) - np.log(np.arange(1, lam + 1))  # eq. 49

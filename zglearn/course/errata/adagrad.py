@@ -36,7 +36,7 @@ def adagrad_path_with_a_sum(gradients, x, lr=1.0, eps=1e-10):
       right="G is set to zero at every step, so each gradient is divided by its own size and only "
             "its sign is left. To be Adagrad, the sum must be set up before the loop.")
 def sum_that_is_forgotten(broken, repaired):
-    """To this function all that counts of a gradient is its signs."""
+    """Of a gradient this function uses only the signs, but for what `eps` changes."""
     gradients = np.random.default_rng(0).normal(size=(50, 3))
     assert np.allclose(broken(gradients, np.zeros(3)), -np.sign(gradients).sum(axis=0))
     far, adagrads = (-program(np.ones((100, 1)), np.zeros(1))[0] for program in (broken, repaired))
@@ -66,8 +66,8 @@ def adagrad_steps_that_add_first(gradients, x, lr=0.01, eps=1e-8):
       right="The first gradient is divided by `sqrt(eps)` alone. A gradient must be in the sum "
             "that it is divided by: then no step is longer than the learning rate.")
 def divided_by_the_past(broken, repaired):
-    """It makes no odds whether G is updated before the step, as in the paper, or right after it,
-    as here."""
+    """It makes no difference whether G is updated before the step, as in the paper, or right after
+    it, as here."""
     gradients = np.array([[0.1, 0.2, 0.3]])
     far, near = (np.abs(program(gradients, np.zeros(3))) for program in (broken, repaired))
     assert np.allclose(far, 1e4 * 0.01 * gradients) and np.allclose(near, 0.01)

@@ -58,7 +58,7 @@ def a_gradient_gives_the_example_away():
       right="The Transformer is the architecture. BERT (Devlin et al. 2019) reads both ways and "
             "fills gaps; to write on, a model must have learned with what follows hidden from it.")
 def bert_writes_like_gpt():
-    """BERT and GPT are both Transformers, so either can write a text word by word."""
+    """BERT and GPT are both Transformers, so BERT writes a text word by word just as GPT does."""
     rng = np.random.default_rng(0)
     words = rng.normal(size=(6, 8))
     Q, K, V = rng.normal(size=(3, 8, 8))

@@ -149,7 +149,8 @@ def the_sign_of_the_derivative():
       right="A step needs the gradient, and the gradient is not computed from the loss's value. "
             "The loss is for the people who watch, and for deciding when to stop.")
 def the_loss_is_not_needed():
-    """Gradient descent takes the very same path if the loss is never computed."""
+    """With a fixed learning rate, gradient descent takes the very same path if the loss is never
+    computed."""
     X, y = line()
 
     def gradient(w):

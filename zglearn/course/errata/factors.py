@@ -349,8 +349,8 @@ def factors_take_less_room():
       right="Numbers in regular steps make a matrix of rank 2, so nothing was left out. An example "
             "shows something only if it could have gone wrong.")
 def nothing_lost_at_rank_two():
-    """That a factorization of rank 2 gives back the numbers 1 to 9, written in three rows, without
-    an error shows how little is lost."""
+    """A factorization of rank 2 gives back the numbers 1 to 9, written in three rows of three,
+    without an error. That shows how little is lost at a low rank."""
     regular = np.arange(1.0, 10.0).reshape(3, 3)
     mixed = np.random.default_rng(0).permutation(9).reshape(3, 3) + 1.0
     s, t = (np.linalg.svd(A, compute_uv=False) for A in (regular, mixed))

@@ -70,7 +70,7 @@ def mezo_follows_the_gradient_on_average():
             "labels does harm for the opposite set.")
 def the_law_of_weights_alone():
     """A well-made update rule needs neither the loss nor the data: what the weights hold is enough
-    to improve a model."""
+    to improve any model."""
     rng = np.random.default_rng(0)
     X, y, w = rng.normal(size=(50, 8)), rng.choice([-1.0, 1.0], size=50), np.zeros(8)
 
@@ -87,8 +87,9 @@ def the_law_of_weights_alone():
 
 
 @card("gradient", "false", chapter="10", rows=["E12"],
-      right="An error is one number and has no direction. How the prediction depends on each "
-            "weight has to come from somewhere: from a derivative, or from a second try.")
+      right="An error says which way the output is wrong, not which way a weight has to move. How "
+            "the output depends on each weight has to come from somewhere: from a derivative, or "
+            "from a second try.")
 def the_error_tells_the_direction():
     """The prediction error is all that is needed to correct a model: it says how far off the
     output is, and in which direction."""

@@ -18,8 +18,9 @@ from zglearn.trajectory import run
       right="`eps` comes from nowhere, and `eta` is introduced and never used. Name each thing "
             "once, and check: what is used is introduced, what is introduced is used.")
 def symbols_of_adagrad():
-    """All of Adagrad, for weights `x` and gradient `g`, with learning rate `alpha`, step size `eta`
-    and a sum `G` that starts at 0: `G = G + g * g`, then `x = x - alpha * g / (sqrt(G) + eps)`."""
+    """For weights `x`, a gradient `g`, a learning rate `alpha`, a step size `eta` and a sum `G`
+    that starts at 0, this says all that there is to Adagrad: `G = G + g * g`, then
+    `x = x - alpha * g / (sqrt(G) + eps)`."""
     quoted = re.findall("`([^`]+)`", symbols_of_adagrad.__doc__)
     introduced = {name for name in quoted if name.isidentifier()}
     formulas = ast.parse("\n".join(text for text in quoted if "=" in text))

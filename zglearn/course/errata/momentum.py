@@ -143,7 +143,7 @@ def velocity_started_at_every_call(broken, repaired):
             "remembers. A step needs both: `step(weights, gradient)` of an object that keeps the "
             "velocity.")
 def interface_without_gradient_or_state():
-    """`step(weights, lr, beta)` is interface enough for one step of momentum."""
+    """A function `step(weights, lr, beta)` is told enough for one step of momentum."""
     steep = Objective(lambda x: 1.5 * x @ x, lambda x: 3 * x)
 
     def second(f, before):

@@ -120,7 +120,8 @@ def adds_up(f, x, *, lr):
       right="The sum of all gradients so far is a velocity that nothing slows down. In a bowl it "
             "swings from side to side for ever. Set `dW` to zero at every step, or let it fade.")
 def gradients_never_reset():
-    """`dW += gradient` at every step, never set back to zero, is momentum with β = 1."""
+    """`dW += gradient; W -= lr * dW` at every step, with `dW` never set back to zero, is momentum
+    with β = 1."""
     sums, heavy = (run(method, bowl().objective(), [1.0, 1.0], steps=1000, lr=0.1, **hyper)
                    for method, hyper in ((adds_up, {}), (momentum, {"beta": 1.0})))
     assert np.allclose(sums.points, heavy.points)
@@ -145,7 +146,8 @@ def rmsprop_step_by_running_means(weights, g, S, lr=0.01, rho=0.9, eps=1e-8):
       right="It divides all weights' gradients by one number, the length of the present gradient, "
             "and never reads `rho`. RMSprop keeps a running mean for every weight.")
 def one_norm_for_all(broken, repaired):
-    """Whatever `rho` and the gradient (unless it is zero), this function goes `lr` far."""
+    """Whatever `rho` and the gradient (unless that is next to zero), this function goes `lr`
+    far."""
     rng, steps = np.random.default_rng(0), []
     for g, rho in zip(rng.normal(size=(20, 5)), rng.random(20)):
         step = broken(np.zeros(5), g, np.zeros(5), lr=0.01, rho=rho)[0]
@@ -355,7 +357,7 @@ def xor_without_biases():
     solved = np.sum((abs(with_sigmoid - TARGETS.T) < 0.1).all(axis=1))
     assert solved >= 9
     return (f"Ten networks with four hidden units. With tanh all ten say {with_tanh[0, 0]:.1f} to "
-            f"(0, 0), before and after training. With sigmoid units {solved} of the ten learn all "
+            f"(0, 0), before and after training. With sigmoid units {solved} of 10 learn all "
             "four cases.")
 
 

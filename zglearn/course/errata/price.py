@@ -118,8 +118,8 @@ def first_slope(*shape, **network):
 
 
 @card("gradient", "false", chapter="10", rows=["E05"],
-      right="The difference of two losses is the gradient, seen along one direction. Where the "
-            "gradient vanishes the two losses become equal, and the last digits go first.")
+      right="The difference of two losses close by is the gradient, seen along one direction. "
+            "Where the gradient vanishes they become equal, and the last digits go first.")
 def no_gradient_cannot_vanish():
     """A method that works without gradients cannot suffer from vanishing gradients."""
     networks = [sigmoid_network(depth) for depth in (2, 10)]

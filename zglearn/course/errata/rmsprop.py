@@ -10,8 +10,9 @@ from zglearn.trajectory import run
 
 
 @card("adaptive", "false", chapter="06", rows=["E60"],
-      right="It divides by the root of a running mean of squared gradients, entry by entry. There "
-            "is no second derivative in it: how steep a slope is says nothing of how it bends.")
+      right="It divides by the root of a running mean of squared gradients: how steep a slope is "
+            "says nothing of how it bends. Of a likelihood, near its optimum, the mean square does "
+            "tell the curvature; but Newton divides by the curvature, not by its root.")
 def rmsprop_as_curvature():
     """RMSprop divides by a running estimate of the curvature, much as Newton's method does."""
     slopes = (1.0, 100.0)  # of straight lines: their curvature is 0

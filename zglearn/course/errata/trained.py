@@ -130,9 +130,9 @@ def cut_rank(W, k):
 
 
 @card("gradient", "false", chapter="09", rows=["E17"],
-      right="They never ask for the loss, so nothing makes it fall. They change the stored model, "
-            "as a penalty changes the objective and augmentation the data; all of it goes with "
-            "any optimizer.")
+      right="Rounding, and pruning by size, never ask for the loss, so nothing makes it fall. They "
+            "change the stored model, as a penalty changes the objective and augmentation the "
+            "data; all of it goes with any optimizer.")
 def pruning_is_an_optimizer():
     """Pruning and quantization are ways in which an optimizer without gradients adjusts the
     weights to lower the loss."""

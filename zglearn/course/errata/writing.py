@@ -72,7 +72,7 @@ def settings_adjusted_to_the_test(broken, repaired):
         reports.append([report(candidates, validation, test) for report in (broken, repaired)])
     on_test, on_validation = np.mean(reports, axis=0)
     assert on_test > 0.58 and abs(on_validation - 0.5) < 0.04
-    return ("The labels are coin flips, so 50 % is all that anyone can expect. The best of 100 "
+    return ("The labels are coin flips, so 50% is all that anyone can expect. The best of 100 "
             f"classifiers is reported with {on_test:.0%}; chosen on other data, with "
             f"{on_validation:.0%}.")
 
@@ -290,11 +290,11 @@ def section_five_twice(broken, repaired):
 
 
 @card("writing", "false", chapter="14", rows=["E110"],
-      right="These are the names of examples, as John Doe is in English: common family names "
-            "with the numerals from three to six. Thank people who helped, or nobody.")
+      right="It shows nothing: these are the names of examples, as John Doe is in English, common "
+            "family names with the numerals from three to six. Thank people who helped, or nobody.")
 def thanks_to_four_colleagues():
-    """The acknowledgement names the four colleagues who helped: Zhang San (张三), Li Si (李四),
-    Wang Wu (王五) and Zhao Liu (赵六)."""
+    """An article that thanks Zhang San (张三), Li Si (李四), Wang Wu (王五) and Zhao Liu (赵六)
+    shows that four colleagues have read it."""
     given = [unicodedata.numeric(name[-1], None) for name in ("张三", "李四", "王五", "赵六")]
     assert given == [3, 4, 5, 6]
     assert unicodedata.numeric("梅", None) is None

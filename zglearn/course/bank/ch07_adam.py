@@ -341,6 +341,6 @@ choice(
          "their proportions. In general the memory has to outlast the rarest news."),
         ("What does the example say about training networks?",
          "That convergence of Adam is not guaranteed for fixed β₂, even for convex losses. It is "
-         "no forecast: with usual settings and batches such cycles are rare.")],
+         "no forecast: this cycle was built to make Adam fail.")],
     rows=["E50", "R015"],
 )

@@ -891,7 +891,7 @@ open_question(
     rubric=[
         "names real uses on language models with their year: black-box tuning of prompts (2022), "
         "MeZO (2023), ES on whole models (2025)",
-        "says that pre-training, GPT-3's too, is first-order (Adam)",
+        "says that large models, GPT-3 too, are pre-trained by first-order methods (Adam)",
         "says what these uses have in common: few directions that matter, or access to values only",
         "names directions of work with dates: better estimates per pass, low-rank perturbations, "
         "ES beside reinforcement learning, federated training with seeds",

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from zglearn import Objective, Trajectory, run, trajectory
+from zglearn import Objective, Trajectory, progress_bar, run, trajectory
 from zglearn import gradient_free_methods as free
 from zglearn import gradient_methods as guided
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
@@ -403,3 +403,13 @@ def test_progress_is_shown_on_request(length, shown, capsys):
     assert capsys.readouterr().err == ""
     run(guided.adam, valley.objective(), valley.start, progress=True, **length)
     assert shown in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("session", [None, "chapters/08_fair_race.ipynb"])
+def test_a_loop_shows_a_bar_where_somebody_watches(session, monkeypatch, capsys):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if session:
+        monkeypatch.setenv("JPY_SESSION_NAME", session)  # as Jupyter's server does
+    assert list(progress_bar.track(range(3), "runs")) == [0, 1, 2]
+    printed = capsys.readouterr()
+    assert printed.out == "" and ("runs:" in printed.err) == bool(session)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective
+from .progress_bar import progress_bar
 
 IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
 LONG = 1.0  # seconds: work that took less is not worth keeping when the user asks to stop
@@ -192,14 +193,6 @@ def interrupts():
     if asked:
         print("Interrupted: here is what was reached. Interrupt twice to stop everything.",
               file=sys.stderr)
-
-
-def progress_bar(total, shown):
-    if shown:
-        from tqdm.auto import tqdm  # knows whether it is in a notebook, but takes time to import
-    else:
-        from tqdm import tqdm
-    return tqdm(total=total, disable=not shown)
 
 
 def _losses(f, points):

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from ..progress_bar import somebody_watches
 from .language_model import LanguageModel, contexts
 from .training import train
 
@@ -22,7 +23,8 @@ MODELS = {
 }
 
 
-def pretrained(name: str = "tiny", *, without: str | None = "matplotlib", progress: bool = True):
+def pretrained(name: str = "tiny", *, without: str | None = "matplotlib",
+               progress: bool | None = None):
     """A language model and its parameters (model, p), trained by Adam on the course's sentences.
 
     Trained in less than a minute on the first call, then read from the cache folder. The same
@@ -33,8 +35,8 @@ def pretrained(name: str = "tiny", *, without: str | None = "matplotlib", progre
     name : "tiny" (8,672 parameters) or "small" (62,368)
     without : str or None
         The library whose sentences it never sees, so that they can serve as another domain.
-    progress : bool
-        Show a bar while training.
+    progress : bool, optional
+        Show a bar while training. If not given: where somebody watches, see `progress_bar`.
 
     Raises
     ------
@@ -62,6 +64,7 @@ def pretrained(name: str = "tiny", *, without: str | None = "matplotlib", progre
     except (OSError, ValueError, EOFError) as problem:
         print(f"{path} cannot be read ({problem}): training it again.", file=sys.stderr)
 
+    progress = somebody_watches() if progress is None else progress
     fit = train(model, "adam", contexts(codes, model.context), beta2=0.99,
                 schedule=_warm_up_then_cosine, progress=progress, **recipe)
     if fit.stopped == "interrupted":

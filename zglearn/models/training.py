@@ -23,7 +23,8 @@ from functools import partial
 import numpy as np
 
 from ..objective import FORWARD_COST, GRADIENT_COST
-from ..trajectory import interrupts, progress_bar
+from ..progress_bar import progress_bar
+from ..trajectory import interrupts
 from .flat import is_count, minibatches
 
 BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache

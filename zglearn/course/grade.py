@@ -166,6 +166,8 @@ def grade(options) -> int:
     print(reports.in_short(rows, out) + _listed(inputs.ignored))
     if pages:
         print("To mark by hand, open", ", ".join(str(out / page) for page in pages))
+    elif options.manual:
+        print("Nobody has answered an open question, so there is no page to mark.")
     if failed:
         print(f"{failed} could not be graded, for a reason that is not the student's (see the "
               "gradebook): run the same command again.", file=sys.stderr)

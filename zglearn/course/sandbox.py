@@ -20,6 +20,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -39,6 +41,9 @@ USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-li
 PROCESSES = 64
 FILE_SIZE = 64 * 2**20
 HOME_SIZE = "256m"
+WATCH_EVERY = 0.25  # seconds
+FEW_THREADS = 8  # that a student may run with the main one at its usual priority
+SHARE_OF_IMPORTS = 64 * 2**20
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", *("/etc/" + name for name in (
     "ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts", "alternatives")))
 PACKAGES = ("site-packages", "dist-packages")
@@ -66,25 +71,29 @@ class LayerFailed(OSError):
 def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rules: Rules) -> None:
     """Run ``body(wire, failed_layers)`` in the sandbox until the lifeline closes; then end it all.
 
-    Answers on the lifeline with the exit status of the body's process. Call it in a process of
-    its own, which has one thread and holds no secrets.
+    Answers on the lifeline with the exit status of the body's process, or "memory" if it was ended
+    because its processes together held too much. Call it in a process of its own, which has one
+    thread and holds no secrets.
     """
     os.setsid()
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     uid, failed = _user_id(rules), {}
+    proc = os.open("/proc", os.O_PATH) if os.path.isdir("/proc") else None  # not the student's own
     _attempt("namespaces", _unshare, rules, failed)
     home = tempfile.mkdtemp(dir=rules.scratch) if _off("namespaces", rules, failed) else None
     student = os.fork()
     if student == 0:
         lifeline.close()
+        if proc:
+            os.close(proc)
         _be_student(lambda: body(wire, failed), rules, failed, uid, home)
     wire.close()
-    lifeline.recv(1)
+    too_much = _watch(lifeline, student, rules, proc)
     status = _end(student, uid, alone=home is not None)
     if home:
         _remove(home)
     with suppress(OSError):
-        lifeline.sendall(str(status).encode())
+        lifeline.sendall(b"memory" if too_much else str(status).encode())
 
 
 def _be_student(body, rules, failed, uid, home):
@@ -301,6 +310,63 @@ def _drop_capabilities():
     _libc("capset", header, (ctypes.c_uint32 * 6)())
 
 
+# --- what no limit of a single process can do -------------------------------------------------
+
+
+def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
+    """Wait until the lifeline closes, and see to it that no student takes the machine from others:
+    what a student starts beside its main thread gets the lowest priority, and all of it is killed
+    (then this returns True) if together it holds more memory than one process may."""
+    too_much = False
+    while not select.select([lifeline], [], [], WATCH_EVERY)[0]:
+        family = _family(proc, os.getpid()) if proc and "limits" in rules.layers else []
+        threads = [thread for pid in family for thread in _listed(proc, f"{pid}/task")]
+        for thread in threads:
+            if thread != student or len(threads) > FEW_THREADS:
+                with suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, thread, 19)
+        for pid in family:
+            with suppress(OSError):  # a session of its own may have a share of its own
+                if os.getsid(pid) != os.getsid(student):
+                    _write(f"{pid}/autogroup", "19", proc)
+        most = rules.memory + SHARE_OF_IMPORTS
+        too_much = too_much or len(family) > 1 and _memory_of(proc, family) > most
+        for pid in family if too_much else ():  # and again, if one slipped away by forking
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    return too_much
+
+
+def _family(proc: int, pid: int) -> list[int]:
+    """All that descends from a process. Empty where the kernel does not tell."""
+    children = [int(child) for thread in _listed(proc, f"{pid}/task")
+                for child in _told(proc, f"{pid}/task/{thread}/children").split()]
+    return children + [below for child in children for below in _family(proc, child)]
+
+
+def _memory_of(proc: int, family: list[int]) -> int:
+    """Bytes that are theirs alone; what they share with others counts in part."""
+    lines = [line.split() for pid in family
+             for line in _told(proc, f"{pid}/smaps_rollup").splitlines()]
+    return sum(int(line[1]) for line in lines if line[0] in ("Pss_Anon:", "Pss_Shmem:")) * 1024
+
+
+def _listed(proc: int, folder: str) -> list[int]:
+    with suppress(OSError):
+        place = os.open(folder, os.O_RDONLY, dir_fd=proc)
+        try:
+            return [int(name) for name in os.listdir(place)]
+        finally:
+            os.close(place)
+    return []
+
+
+def _told(proc: int, path: str) -> str:
+    with suppress(OSError), open(path, opener=partial(os.open, dir_fd=proc)) as file:
+        return file.read()
+    return ""
+
+
 # --- the end ----------------------------------------------------------------------------------
 
 
@@ -361,6 +427,6 @@ def _prctl(option, value):
         _libc("prctl", option, value, 0, 0, 0)
 
 
-def _write(path, text):
-    with open(path, "w") as file:
+def _write(path, text, folder=None):
+    with open(path, "w", opener=partial(os.open, dir_fd=folder)) as file:
         file.write(text)

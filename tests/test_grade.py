@@ -538,6 +538,15 @@ def test_reports_half_written_when_the_grader_was_killed_are_not_taken_for_edits
     assert not (tmp_path / "out/earlier").exists()
 
 
+def test_older_hand_outs_are_counted_and_may_be_accepted(graded, class_, capsys):
+    older = class_["old version"]
+    graded([older, right(1)])
+    assert "changed since the hand-out: 1" in capsys.readouterr().out
+    book = graded([older, right(1)], "--accept-older")
+    assert book["old version", "90.2"]["status"] == "correct"
+    assert "since the hand-out" not in capsys.readouterr().out
+
+
 def test_unknown_files_are_listed(graded, tmp_path, capsys):
     hand_in([right(1)], tmp_path / "class")
     for name in ("notes.txt", "right001/photo.jpg", "right001/.ipynb_checkpoints/90_small.ipynb"):

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from . import grade_hidden
 from .exercise import TOO_LONG, Verdict, find, judge, load
-from .grade_course import checks_notebook
+from .grade_course import OLDER, checks_notebook
 from .grade_engine import EngineFailed
 from .grade_nbval import named, run_nbval
 from .grade_notebook import Plan, Unreadable, answer_cell, binding, plan, read_notebook
@@ -28,8 +28,6 @@ from .limits import TimeIsUp, bounded
 ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
 MAX_MESSAGE = 2_000
-OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
-         "checks do not fit it. Ask for it to be marked by hand.")
 
 
 def warm_up(chapters: list[str]) -> None:

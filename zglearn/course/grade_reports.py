@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .exercise import LABEL, framed
+from .grade_course import OLDER
 from .grade_rows import STATUSES, Row
 from .grade_similarity import leads
 from .grade_store import Store
@@ -97,6 +98,9 @@ def in_short(rows: list[Row], out: Path) -> str:
     if waiting := sum(row.waiting for row in rows):
         lines.append(f"{waiting} answers wait to be marked by hand (--manual makes the pages); "
                      "their marks are provisional, and left out of platform.csv.")
+    if older := sum(row.message.startswith(OLDER) for row in rows):
+        lines.append("Refused, because the exercise was changed since the hand-out: "
+                     f"{older} (--accept-older meets them with today's checks).")
     return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}."])
 
 

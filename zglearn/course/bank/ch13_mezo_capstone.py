@@ -21,7 +21,7 @@ choice(
              "a forward-only method pays more, the more parameters have to move. Pre-training is "
              "the extreme of it.",
         "b": "Vanishing gradients vanish from differences as well: the two probes then give the "
-             "same loss. Initialisation, normalisation and residual layers are the cure.",
+             "same loss. Initialization, normalization and residual layers are the cure.",
         "c": "Weights and gradient do not both fit, the question is put in words that the model "
              "knows, and you can wait: this is what MeZO was made for.",
         "d": "A forward-only method guesses at the very same gradient. What the trained model can "
@@ -198,7 +198,7 @@ def replay(answer, rng):
                  "On f = λ‖x‖²/2 the slope along z is λ x·z exactly, so ‖x‖² becomes ‖x‖² − 2 α λ "
                  "(x·z)² + α² λ² (x·z)² ‖z‖². For standard normal z the means are E(x·z)² = ‖x‖² "
                  "and E (x·z)²‖z‖² = (d + 2)‖x‖².",
-                 "The factor is 1 − 2αλ + α²λ²(d + 2). Minimise over α; put it back in."],
+                 "The factor is 1 − 2αλ + α²λ²(d + 2). Minimize over α; put it back in."],
           followups=[
               ("So how many evaluations does a thousandth of the loss take in d dimensions?",
                "About 2 (d + 2) ln 1000, some 14 for each dimension: the number of the chapter."),
@@ -236,7 +236,7 @@ def mezo_on_a_bowl(answer, rng):
               ("How would a model hack this one?",
                "By writing a single known word and then nothing, or a list of different words. A "
                "penalty on the drift from the start charges for all such ways at once."),
-              ("Could Adam maximise it?",
+              ("Could Adam maximize it?",
                "Not directly: it is piecewise constant. REINFORCE can, by way of the probability "
                "of the text; ES can, by trying.")],
           rows=["R078", "R141"])

@@ -125,7 +125,7 @@ def _selection(train, validation, test, strengths, everywhere=False, on_test=Fal
                "It depends on how many settings are tried and how small the part is: the lowest of "
                "many noisy errors is low by luck. Try it with pure noise as y."),
               ("Why did `X.T @ X + s` raise no error?",
-               "A number is added to every entry of a matrix. It penalises the sum of the weights "
+               "A number is added to every entry of a matrix. It penalizes the sum of the weights "
                "instead of their squares: a different model, fitted without complaint."),
               ("The parts come from the same source files. What is wrong with the result then?",
                "The error is that of a reader who has seen the file. Split by file.")],
@@ -903,7 +903,7 @@ open_question(
            "\"In 2022 …; in 2023 …; in 2025 …. All of these fine-tune. Pre-training …. It is open "
            "whether …\""],
     followups=[
-        ("A candidate says: \"GPT-3 was optimised without gradients.\" What do you ask?",
+        ("A candidate says: \"GPT-3 was optimized without gradients.\" What do you ask?",
          "For the source, and how many evaluations 175 billion parameters would have taken."),
         ("Why should an answer about trends carry dates?",
          "Because it is true on a day. \"In November 2025 …\" can be checked and corrected, "

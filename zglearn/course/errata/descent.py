@@ -245,7 +245,7 @@ def predicted_every_step(X, y, w, lr, steps):
       right="The loss must be a function of the parameters, through the prediction: `l(y, f(x; w))`"
             ". With the predictions fixed beforehand, nothing tells the steps when to stop.")
 def predictions_before_the_loop(broken, repaired):
-    """This function minimises the mean of the losses l(y, ŷ) over the parameters w by gradient
+    """This function minimizes the mean of the losses l(y, ŷ) over the parameters w by gradient
     descent."""
     X, y = line()
     start = np.zeros(2)

@@ -38,7 +38,7 @@ def two_probes_a_step(f, x, rng, lr, steps):
       right="A name is no property: this is gradient descent. A method without gradients has to "
             "get its information from losses; two of them give the slope along one direction.")
 def a_flow_without_gradients(broken, repaired):
-    """This function minimises a loss from its values alone, without gradients."""
+    """This function minimizes a loss from its values alone, without gradients."""
     rng, f = np.random.default_rng(0), Objective(bowl)
     error = failure(broken, f, np.ones(5), rng, 0.1, 1)
     assert isinstance(error, GradientForbidden) and f.evaluations == 0

@@ -5,7 +5,10 @@
 
 Each runs in a process of its own, one after the other, on one thread. The table gives what ours
 takes as a ratio to what a peer takes: below 1, ours is ahead. Scripts that measure something else
-than ratios print their own report below the table. Nothing else should run on the machine.
+than ratios print their own report below the table. Nothing else should run on the machine. The peers:
+
+    pip install -e .[bench]                 (nbgrader and otter have an environment of their own,
+                                            see grading.py)
 """
 
 import importlib.metadata
@@ -20,7 +23,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
-PEERS = ["numpy", "scipy", "scikit-learn", "torch", "jax", "cma", "cmaes"]
+PEERS = ["numpy", "scipy", "scikit-learn", "torch", "jax", "cma", "cmaes", "ipympl"]
 # zglearn comes first: it asks for one BLAS thread before numpy is loaded
 WORKER = "import zglearn, json; from benchmarks.{0} import measure\n" \
          "for row in measure(): print('ROW', json.dumps(row._asdict()), flush=True)"

@@ -9,10 +9,13 @@ import importlib
 import math
 import statistics
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import NamedTuple
 
 ROUNDS = 9        # at least 7
 SHORTEST = 0.03   # seconds that one measurement takes at least; short work is repeated
+WORSE = 1.5       # times as steep as the work: more than the scatter of two medians
 
 
 class Row(NamedTuple):
@@ -74,3 +77,38 @@ def _seconds(work, n):
 def _calls(work):
     work()  # the first call pays for what is made once
     return max(1, math.ceil(SHORTEST / max(_seconds(work, 1), 1e-7)))
+
+
+# --- how the cost grows ----------------------------------------------------------------------
+
+class Size(NamedTuple):
+    """One line of a table: `make` and `make_peer` give what does the work `calls` times."""
+
+    size: int
+    work: float
+    make: Callable
+    make_peer: Callable
+    calls: int = 1
+
+
+def table(title, peer, sizes):
+    print(f"\n{title:66} {'seconds':>9} {'times as':>9} {'times the':>9} {'peak':>8} {peer}")
+    print(f"{'':66} {'':>9} {'long':>9} {'work':>9} {'MB':>8}", flush=True)
+    before = None
+    for size, work, make, make_peer, calls in sizes:
+        seconds = race({"ours": make(), "peer": make_peer()}, rounds=7 if work < 1e10 else 3)
+        took, theirs = (statistics.median(seconds[name]) / calls for name in ("ours", "peer"))
+        longer, more = (took / before[0], work / before[1]) if before else (math.nan, math.nan)
+        note = "  WORSE than its order" if longer > WORSE * more else ""
+        print(f"{size:66,} {took:9.2g} {longer:9.1f} {more:9.1f} {peak(make) / 1e6:8.2f} "
+              f"{took / theirs:5.2f}{note}", flush=True)
+        before = took, work
+
+
+def peak(make) -> int:
+    """The most bytes that were allocated at once."""
+    tracemalloc.start()
+    make()()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most

@@ -9,12 +9,8 @@ parameters, the method's state, temporaries. It takes some minutes.
 """
 
 import sys
-import tracemalloc
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -22,7 +18,7 @@ import zglearn  # noqa: F401, I001  before numpy: it asks for one BLAS thread
 
 import numpy as np
 
-from benchmarks._bench import race
+from benchmarks._bench import Size, table
 from benchmarks.cma_es import advance, diagonal, ours, pycma, pycma_diagonal
 from benchmarks.factorization import decomposition, extmath, tfidf
 from benchmarks.language_model import GROWTH, adam_step, batch_of
@@ -33,18 +29,6 @@ from zglearn.factorization import nmf, truncated_svd
 from zglearn.gradient_free_methods import _cma_constants
 from zglearn.models import MLP, LanguageModel
 
-WORSE = 1.5  # times as steep as the work: more than the scatter of two medians
-
-
-class Size(NamedTuple):
-    """One line of a table: `make` and `make_peer` give what does the work `calls` times."""
-
-    size: int
-    work: float
-    make: Callable
-    make_peer: Callable
-    calls: int = 1
-
 
 def main():
     rng = np.random.default_rng(0)
@@ -54,29 +38,6 @@ def main():
     table("CMA-ES, a generation, diagonal: dimensions", "pycma", cma(diagonal, pycma_diagonal))
     table("SVD, k = 20: stored entries", "sklearn, randomized", svds())
     table("NMF, k = 20, 5 sweeps: stored entries", "sklearn", nmfs())
-
-
-def table(title, peer, sizes):
-    print(f"\n{title:66} {'seconds':>9} {'times as':>9} {'times the':>9} {'peak':>8} {peer}")
-    print(f"{'':66} {'':>9} {'long':>9} {'work':>9} {'MB':>8}", flush=True)
-    before = None
-    for size, work, make, make_peer, calls in sizes:
-        seconds = race({"ours": make(), "peer": make_peer()}, rounds=7 if work < 1e10 else 3)
-        took, theirs = (median(seconds[name]) / calls for name in ("ours", "peer"))
-        longer, more = (took / before[0], work / before[1]) if before else (np.nan, np.nan)
-        note = "  WORSE than its order" if longer > WORSE * more else ""
-        print(f"{size:66,} {took:9.2g} {longer:9.1f} {more:9.1f} {peak(make) / 1e6:8.2f} "
-              f"{took / theirs:5.2f}{note}", flush=True)
-        before = took, work
-
-
-def peak(make) -> int:
-    """The most bytes that were allocated at once."""
-    tracemalloc.start()
-    make()()
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return most
 
 
 def mlps(rng):

@@ -50,3 +50,19 @@ def test_the_command_lists_what_it_has():
     answer = subprocess.run([sys.executable, "-m", "benchmarks", "nonsense"], cwd=ROOT,
                             capture_output=True, text=True, timeout=60)
     assert answer.returncode and "no benchmark is called nonsense" in answer.stderr
+
+
+def test_growth_marks_what_grows_faster_than_its_work(monkeypatch, capsys):
+    took = iter([1.0, 2.0, 9.0])
+    monkeypatch.setattr(_bench, "race", lambda contenders, rounds: {
+        "ours": [next(took)] * 3, "peer": [2.0] * 3})
+    _bench.table("work: size", "peer", [_bench.Size(size, work, lambda: bytes, lambda: bytes)
+                                        for size, work in ((10, 1e3), (20, 2e3), (40, 4e3))])
+    first, doubled, worse = capsys.readouterr().out.splitlines()[-3:]
+    assert "WORSE" not in first + doubled and "WORSE" in worse
+    assert worse.split()[1:4] == ["9", "4.5", "2.0"]  # seconds, times as long, times the work
+
+
+def test_the_peak_is_that_of_the_arrays_made():
+    peak = _bench.peak(lambda: lambda: bytes(800_000))
+    assert 800_000 <= peak < 820_000

@@ -5,10 +5,10 @@
 
 Each runs in a process of its own, one after the other, on one thread. The table gives what ours
 takes as a ratio to what a peer takes: below 1, ours is ahead. Scripts that measure something else
-than ratios print their own report below the table. Nothing else should run on the machine. The peers:
+than ratios print their own report below the table. Nothing else should run on the machine.
 
-    pip install -e .[bench]                 (nbgrader and otter have an environment of their own,
-                                            see grading.py)
+The peers come with `pip install -e .[bench]`; nbgrader and otter need an environment of their own,
+see grading.py.
 """
 
 import importlib.metadata

@@ -58,7 +58,7 @@ open_question("90.5", "Why?", rubric=["it says why"], points=2, min_words=5, **C
 def scaled(answer, rng):
     values = {name: float(rng.uniform(1, 9)) for name in "abc"}
     got = answer.call("scale", values)
-    expect(isinstance(got, dict), f"expected a dict, got a {type(got).__name__}")
+    expect(isinstance(got, dict), f"expected a dict, got {got!r}")
     expect_close([got.get(name, 0) for name in "abc"], [v / max(values.values())
                  for v in values.values()], case="three values")
 '''
@@ -241,6 +241,18 @@ def forged() -> Notebook:
                         metadata={"tags": ["raises-exception", "nbval-skip"]})
 
 
+def dressed() -> Notebook:
+    """Everything right, nothing as usual, and saved by an editor that knows no ids."""
+    notebook = Notebook().add("%%writefile mine.py\n" + SOLUTIONS["ans-90-6"]).add(
+        "np.seterr(all='raise')\nimport warnings\nwarnings.simplefilter('error')")
+    for id, source in DRESSED.items():
+        notebook.put(id, source)
+    for cell in notebook.json["cells"]:
+        cell["source"] = cell["source"].splitlines(keepends=True)
+        del cell["id"]
+    return notebook
+
+
 def old_version() -> Notebook:
     """As handed out before the task of 90.2 was changed."""
     notebook = Notebook()
@@ -308,6 +320,49 @@ for kill, who in ((os.kill, os.getppid()), (os.kill, -1), (os.killpg, os.getpgid
                 continue
             if who: kill(who, sign)
         except OSError: pass"""
+FRAMED = """import json, os, struct
+def framed(message):
+    text = json.dumps([message, []]).encode()
+    return struct.pack("!I", len(text)) + text
+wires = [n for n in map(int, os.listdir("/proc/self/fd")) if n > 2]
+def say(message, times=1):
+    for n in wires:
+        try: os.write(n, framed(message) * times)
+        except OSError: pass
+"""
+ODD = """class Odd(Exception):
+    def __str__(self): raise KeyboardInterrupt
+class Set(set):
+    def __iter__(self): raise SystemExit
+class Tuple(tuple):
+    __len__ = lambda self: 2
+    __getitem__ = __iter__ = lambda self, *_: 1 / 0"""
+HOG = """import os
+for _ in range(50):
+    if os.fork() == 0:
+        os.setsid()
+        while True: pass"""
+HOARD = """import os, time
+for _ in range(12):
+    if os.fork() == 0:
+        a = np.ones(12 * 2**20); time.sleep(60)
+time.sleep(3)
+return x - lr * g"""
+DRESSED = {  # right answers in unusual dress
+    "ans-90-1": "answer_90_1 = np.array(' (B) ')",
+    "ans-90-2": "#" * 79 + "\n" + "# note\n" * 40 + "from functools import partial\n\n\n"
+                "def _step(a, x, g, lr):\n\t'''走一步'''\n\tprint(x)\n"
+                "\treturn tuple(np.float32(x) + a * lr * g)\n\n\nstep = partial(_step, -1)\n"
+                "assert check('90.2').status == 'correct', 'no'",
+    "ans-90-3": "%%time\nfrom dataclasses import dataclass, field\n\n@dataclass\nclass Average:\n"
+                "    seen: list = field(default_factory=list)\n    def add(self, number: float):\n"
+                "        self.seen.append(number)\n        return np.array(np.mean(self.seen))",
+    "ans-90-4": "class descend:\n    def __init__(self, f, x, *, lr):\n"
+                "        self.f, self.x, self.lr = f, x, lr\n    def __iter__(self):\n"
+                "        while True:\n            self.x -= self.lr * self.f.grad(self.x)\n"
+                "            yield self.x",
+    "ans-90-6": "from mine import scale  # a file that a cell wrote",
+}
 FORKS = """import os
 for _ in range(10_000):
     try:
@@ -406,6 +461,32 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             {"90.2": ("error", "input()")}),
         one("a package of its own", Notebook().put("ans-90-2", "import no_such_package\n"
             "def step(x, g, lr): return x - lr * g"), {"90.2": ("error", "no_such_package")}),
+        one("forged answers", Notebook().add(FRAMED + "say({'result': {'tuple': [0, 0]}}, 9)\n"
+            "say({'ready': {}, 'verdict': 'correct', 'to': 1})").step(WRONG),
+            {"90.2": "incorrect"}),
+        one("a forged question", Notebook().add(FRAMED).step("say({'number': 7})\n" + WRONG),
+            {"90.2": ("refused", "never offered")}),
+        one("one answer too many", Notebook().add(FRAMED).step("say({'result': 0})\n" + WRONG),
+            {"90.2": ("refused", "was not asked")}),
+        one("forks in a call", Notebook().step("import os\nos.fork()\nreturn x - lr * g")),
+        one("asks without end", Notebook().put("ans-90-4", "def descend(f, x, *, lr):\n"
+            "    while True: f(np.zeros((10**6, 3)))\n    yield"), {"90.4": "timeout"}),
+        one("takes the processors", Notebook().add(HOG)),
+        one("shares out its memory", Notebook().step(HOARD), {"90.2": ("error", "more memory")}),
+        one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
+        one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),
+        one("an odd tuple", Notebook().add(ODD).step("return Tuple((1, 2))"),
+            {"90.2": "incorrect"}),
+        one("an interruption", Notebook().step("raise KeyboardInterrupt"),
+            {"90.2": ("error", "KeyboardInterrupt")}),
+        one("the end of an iteration", Notebook().step("return next(iter(()))"),
+            {"90.2": ("error", "StopIteration")}),
+        one("two guesses", Notebook().put("ans-90-1", "answer_90_1 = 'a'").add("answer_90_1 = 'b'")
+            .add("answer_90_1 = 'a'"), {"90.1": "incorrect"}),
+        one("no code at all", Notebook().step("", head="=SUM(A1)"),
+            {"90.2": ("error", "SyntaxError")}),
+        one("half a character", Notebook().add("text = '\ud800'")),
+        one("unusual dress", dressed()),
         one("noise on the wire", Notebook().add(WIRE).step(WRONG), {"90.2": "incorrect"}),
         one("looks for the checker", Notebook().add(FRAMES).step(WRONG), {"90.2": "incorrect"}),
         one("a huge number", Notebook().step("return 10 ** 10 ** 6"), {"90.2": "refused"}),

@@ -139,7 +139,7 @@ def class_(course, tmp_path, elsewhere, ear):
 @LINUX
 def test_a_class_with_every_fault(graded, class_, elsewhere, ear, capfd, left_behind):
     everyone = [*class_.values(), *map(right, range(12))]
-    book = graded(everyone, "--timeout", "2", "--memory", "512", "--require-sandbox")
+    book = graded(everyone, "--timeout", "2", "--memory", "256", "--require-sandbox")
     assert len(everyone) >= 60 and len(book) == len(everyone) * len(POINTS)
     assert complaints(book, everyone) == []
     assert book["fails a hidden check", "90.6"]["points"] == "1"
@@ -165,6 +165,15 @@ def test_each_layer_may_be_missing(graded, class_, elsewhere, ear, layer, capsys
     assert list(elsewhere.iterdir()) == [] and ear[1] == []
     assert left_behind() == []
     assert f"without {layer}: switched off" in capsys.readouterr().out
+
+
+def test_a_message_of_megabytes_is_cut_short(graded):
+    """One that did not fit on the grader's own wire was once the end of the whole run."""
+    long = Notebook().put("ans-90-6", "def scale(values): return 'y' * 8_000_000")
+    book = graded([one("long", long), right(1)])
+    assert book["long", "90.6"]["status"] == "incorrect"
+    assert "got 'yyy" in book["long", "90.6"]["message"]
+    assert all(len(row["message"]) <= 700 for row in book.values())
 
 
 def test_without_any_sandbox_it_warns_and_can_refuse(graded, capsys, left_behind):

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from zglearn.launcher import PROMPT_LINE
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_FOLDERS = ("chapters", "exercises", "solutions")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -79,16 +81,19 @@ class JupyterLab:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                  "--ip=127.0.0.1", f"--port={free_port()}", f"--IdentityProvider.token={token}",
-                 f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True"],
+                 f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True",
+                 PROMPT_LINE],
                 cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
         deadline = time.monotonic() + 120
-        while not (found := list((home / "runtime").glob("jpserver-*.json"))):
+        written = []  # the file is there before its text is
+        while not any(written):
+            written = [f.read_text() for f in (home / "runtime").glob("jpserver-*.json")]
             if self._server.poll() is not None or time.monotonic() > deadline:
                 self._stop_server()
                 raise RuntimeError(f"JupyterLab did not start:\n{self.log.read_text()}")
             time.sleep(0.1)
-        return json.loads(found[0].read_text())["url"], token
+        return json.loads(written[0])["url"], token
 
     def _stop_server(self):
         self._server.terminate()  # it ends its kernels first

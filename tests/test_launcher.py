@@ -163,9 +163,11 @@ def test_first_run_makes_the_environment_and_opens_jupyterlab(first_run):
     checkout, outcome = first_run
     assert outcome.code == 0, outcome.output
     report = outcome.report
-    assert report["arguments"][:2] == [f"--ServerApp.root_dir={checkout.folder}",
-                                       "--LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb"]
-    rest = set(report["arguments"][2:]) - {"--allow-root"}
+    assert report["arguments"][:3] == [
+        f"--ServerApp.root_dir={checkout.folder}",
+        "--ServerApp.kernel_websocket_connection_class=zglearn.kernel_line.PromptLine",
+        "--LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb"]
+    rest = set(report["arguments"][3:]) - {"--allow-root"}
     assert rest == {"--no-browser", "--port=9876", "--ip=127.0.0.1", "--ServerApp.token=x"}
     assert report["prefix"] == report["VIRTUAL_ENV"] == str(checkout.env)
     assert report["OPENBLAS_NUM_THREADS"] == "1"

@@ -38,6 +38,7 @@ TORCH = "requirements-torch.txt"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
+PROMPT_LINE = "--ServerApp.kernel_websocket_connection_class=zglearn.kernel_line.PromptLine"
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -67,7 +68,7 @@ def lab(argv: list[str]) -> int:
 
     python, environ = prepare(COURSE_LOCK, here=options.here, stale_will_do=True)
     build_text_cache(python, environ)
-    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}",
+    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", PROMPT_LINE,
                f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += ["--no-browser"] * options.no_browser
     command += [f"--{name}={value}" for name in ("port", "ip") if (value := vars(options)[name])]

@@ -60,6 +60,8 @@ def grade(job: dict, data: bytes, launch) -> dict:
             said = {id: _output_of(referee, id) for id in chapter["exercises"]}
             return {"verdicts": referee.verdicts, "said": said}
         outcomes, junit = run_nbval(chapter["notebook"], {"check": referee.check}, job["timeout"])
+    if referee.failure:
+        raise referee.failure
     passed = {id: outcomes.get(n) == "passed" for n, id in enumerate(chapter["exercises"])}
     accepted = {id: v["status"] in ACCEPTED for id, v in referee.verdicts.items()}
     if passed != accepted:
@@ -82,10 +84,19 @@ class Referee:
         self.student, self.steps, self.older, self.digest = student, steps, older, digest
         self.hidden = chapter["hidden"]
         self.verdicts: dict[str, dict] = {}
+        self.failure: EngineFailed | None = None
 
     def check(self, id: str) -> None:
-        """Ask about an exercise where the learner did and, if need be, where it was defined."""
-        exercise, points = find(id), 0
+        """Ask about an exercise, print the verdict and record it."""
+        try:
+            self._check(find(id))
+        except EngineFailed as failure:  # nbval would report it as a wrong answer
+            self.failure = failure
+            raise
+
+    def _check(self, exercise) -> None:
+        """Ask where the learner did and, if need be, where the answer was defined."""
+        id, points = exercise.id, 0
         if id in self.older:
             verdict = Verdict(exercise, "incorrect", OLDER, "refused")
         else:

@@ -214,7 +214,7 @@ def _multiplicative(A, Wt, H):
 
 
 def _multiplicative_kl(A, Wt, H):
-    """The same for the divergence; on counts it is the EM algorithm of the mixture model."""
+    """Lee and Seung for the divergence; on counts it is the EM algorithm of the mixture model."""
     ratio = _ratio(A, Wt.T, H)
     while True:
         yield _divergence(A, ratio, Wt, H), Wt.T, H

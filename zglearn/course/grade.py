@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="zglearn grade", description=__doc__.split("\n")[0],
+    p = argparse.ArgumentParser(prog="python3 -m zglearn grade", description=__doc__.split("\n")[0],
                                 epilog="docs/instructors.md leads from hand-out to gradebook.")
     p.add_argument("submissions", type=Path, metavar="SUBMISSIONS",
                    help="a folder or a zip: a folder for each student, or flat files")

@@ -346,13 +346,16 @@ class Quit(Exception):
 @command
 def main(argv: list[str]) -> int:
     """`python -m zglearn interview`."""
-    parser = argparse.ArgumentParser(prog="zglearn interview",
+    parser = argparse.ArgumentParser(prog="python3 -m zglearn interview",
                                      description="A mock interview from the course's exercises.")
     parser.add_argument("--topic", default="", help='such as "04", "momentum" or "debug"')
-    parser.add_argument("--difficulty", type=int, choices=(1, 2, 3))
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--difficulty", type=int, choices=(1, 2, 3), help="default: any")
+    parser.add_argument("--minutes", type=float, default=30,
+                        help="how long it may take (default: 30)")
     parser.add_argument("--no-clock", action="store_true", help="do not show the time")
     options = parser.parse_args(argv)
+    if options.minutes <= 0:
+        parser.error("an interview takes more than 0 minutes")
     talk = Interview(draw(options.topic, options.difficulty, options.minutes), options.minutes)
     terminal = Terminal(talk, clock=not options.no_clock)
     try:

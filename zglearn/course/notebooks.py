@@ -36,7 +36,8 @@ CELL_LIMIT = 300  # seconds that an author's cell may run
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="zglearn notebooks", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python3 -m zglearn notebooks",
+                                     description=__doc__.split("\n")[0])
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH",
                         help="notebooks of chapters/ or solutions/ (default: all of them)")
     parser.add_argument("--check", action="store_true",

@@ -98,7 +98,7 @@ def as_html(events: list[progress.Event]) -> str:
     """The whole overview as HTML, with a link to each chapter and its exercises."""
     rows = "".join(
         f"<tr><td style='text-align: left'>{_links(row.name)}</td><td>{_bar(row)}</td>"
-        f"<td>{row.solved} of {row.exercises} solved</td>"
+        f"<td style='padding: 0 1em'>{row.solved} of {row.exercises} solved</td>"
         f"<td>{row.points:g} of {row.of_points} points</td></tr>" for row in chapters(events))
     said = "".join(f"<div>{html.escape(line)}</div>" for line in summary(events))
     return framed(f"<table style='color: inherit'>{rows}</table>{said}", "#0072b2")
@@ -134,7 +134,8 @@ def dashboard():
 @command
 def main(argv: list[str]) -> int:
     """`python -m zglearn progress [--export FILE]`."""
-    parser = argparse.ArgumentParser(prog="zglearn progress", description="Say how far you are.")
+    parser = argparse.ArgumentParser(prog="python3 -m zglearn progress",
+                                     description="Say how far you are.")
     parser.add_argument("--export", type=Path, metavar="FILE",
                         help="write all that the course remembers of you: .json or .csv")
     target = parser.parse_args(argv).export

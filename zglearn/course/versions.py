@@ -43,7 +43,8 @@ def original(name: str):
 def reset(argv: list[str]) -> int:
     """`python -m zglearn reset 04`."""
     parser = argparse.ArgumentParser(
-        prog="zglearn reset", description="Give a fresh exercise notebook; the old one is kept.")
+        prog="python3 -m zglearn reset",
+        description="Give a fresh exercise notebook; the old one is kept.")
     parser.add_argument("chapter", help="the chapter's number, such as 04")
     name = _name_of(parser.parse_args(argv).chapter)
     path = paths.home() / "exercises" / f"{name}.ipynb"
@@ -75,7 +76,7 @@ def _name_of(chapter: str) -> str:
 def update(argv: list[str]) -> int:
     """`python -m zglearn update [--from FOLDER]`."""
     parser = argparse.ArgumentParser(
-        prog="zglearn update",
+        prog="python3 -m zglearn update",
         description="Get the course's newest version, and keep your answers in its notebooks.")
     parser.add_argument("--from", dest="old", type=Path, metavar="FOLDER",
                         help="bring your answers and progress from an older copy of the course")

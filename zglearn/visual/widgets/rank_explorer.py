@@ -52,8 +52,8 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
         f"Rank explorer: a matrix of {m} rows and {n} columns", panels=panels, controls=controls,
         parts=parts,
         alt=alt or (f"The singular values of a {m} by {n} matrix, falling; the numbers that rank k "
-                    f"stores, a line that crosses m × n near k = {m * n // (m + n + 1)}; and the "
-                    f"matrix beside its approximation of rank {k}."))
+                    f"stores, a line that crosses m × n near k = {m * n / (m + n + 1):.0f}; and "
+                    f"the matrix beside its approximation of rank {k}."))
 
 
 def neighbours(X, i, count=NEIGHBOURS):

@@ -104,6 +104,21 @@ def test_the_last_card_is_followed_by_the_score():
     assert "last card" in panel.to_html() and f"{n} of {n}" in panel.to_html()
 
 
+def test_one_vote_a_card_and_once_more_after_the_last(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZGLEARN_PROGRESS", str(tmp_path / "progress.sqlite"))
+    panel = ClinicPanel("momentum")
+    assert panel.next.disabled and not any(vote.disabled for vote in panel.votes)
+    missed = panel.queue[0]
+    panel.judge(next(v for v in VERDICTS if v != missed.verdict))
+    assert not panel.next.disabled and all(vote.disabled for vote in panel.votes)
+    while panel.queue:
+        panel.next_card()
+        if panel.queue:
+            panel.judge(panel.queue[0].verdict)
+    panel.next_card()
+    assert panel.queue[0] == missed and "misjudged it" in panel.body.value
+
+
 def test_a_ward_shows_claim_verdict_and_run_in_text_and_html():
     shown = Ward("momentum")
     for c, found in shown.findings:

@@ -11,7 +11,7 @@ import ipywidgets
 from . import paths, progress
 from .errata import THEMES, VERDICTS, Card, cards, source
 from .exercise import framed, inline_code
-from .overview import chapter_name, link_to
+from .overview import link_to
 from .widget import Panel, button
 
 COLOUR = {"true": "#0072b2", "false": "#d55e00", "it depends": "#888888"}
@@ -45,13 +45,16 @@ def _claim(c: Card) -> str:
     return f"<p style='margin: 1.4em 0 0.3em'><b>“{inline_code(c.claim)}”</b></p>{code}"
 
 
-def _verdict(c: Card, found: str) -> str:
-    path = paths.notebook("chapters", c.chapter)
-    where = f"<a href='{link_to(path)}'>{chapter_name(c.chapter)}</a>" if path else ""
+def _verdict(c: Card, found: str, linked: bool = True) -> str:
+    """The verdict, the run and the chapter. In a widget a link would leave the notebook."""
+    path = paths.notebook("chapters", c.chapter) if linked else None
+    where = f"chapter {c.chapter}"
+    where = f"<a href='{link_to(path)}'>{where}</a>" if path else where
     code = ("<details><summary>Repaired</summary>"
             f"<pre>{html.escape(source(c.repaired))}</pre></details>" if c.broken else "")
-    return framed(f"<b>{c.verdict.capitalize()}.</b> {inline_code(c.right)} "
-                  f"<i>The run:</i> {inline_code(found)} {where}{code}", COLOUR[c.verdict])
+    return framed(f"<b>{c.verdict.capitalize()}.</b> {inline_code(c.right)}<br>"
+                  f"<i>The run:</i> {inline_code(found)} "
+                  f"<span style='white-space: nowrap'>({where})</span>{code}", COLOUR[c.verdict])
 
 
 def scoreboard() -> list[tuple[str, int, int]]:
@@ -74,9 +77,14 @@ def clinic(theme: str = "") -> ClinicPanel:
     return ClinicPanel(theme)
 
 
+def last_votes() -> dict[str, bool]:
+    """Whether the learner's last vote on a card agreed with its verdict, by the card's name."""
+    return {event.exercise: event.data["agreed"] for event in progress.events("vote")}
+
+
 def to_judge(theme: str) -> list[Card]:
     """The cards of a theme, mixed, in the order in which they are worth a vote."""
-    agreed = {event.exercise: event.data["agreed"] for event in progress.events("vote")}
+    agreed = last_votes()
     mixed = random.Random(14).sample(cards(theme), len(cards(theme)))
     return sorted(mixed, key=lambda c: (c.name in agreed) + agreed.get(c.name, False))
 
@@ -89,22 +97,21 @@ class ClinicPanel(Panel):
             description="Theme", value=theme,
             options=[("all", ""), *((title, key) for key, title in THEMES.items())])
         self.theme.observe(lambda _: self.begin(), "value")
+        self.votes = [button(verdict, lambda panel, verdict=verdict: panel.judge(verdict))
+                      for verdict in VERDICTS]
+        self.next = button("Next card", ClinicPanel.next_card)
+        self.answer = ipywidgets.HTMLMath()
         self.right, self.asked = Counter(), Counter()
-        self.queue, self.vote, self.found = to_judge(theme), "", ""
-        super().__init__(self.to_html, lambda: TEXT)
+        self.queue, self.before, self.vote, self.found = [], {}, "", ""
+        super().__init__(self.to_html, lambda: TEXT, [*self.votes, self.next])
+        self.children = [*self.children, self.answer, self.theme]
         self.begin()
 
     def begin(self) -> None:
         """The first card of the chosen theme."""
-        self.queue = to_judge(self.theme.value)
-        self.show_card()
-
-    def show_card(self) -> None:
-        self.vote = self.found = ""
+        self.queue, self.before = to_judge(self.theme.value), last_votes()
+        self.vote = ""
         self.refresh()
-        votes = [button(verdict, lambda panel, verdict=verdict: panel.judge(verdict))
-                 for verdict in VERDICTS]
-        self.show_controls([self.theme, *(votes if self.queue else [])])
 
     def judge(self, vote: str) -> None:
         """Compare a vote with the card's verdict, and run the evidence."""
@@ -114,25 +121,47 @@ class ClinicPanel(Panel):
         self.right[card.theme] += vote == card.verdict
         progress.record("vote", card.name, agreed=vote == card.verdict)
         self.refresh()
-        self.show_controls([self.theme, button("Next card", ClinicPanel.next_card)])
+        self.next.focus()  # so that Enter, Enter, … is enough
 
     def next_card(self) -> None:
-        self.queue = self.queue[1:]
-        self.show_card()
+        if not self.queue:
+            return self.begin()
+        self.queue, self.vote = self.queue[1:], ""
+        self.refresh()
+        (self.votes[0] if self.queue else self.next).focus()
+
+    # --- what is shown
+
+    def refresh(self) -> None:
+        self.body.value = self.question()
+        self.answer.value = f"<div style='line-height: 1.5'>{self.verdict()}{self.score()}</div>"
+        for vote in self.votes:
+            vote.disabled = bool(self.vote) or not self.queue
+            vote.button_style = "primary" if vote.description == self.vote else ""
+        self.next.disabled = bool(self.queue) and not self.vote
+        self.next.description = "Next card" if self.queue else "Once more"
 
     def to_html(self) -> str:
+        return self.question() + self.verdict() + self.score()
+
+    def question(self) -> str:
         if not self.queue:
-            return framed("<b>That was the last card.</b>") + self.score()
+            return framed("<b>That was the last card.</b> <i>Once more</i> begins with what you "
+                          "misjudged.")
         card = self.queue[0]
-        shown = framed(f"{THEMES[card.theme]} · {len(self.queue)} to go{_claim(card)}")
-        if self.vote:
-            hit = "You agree with the run." if self.vote == card.verdict else \
-                f"You said: {self.vote}."
-            shown += f"<p>{hit}</p>" + _verdict(card, self.found)
-        return shown + self.score()
+        again = {True: " · you had it right", False: " · you misjudged it"}
+        return framed(f"{THEMES[card.theme]} · {len(self.queue)} to go"
+                      f"{again.get(self.before.get(card.name), '')}{_claim(card)}")
+
+    def verdict(self) -> str:
+        if not self.vote:
+            return ""
+        card = self.queue[0]
+        hit = "You agree with the run." if self.vote == card.verdict else f"You said: {self.vote}."
+        return f"<p>{hit}</p>" + _verdict(card, self.found, linked=False)
 
     def score(self) -> str:
-        rows = "".join(f"<tr><td style='text-align: left'>{THEMES[theme]}</td>"
-                       f"<td>{self.right[theme]} of {n}</td></tr>"
-                       for theme, n in self.asked.items())
-        return f"<table style='color: inherit'>{rows}</table>" if rows else ""
+        scores = [f"{THEMES[theme]} {self.right[theme]} of {n}" for theme, n in self.asked.items()]
+        if len(scores) > 1:
+            scores.append(f"all {self.right.total()} of {self.asked.total()}")
+        return f"<p>Your score: {' · '.join(scores)}</p>" if scores else ""

@@ -245,6 +245,22 @@ def test_what_is_asked_ahead_gives_way_to_what_is_waited_for():
     assert sent == ["now"]
 
 
+def test_a_quick_answer_does_not_wait_for_a_slow_one():
+    release, first = threading.Event(), threading.Event()
+
+    def answer(question):
+        if question[1] == "slow":
+            release.wait(10)
+        return question[1]
+
+    sent = []
+    worker = Worker(answer, lambda answers: (sent.append(list(answers)), first.set()))
+    worker.ask([["key", "quick"], ["key", "slow"]], [])
+    assert first.wait(10)
+    assert sent == [["quick"]]
+    release.set()
+
+
 def test_the_newest_question_wins():
     sent, done = [], threading.Event()
     release = threading.Event()
@@ -482,6 +498,13 @@ def test_the_explorer_refuses_what_it_cannot_draw():
         explorer(ravine(10, d=3), [momentum])
     with pytest.raises(ValueError, match="same name"):
         explorer(ravine(10), [momentum, lambda: None, lambda: None])
+
+
+def test_only_a_method_with_something_inside_gets_a_panel_for_it():
+    bare = explorer(ravine(10), [gradient_descent])
+    assert [panel.name for panel in bare.panels] == ["map", "loss"] and "inside" not in bare.alt
+    second = explorer(ravine(10), [gradient_descent, momentum])
+    assert second.panels[-1].name == "inside" and "momentum holds inside" in second.alt
 
 
 def test_hyperparameters_become_sliders():

@@ -73,17 +73,27 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     controls += [slider("steps", "steps", 10, 1000, steps, scale="log", whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
                  choice("against", "loss against", ("cost", "steps"))]
+    holding = [m.__name__ for m in methods if _may_hold(m)]
+    inside = [draw.Panel("inside", "inside", "step", span=5, height=160)] if holding else []
     return Widget(
         f"{' and '.join(names) if len(names) < 3 else 'Methods'} on {landscape.name}",
         panels=[draw.Panel("map", "paths", "x₁", "x₂", drag=("x0", "y0"), handle="start point",
-                           zoom="box", span=7, rows=2, height=430),
-                draw.Panel("loss", "loss above the minimum", log="y", span=5, height=210),
-                draw.Panel("inside", "inside", "step", span=5, height=160)],
+                           zoom="box", span=7, rows=2 if holding else 1, height=430),
+                draw.Panel("loss", "loss above the minimum", log="y", span=5,
+                           height=210 if holding else 430), *inside],
         controls=controls, parts=parts, timed=True,
         groups={name: i for i, name in enumerate(names)},
-        alt=alt or (f"Paths of {', '.join(names)} on the contours of {landscape.name}, their loss "
-                    "against cost on a logarithmic axis, and a quantity that the first of them "
-                    "holds inside."))
+        alt=alt or _in_words(names, holding, landscape))
+
+
+def _in_words(names, holding, landscape):
+    """The still picture in words."""
+    seen = [f"Paths of {', '.join(names)} on the contours of {landscape.name}",
+            "their loss against cost on a logarithmic axis"]
+    if holding:
+        holder = "the first of them" if holding[0] == names[0] else holding[0]
+        seen.append(f"and a quantity that {holder} holds inside")
+    return ", ".join(seen) + "."
 
 
 def surface(landscape, box):
@@ -232,6 +242,12 @@ def _is_numeric(value):
 def _stacked(values):
     """One array of a variable's values; at time 0, before it existed, it is nan."""
     return np.stack([np.full(values[0].shape, np.nan), *values])
+
+
+def _may_hold(method):
+    """Whether a method has a variable of its own that it might hold something in."""
+    code = inspect.unwrap(method).__code__
+    return not {*code.co_varnames, *code.co_cellvars} <= {*inspect.signature(method).parameters}
 
 
 def _with_hyperparameters(methods):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import re
@@ -17,7 +18,7 @@ from dataclasses import replace
 
 from . import grade_hidden
 from .exercise import TOO_LONG, Verdict, find, judge, load
-from .grade_course import OLDER, checks_notebook
+from .grade_course import OLDER, USED_LATER, checks_notebook
 from .grade_engine import EngineFailed
 from .grade_nbval import named, run_nbval
 from .grade_notebook import Plan, Unreadable, answer_cell, binding, plan, read_notebook
@@ -34,6 +35,8 @@ def warm_up(chapters: list[str]) -> None:
     """Load and compile once, before the forks, what each of them would load and compile."""
     for chapter in chapters:
         load(chapter)
+    for name in USED_LATER["numpy"]:
+        importlib.import_module(name)
     run_nbval(json.dumps(checks_notebook(["warm"], {"warm": "warm\n"})), {"check": print}, 1)
 
 

@@ -1,11 +1,13 @@
 """The widgets in a real JupyterLab: CI drives the explorer, `-m browser_all` drives them all."""
 
+import re
 import shutil
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 from widget_examples import EXAMPLES
 
 SETUP = f"""
@@ -13,18 +15,37 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from widget_examples import EXAMPLES
 """
-BROKEN = """
+MISFITS = """
+import numpy as np
+import zglearn.visual as visual
 from zglearn.landscapes import himmelblau
 from zglearn.gradient_methods import momentum
-import zglearn.visual as visual
 
 def typo(f, x, *, lr=0.1):
     while True:
         x = x - lr * f.gard(x)
         yield x
 
-visual.explorer(himmelblau(), [momentum, typo])
+def diverges(f, x, *, lr=1.0):
+    while True:
+        x = x - lr * f.grad(x)
+        yield x
+
+def wrong_shape(f, x, *, lr=0.1):
+    while True:
+        yield np.zeros(3)
+
+def returns(f, x, *, lr=0.1):
+    return x
+
+def loops(f, x, *, lr=0.1):
+    while True:
+        x = x - lr * f.grad(x)
+    yield x
 """
+COMPLAINTS = {"typo": "'Objective' object has no attribute 'gard' (line 8: x = x - lr * f.gard(x))",
+              "wrong_shape": "yielded shape (3,)", "returns": "this one has no yield",
+              "loops": "took longer than 4 seconds and was stopped"}
 ENDLESS = """
 def endless(f, x, *, lr=0.1):
     while lr > 0.05:
@@ -93,8 +114,10 @@ class WidgetOnPage:
 @pytest.fixture(scope="module")
 def notebook(jupyterlab):
     write_notebook(jupyterlab.folder / "explorer.ipynb", setup=SETUP,
-                   explorer="explorer = EXAMPLES['explorer'](); explorer", broken=BROKEN,
-                   endless=ENDLESS, settings="explorer.settings")
+                   explorer="explorer = EXAMPLES['explorer'](); explorer", misfits=MISFITS,
+                   endless=ENDLESS, settings="explorer.settings",
+                   **{name: f"visual.explorer(himmelblau(), [momentum, {name}])"
+                      for name in ("diverges", *COMPLAINTS)})
     notebook = jupyterlab.open("explorer.ipynb")
     notebook.run_all()
     assert notebook.errors() == []
@@ -217,12 +240,69 @@ def test_everything_has_a_name_for_a_screen_reader(explorer):
     assert nameless == []
 
 
-def test_a_learners_mistake_is_shown_and_the_widget_lives(notebook):
-    widget = WidgetOnPage(notebook, "broken")
-    assert "'Objective' object has no attribute 'gard'" in widget.alert()
-    assert "x = x - lr * f.gard(x)" in widget.alert()  # and the line that it is in
-    widget.slider("lr").focus()
+@pytest.mark.parametrize("name", COMPLAINTS)
+def test_a_learners_mistake_is_shown_and_the_widget_lives(notebook, name):
+    widget = WidgetOnPage(notebook, name)
+    alert = widget.root.get_by_role("alert")
+    expect(alert).to_contain_text(f"{name}: ", timeout=20_000)
+    assert COMPLAINTS[name] in alert.inner_text()
+    widget.slider("lr").focus()  # momentum's
     assert widget.changes(lambda: widget.page.keyboard.press("ArrowRight"))
+    assert COMPLAINTS[name] in alert.inner_text()
+
+
+def test_a_path_to_infinity_is_shown_and_the_widget_lives(notebook):
+    widget = WidgetOnPage(notebook, "diverges")
+    status = widget.root.get_by_role("status")
+    assert re.search(r"diverges: .* diverged", status.inner_text()) and widget.alert() == ""
+    widget.root.get_by_role("group", name="diverges").get_by_label("lr").press("Home")
+    expect(status).not_to_contain_text("diverged", timeout=20_000)
+
+
+def test_the_page_moves_on_while_a_method_loops(notebook):
+    widget = WidgetOnPage(notebook, "loops")
+    gaps = """() => { window.gap = 0; let last = performance.now();
+        (function look() { const now = performance.now(); gap = Math.max(gap, now - last);
+                           last = now; requestAnimationFrame(look); })() }"""
+    slider = widget.root.get_by_role("group", name="loops").get_by_label("lr")
+    slider.focus()
+    widget.page.evaluate(gaps)
+    widget.page.keyboard.press("ArrowRight")  # it loops again, for four seconds
+    expect(widget.root.get_by_role("button", name="stop")).to_be_visible(timeout=10_000)
+    widget.root.get_by_role("button", name="play").press("Space")
+    assert widget.changes(lambda: None)
+    expect(widget.root.get_by_role("button", name="stop")).to_be_hidden(timeout=20_000)
+    assert widget.page.evaluate("gap") < 2000  # a second is a loaded machine, four are a freeze
+
+
+def test_escape_stops_what_plays_and_what_computes(notebook):
+    widget = WidgetOnPage(notebook, "loops")
+    widget.root.get_by_role("button", name="to the start").click()
+    widget.root.get_by_role("button", name="play").press("Space")
+    widget.root.get_by_role("button", name="pause").press("Escape")
+    expect(widget.root.get_by_role("button", name="play")).to_be_visible()
+    widget.root.get_by_role("group", name="loops").get_by_label("lr").press("End")
+    expect(widget.root.get_by_role("button", name="stop")).to_be_visible(timeout=10_000)
+    widget.page.keyboard.press("Escape")
+    expect(widget.root.get_by_role("alert")).to_contain_text("loops: stopped", timeout=20_000)
+
+
+def test_the_keyboard_alone_reaches_everything(explorer):
+    """From the first slider, Tab comes by every control in the order in which they are seen."""
+    seen = explorer.root.evaluate("""widget =>
+        [...widget.querySelectorAll("input, select, button, canvas[tabindex]")]
+        .filter(e => e.checkVisibility()).map((e, i) => { e.dataset.place = i; return i; })""")
+    explorer.root.locator("[data-place='0']").focus()
+    met = []
+    for _ in seen:
+        met.append(explorer.page.evaluate("+document.activeElement.dataset.place"))
+        explorer.page.keyboard.press("Tab")
+    assert met == seen
+    canvas = explorer.root.locator("canvas[tabindex]")
+    canvas.focus()
+    assert explorer.changes(lambda: explorer.page.keyboard.press("+"))
+    assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowLeft"))
+    assert explorer.changes(lambda: explorer.page.keyboard.press("0"))
 
 
 def test_endless_work_can_be_stopped(notebook):

@@ -130,6 +130,9 @@ class Worker:
             start = time.perf_counter()
             if start - begun > (patience if self._wish else limit):
                 break
+            if answers and self._seconds.get(question[1], math.inf) > PACKET:
+                self._send(answers)  # what is ready does not wait for what is slow
+                answers, posted = [], start
             self._present = question, start + patience
             answer = self._answer(question)
             answers += [answer] * (answer is not None)

@@ -393,6 +393,8 @@ def test_the_hand_out_holds_no_solution_and_works(tmp_path, capsys):
                           env=os.environ | {"PYTHONPATH": str(out)})
     assert done.stdout.strip() == "not_attempted", done.stderr
     assert release.main(["--out", str(out)]) == 1 and "not empty" in capsys.readouterr().err
+    assert release.main(["--out", str(tmp_path / "new"), "--only", "77"]) == 1
+    assert "--only takes 01" in capsys.readouterr().err and not (tmp_path / "new").exists()
 
 
 def test_a_hand_out_with_somebodys_answers_is_refused(tmp_path, capsys):

@@ -50,10 +50,15 @@ def main(argv: list[str]) -> int:
 
 def release(course: Path, out: Path, only: list[str] = ()) -> dict:
     """Copy the hand-out to `out` and return its version stamp. Raises CannotRelease."""
-    notebooks = [path for path in exercise_notebooks(course) if not only or path.name[:2] in only]
-    if not notebooks:
+    there = exercise_notebooks(course)
+    if not there:
         raise CannotRelease(f"there are no exercises in {course / 'exercises'}: "
                             "run `python3 -m zglearn notebooks`")
+    chapters = [path.name[:2] for path in there]
+    if unknown := set(only) - set(chapters):
+        raise CannotRelease(f"there is no chapter {', '.join(sorted(unknown))}: "
+                            f"--only takes {', '.join(chapters)}")
+    notebooks = [path for path in there if not only or path.name[:2] in only]
     if touched := [path.name for path in notebooks if not is_untouched(path)]:
         raise CannotRelease(f"{', '.join(touched)} holds somebody's answers, or is out of step: "
                             "run `python3 -m zglearn notebooks`")

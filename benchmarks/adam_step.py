@@ -3,7 +3,9 @@
     python -m benchmarks adam_step
 
 A step reads p, g, m and v and writes p, m and v: 7 streams through memory, where p += g has 3. So
-7/3 of the time of p += g is a floor that only a compiled, fused loop can come near to.
+7/3 of the time of p += g is a floor that only a compiled, fused loop can come near to. NumPy makes
+ten passes, in cache; one of them, the square root, takes half as long as PyTorch's whole fused
+step. Smaller blocks, views made beforehand and constants as arrays were tried: they gain nothing.
 """
 
 

@@ -42,6 +42,7 @@ def measure():
                 "torch": of_torch(sizes, X, y, batch),
                 "torch, fused Adam": of_torch(sizes, X, y, batch, fused=True),
                 "jax, jit per step": of_jax(sizes, X, y, batch),
+                "jax, an epoch in one call": of_jax(sizes, X, y, batch, scan=True),
                 "sklearn": of_sklearn(sizes, X, y, batch),
                 "its matrix products": products(sizes, X, batch),
             })
@@ -79,7 +80,7 @@ def of_torch(sizes, X, y, batch, **options):
     return epochs
 
 
-def of_jax(sizes, X, y, batch):
+def of_jax(sizes, X, y, batch, scan=False):
     if jax is None:
         return None
     jnp, rng = jax.numpy, np.random.default_rng(0)
@@ -103,12 +104,19 @@ def of_jax(sizes, X, y, batch):
                          / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), p, m, v)
         return p, m, v, t
 
+    @jax.jit
+    def epoch(state, X, y, batches):
+        return jax.lax.scan(lambda s, rows: (step(s, X[rows], y[rows]), None), state, batches)[0]
+
     def epochs():
         s = state
         for _ in range(EPOCHS):
-            order = rng.permutation(len(X))
-            for i in range(0, len(X), batch):
-                s = step(s, X[order[i:i + batch]], y[order[i:i + batch]])
+            batches = rng.permutation(len(X)).reshape(-1, batch)
+            if scan:
+                s = epoch(s, X, y, batches)
+            else:
+                for rows in batches:
+                    s = step(s, X[rows], y[rows])
         jax.block_until_ready(s)
 
     return epochs

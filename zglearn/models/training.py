@@ -238,8 +238,7 @@ def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):
     f.log = log = SeedLog(noise, copy.deepcopy(rng), f.part)
     grid = _to_grid(p)
     while True:
-        z = np.random.default_rng(rng.integers(2**63))
-        shift = partial(_shift, p, z.bit_generator, z.bit_generator.state, noise, grid)
+        shift = _shifter(p, np.random.default_rng(rng.integers(2**63)), noise, grid)
         shift(eps)
         plus = f.loss()
         shift(-eps, -eps)
@@ -297,8 +296,7 @@ class SeedLog:
         view = p if self.part is None else p[model.parts[self.part]]
         grid, rng = _to_grid(view), copy.deepcopy(self.rng)
         for step in self.steps:
-            bits = np.random.default_rng(rng.integers(2**63)).bit_generator
-            _shift(view, bits, bits.state, self.noise, grid, -step)
+            _shifter(view, np.random.default_rng(rng.integers(2**63)), self.noise, grid)(-step)
         return p
 
 
@@ -306,18 +304,30 @@ class SeedLog:
 SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
 
 
-def _shift(p, bits, state, noise, grid, *amounts):
-    """Add amount · z to p for each amount, rounded to the grid; z follows from the state."""
-    bits.state = state  # going back is quicker than to seed again
-    for p_ in (p[i:i + NOISE_BLOCK] for i in range(0, len(p), NOISE_BLOCK)):
+def _shifter(p, rng, noise, grid):
+    """A function that adds amount · z to p for each amount, rounded to the grid; z is rng's."""
+    bits = rng.bit_generator
+    state = bits.state
+
+    def blocks():
+        bits.state = state  # going back is quicker than to seed again
+        for p_ in (p[i:i + NOISE_BLOCK] for i in range(0, len(p), NOISE_BLOCK)):
+            yield p_, (rng.standard_normal(p_.size, dtype=p.dtype) if noise == "gaussian" else
+                       bits.random_raw(-(-p_.size // 64)).view(np.uint8))
+
+    kept = list(blocks()) if len(p) <= NOISE_BLOCK else None  # a block has to be held anyway
+
+    def shift(*amounts):
         if noise == "gaussian":
-            z = np.random.Generator(bits).standard_normal(p_.size, dtype=p.dtype)
-            for amount in amounts:
-                p_ += grid * np.rint(amount / grid * z)
+            for p_, z in kept or blocks():
+                for amount in amounts:
+                    p_ += grid * np.rint(amount / grid * z)
         else:  # one random byte picks eight shifts from a table: a tenth of the Gaussian's time
             shifts = SIGNS * p.dtype.type(sum(grid * round(amount / grid) for amount in amounts))
-            drawn = bits.random_raw(-(-p_.size // 64)).view(np.uint8)
-            p_ += shifts.take(drawn, axis=0).ravel()[:p_.size]
+            for p_, drawn in kept or blocks():
+                p_ += shifts.take(drawn, axis=0).ravel()[:p_.size]
+
+    return shift
 
 
 def _to_grid(p) -> float:

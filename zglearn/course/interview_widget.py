@@ -55,14 +55,14 @@ class InterviewPanel(Panel):
         topics = [("everything", ""), *zip(names, names, strict=True)]
         self.topic = ipywidgets.Dropdown(description="Topic", options=topics)
         self.difficulty = ipywidgets.Dropdown(
-            description="Difficulty", options=[("any", None), ("1", 1), ("2", 2), ("3", 3)])
+            description="Difficulty", options=[("any", 0), ("1", 1), ("2", 2), ("3", 3)])
         self.minutes = ipywidgets.IntSlider(30, 10, 90, 5, description="Minutes")
         self.show_controls([self.topic, self.difficulty, self.minutes,
                             button("Start", InterviewPanel.start)])
 
     def start(self) -> None:
         try:
-            chosen = talks.draw(self.topic.value, self.difficulty.value, self.minutes.value)
+            chosen = talks.draw(self.topic.value, self.difficulty.value or None, self.minutes.value)
         except CourseError as error:
             self.said = str(error)
             return self.refresh()

@@ -138,6 +138,15 @@ def test_a_name_that_is_no_text_is_made_one(tmp_path):
     assert str(submissions).encode()
 
 
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
+    found(tmp_path, "anna/90_small.ipynb", "zoe/90_small.ipynb")
+    (tmp_path / "ben").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "ben")  # root may do all
+    inputs = collect(tmp_path, STEMS, {"90"}, skip=tmp_path / "grades")
+    assert ("ben/", "a folder that you may not look into") in inputs.ignored
+    assert [s.unusable for s in inputs.submissions if s.student == "ben"] == [inputs.ignored[0]]
+
+
 def test_one_learner_may_grade_their_own_folder(tmp_path):
     submissions, _ = found(tmp_path / "mine", "90_small.ipynb")
     assert submissions == {("mine", "90"): ["90_small.ipynb"]}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import stat
 import time
@@ -171,9 +172,13 @@ def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
         yield from _unzip(found[0], ignored, [MAX_UNZIPPED], as_root=True) if is_zip else found
         return
     for path in sorted(source.rglob("*")):
-        if skip == path or skip in path.parents or path.is_dir() and not path.is_symlink():
-            continue
         name = path.relative_to(source)
+        if skip == path or skip in path.parents:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if not _is_open(path):
+                ignored.append((_text(f"{name}/"), "a folder that you may not look into"))
+            continue
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
             ignored.append((_text(str(name)), "not a regular file (a link, say)"))
@@ -321,7 +326,12 @@ def _empty_folders(source: Path, depth: int) -> set[str]:
     if depth or not source.is_dir():
         return set()
     return {_text(folder.name) for folder in source.iterdir()
-            if folder.is_dir() and not any(p.is_file() for p in folder.rglob("*"))}
+            if folder.is_dir() and _is_open(folder)
+            and not any(p.is_file() for p in folder.rglob("*"))}
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _unusable(ignored, depth: int, stems, source: Path) -> dict[str, tuple[str, str]]:

@@ -252,7 +252,10 @@ def train_with_patience(answer, rng):
         scale = rng.uniform(0.5, 2)
         x = answer.call("train_with_patience", step, loss, target, patience, max_steps)
         x = as_array(x, case=f"patience {patience}", shape=(3,))
-        return round(float((x - target) @ direction / (direction @ direction))), len(calls)
+        point = round(float((x - target) @ direction / (direction @ direction)))
+        expect_close(x, target + point * direction, case=f"patience {patience}",
+                     usually="this is none of the points that were met")
+        return point, len(calls)
 
     curve = [9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3]
     case = f"losses {curve}, patience 2"

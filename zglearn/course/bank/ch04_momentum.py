@@ -252,7 +252,7 @@ def best_settings(answer, rng):
           rows=["E37", "E41"])
 def formula_from_the_web(answer, rng):
     guess = answer.value("answer_04_7")
-    if isinstance(guess, bool) or not isinstance(guess, int | float) or guess <= 0:
+    if isinstance(guess, bool) or not isinstance(guess, int | float) or not guess > 0:
         incorrect("predict a number of steps, such as 1000")
     if guess < 4000:
         incorrect("far fewer than gradient descent: but the formula keeps no memory, and without "

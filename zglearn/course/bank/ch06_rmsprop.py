@@ -278,6 +278,8 @@ def _sigmoid(z):
           rows=["R099", "E69"])
 def broadcasting(answer, rng):
     chosen = answer.value("answer_06_7")
+    if isinstance(chosen, np.ndarray):
+        chosen = chosen.tolist()
     if isinstance(chosen, int) and not isinstance(chosen, bool):
         chosen = [chosen]
     if not isinstance(chosen, list | tuple | set) or not all(

@@ -277,7 +277,7 @@ def reward(answer, rng):
           rows=["R106", "R132"])
 def checkpoint(answer, rng):
     guess = answer.value("answer_13_7")
-    if isinstance(guess, bool) or not isinstance(guess, int | float) or guess <= 0:
+    if isinstance(guess, bool) or not isinstance(guess, int | float) or not guess > 0:
         incorrect("predict a ratio, such as 100")
     ratio = 4 * 2_134_048 / (8 * 400)
     if guess < 1:

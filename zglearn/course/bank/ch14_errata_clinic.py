@@ -90,6 +90,13 @@ def held_out_perplexity(answer, rng):
         if min(np.diff(outcomes)) > 1e-3:  # row and column sums differ only by the texts' ends
             break
     case = f"{V} classes, a training text of {len(train)}, a test text of {len(test)}"
+    counts = np.ones((V, V))
+    np.add.at(counts, (train[:-1], train[1:]), 1)
+    P = counts / counts.sum(axis=1)
+    known |= {
+        "a row of sums is spread over the rows: `keepdims=True` makes it a column":
+            np.exp(-np.mean(np.log(P[test[:-1], test[1:]]))),
+        "the exponential is missing": np.log(reference())}
     got = answer.call("held_out_perplexity", train, test, V)
     expect(not isinstance(got, float) or np.isfinite(got), f"{case}: {got} came back. Some pair of "
            "the test text is impossible for the model: do the counts start at 1?")
@@ -289,6 +296,8 @@ def make_data(answer, rng):
            "moves the intercept. It is to lie between −½ and ½.")
     expect(0.26 < noise.std() < 0.32, f"the noise has a standard deviation of {noise.std():.2f}; "
            "a uniform one between −½ and ½ has 0.29.")
+    expect(np.abs(noise).max() < 0.5 + 1e-9, f"some of the noise, up to {np.abs(noise).max():.2f}, "
+           "lies beyond ½: it is to be spread evenly between −½ and ½.")
     x = rng.uniform(size=40)
     y = rng.normal() + rng.uniform(1, 3) * x + 0.1 * rng.normal(size=40)
     lr, steps = 0.5, 3000
@@ -854,7 +863,9 @@ def ten_sentences(answer, rng):
     if wrong:
         first = wrong[0]
         true, why = STATEMENTS[first]
-        more = f" {len(wrong) - 1} more of your ten verdicts are wrong." if len(wrong) > 1 else ""
+        others = len(wrong) - 1
+        more = f" Of your ten verdicts, {others} more {'is' if others == 1 else 'are'} wrong."
+        more = more if others else ""
         incorrect(f"sentence {first} is {'true' if true else 'false'}: {why}.{more}")
 
 

@@ -85,7 +85,7 @@ class Referee:
 
     def __init__(self, student, chapter: dict, steps: Plan, older: list[str], digest: str):
         self.student, self.steps, self.older, self.digest = student, steps, older, digest
-        self.hidden = chapter["hidden"]
+        self.hidden, self.version = chapter["hidden"], chapter["version"]
         self.verdicts: dict[str, dict] = {}
         self.failure: EngineFailed | None = None
 
@@ -118,8 +118,10 @@ class Referee:
     def _judge(self, exercise) -> tuple[Verdict, int]:
         """The verdict and the points of an exercise, in the student's present state."""
         # Fresh inputs for each file, the same whenever it is graded: an answer that was fitted to
-        # the inputs changes the file, and so the inputs.
-        seed = int(hashlib.sha256(f"{exercise.id} {self.digest}".encode()).hexdigest()[:16], 16)
+        # the inputs changes the file, and so the inputs. They depend on the solutions as well,
+        # which a student does not have: nobody can search for a file with easy inputs.
+        text = f"{exercise.id} {self.digest} {self.version}"
+        seed = int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
         if self.student.left <= 0:
             return Verdict(exercise, "incorrect", OUT_OF_TIME, "timeout"), 0
         with self.student.time() as seconds:

@@ -434,6 +434,18 @@ def test_an_experiment_waits_for_a_prediction(small_course, capsys):
         learner.predict("98.1", 3)
 
 
+def test_a_prediction_is_shown_as_it_was_made(small_course, capsys):
+    @bank.exercise("98.9", "Pair", kind="predict", difficulty=1, minutes=1, points=1,
+                   names=["answer_98_9"], hints=["a", "b", "c"])
+    def pair(answer, rng):
+        answer.value("answer_98_9")
+
+    for value, shown in [([0.9, 0.5], "[0.9, 0.5]"), (7, "7"), ("b", "'b'")]:
+        learner.predict("98.9", value)
+        learner.reveal("98.9")
+        assert f"You predicted {shown}. Here is what" in capsys.readouterr().out
+
+
 def test_scoring_oneself(small_course):
     assert "2 of 2 lines" in repr(learner.score("98.4", 2))
     assert progress.events("score")[0].data == {"score": 1.0}

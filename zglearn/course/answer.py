@@ -276,8 +276,9 @@ class Answer:
         args = (f, x) if rng is None else (f, x, rng)
         points = self._names.take(self._names.keep(name, args, hyper), n)
         if len(points) < n:
-            raise AnswerFailed(f"{name} ended after {len(points)} of {n} iterates: a method goes "
-                               "on for ever (`while True:`), and its caller stops it")
+            raise AnswerFailed(f"{name} ended after {len(points)} of {n} iterates: a method "
+                               "yields its points for ever (a `yield` inside `while True:`), and "
+                               "its caller stops it")
         wanted = np.shape(x)
         for t, point in enumerate(points, 1):
             if point is None or np.shape(point) != wanted:

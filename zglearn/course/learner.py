@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
+import json
 import linecache
 import re
 import sys
@@ -108,7 +109,7 @@ def predict(id: str, value) -> Said:
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
     if value is ... or value is None or value == "":
-        return Said(f"No prediction for {id} yet: put yours in the place of `...`. A guess will "
+        return Said(f"No prediction for {id} yet: put yours in place of `...`. A guess will "
                     "do; being wrong first is how it sticks.")
     try:
         value = decode(*encode(value))
@@ -145,7 +146,11 @@ def score(id: str, lines: float) -> Said:
 
 
 def _jsonable(value):
-    return value if isinstance(value, bool | int | float | str) else repr(value)
+    try:
+        json.dumps(value)
+    except TypeError:
+        return repr(value)
+    return value
 
 
 def _find(id) -> Exercise:

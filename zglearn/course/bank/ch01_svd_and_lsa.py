@@ -27,7 +27,7 @@ choice(
     },
     hints=["What must a text's coordinates be, so that coordinates times patterns give the text "
            "back?",
-           "A = U Σ Vᵗ, and the rows of Vᵗ are orthonormal. Multiply both sides by V from the "
+           "A = U Σ Vᵀ, and the rows of Vᵀ are orthonormal. Multiply both sides by V from the "
            "right.",
            "A V = U Σ. Which of the four is that?"],
     followups=[
@@ -47,7 +47,7 @@ choice(
                  "the sum of s[k:]**2 divided by the sum of s**2"],
           followups=[
               ("Why do the squares add up, without mixed terms?",
-               "The layers u_i v_iᵗ are orthonormal as matrices: the sum of products of entries of "
+               "The layers u_i v_iᵀ are orthonormal as matrices: the sum of products of entries of "
                "two different layers is zero."),
               ("Does a small loss mean that a classifier will work?",
                "No, and a large one does not mean that it will fail: in the chapter nine tenths of "
@@ -66,13 +66,14 @@ def lost_share(answer, rng):
                              squares[k:].sum(),
                          "one layer too many is dropped": squares[max(k - 1, 0):].sum()
                          / squares.sum()},
-                     usually="the loss is the sum of the squares from index k on, over all of them")
+                     usually="what is summed is not the squares from index k on, or it is not "
+                            "divided by the sum of all squares")
 
 
 @exercise("01.3", "Two factors", kind="implement", difficulty=2, minutes=10, points=3,
           names=["matrix_decomposition"],
           hints=["`np.linalg.svd` gives three things. Two factors are asked for: where does Σ go?",
-                 "A_k = (U_k Σ_k) V_kᵗ. Σ may go to the left factor, to the right one, or half to "
+                 "A_k = (U_k Σ_k) V_kᵀ. Σ may go to the left factor, to the right one, or half to "
                  "each.",
                  "U, s, Vt = np.linalg.svd(A, full_matrices=False); keep k columns of U, k values "
                  "of s, k rows of Vt; return two arrays"],
@@ -143,12 +144,14 @@ def lsa_features(answer, rng):
         if np.allclose(gram(F), gram(train @ both.T)):
             incorrect(f"{case}: the test texts took part in the SVD. Use the training matrix "
                       "alone.")
-        expect_close(gram(F), gram(right_F), case=f"{case}: the training features", rtol=1e-4,
+        expect_close(gram(F), gram(right_F),
+                     case=f"{case}: inner products of the training features", rtol=1e-4,
                      usually="they are not the coordinates along the k leading directions")
         if np.allclose(gram(G), gram(test @ own.T)):
             incorrect(f"{case}: the test texts got an SVD of their own, so their directions are "
                       "not those of the training texts.")
-        expect_close(G @ F.T, right_G @ right_F.T, case=f"{case}: test against train", rtol=1e-4,
+        expect_close(G @ F.T, right_G @ right_F.T,
+                     case=f"{case}: inner products of test with training features", rtol=1e-4,
                      usually="the test texts are not projected on the directions of the training "
                              "texts")
 
@@ -262,6 +265,7 @@ def break_even(answer, rng):
         expect_close(got, want, case=f"m = {m}, n = {n}", rtol=0, atol=1e-9, mistakes={
             "this is where both need equally many: fewer is asked for": m * n // (m + n)
             if m * n % (m + n) == 0 else np.nan,
-            "a whole number is asked for, the largest k that still saves": m * n / (m + n),
+            "this was not rounded down to a whole number": m * n / (m + n),
             "only one of the two factors was counted": (m * n - 1) // max(m, n),
-            "the rank of the matrix is another question": min(m, n)})
+            "this is the rank that the matrix can have, not the one at which two factors save":
+                min(m, n)})

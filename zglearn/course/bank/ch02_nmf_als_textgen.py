@@ -29,7 +29,7 @@ choice(
            "What is left of the word \"method\" if SVD, ALS and gradient descent all fit?"],
     followups=[
         ("Is NMF by multiplicative updates gradient-free?",
-         "No. H ∘ (WᵗA)/(WᵗWH) is H minus (H / WᵗWH) times the gradient: gradient descent with a "
+         "No. H ∘ (WᵀA)/(WᵀWH) is H minus (H / WᵀWH) times the gradient: gradient descent with a "
          "learning rate for each entry (Lee and Seung 2001 say so themselves)."),
         ("A colleague wants to train a language model by matrix factorization. What can you "
          "offer?",
@@ -48,7 +48,7 @@ def _kl_step(A, W, H):
           points=3, names=["kl_step"],
           hints=["Write the gradient of the loss in H as the difference of two parts that are "
                  "both positive.",
-                 "The gradient is Wᵗ1 − Wᵗ(A / WH). With the learning rate H / Wᵗ1, entry by "
+                 "The gradient is Wᵀ1 − Wᵀ(A / WH). With the learning rate H / Wᵀ1, entry by "
                  "entry, the first part cancels.",
                  "H * (W.T @ (A / (W @ H))) / (the column sums of W, as a column)"],
           followups=[
@@ -74,13 +74,13 @@ def kl_step(answer, rng):
                 H * (W.T @ ((W @ H) / A)) / W.sum(axis=0)[:, None],
             "the old H is missing: the rule multiplies it":
                 W.T @ (A / (W @ H)) / W.sum(axis=0)[:, None]},
-            usually="divide row c of Wᵗ(A / WH) by the sum of column c of W, and multiply by H")
+            usually="divide row c of Wᵀ(A / WH) by the sum of column c of W, and multiply by H")
 
 
 @exercise("02.3", "One viewer's tastes", kind="implement", difficulty=2, minutes=12, points=3,
           names=["fit_viewer"],
           hints=["Which rows of H take part? Only those of films that this viewer has rated.",
-                 "w = (Σ h hᵗ + λ I)⁻¹ Σ a h, both sums over the known entries.",
+                 "w = (Σ h hᵀ + λ I)⁻¹ Σ a h, both sums over the known entries.",
                  "K = H[:, known]; return np.linalg.solve(K @ K.T + ridge * np.eye(k), "
                  "K @ ratings[known])"],
           followups=[
@@ -108,7 +108,7 @@ def fit_viewer(answer, rng):
             incorrect(f"{case}: the result is nan. Unknown ratings are nan in `ratings`: leave "
                       "them out before anything is summed.")
         mistakes = {
-            "unknown ratings are taken for zeros, or the sum of h hᵗ runs over all films":
+            "unknown ratings are taken for zeros, or the sum of h hᵀ runs over all films":
                 np.linalg.solve(H @ H.T + ridge * eye, K @ a[known]),
             "the ridge is multiplied by the number of ratings":
                 np.linalg.solve(K @ K.T + ridge * known.sum() * eye, K @ a[known])}
@@ -217,8 +217,8 @@ def disguise(answer, rng):
 
 @exercise("02.6", "A translator", kind="implement", difficulty=2, minutes=10, points=3,
           names=["rotation"],
-          hints=["‖XQ − Y‖² = ‖X‖² + ‖Y‖² − 2 tr(Qᵗ Xᵗ Y). Which Q makes the trace large?",
-                 "With XᵗY = U Σ Vᵗ, the trace is largest for Q = U Vᵗ.",
+          hints=["‖XQ − Y‖² = ‖X‖² + ‖Y‖² − 2 tr(Qᵀ Xᵀ Y). Which Q makes the trace large?",
+                 "With XᵀY = U Σ Vᵀ, the trace is largest for Q = U Vᵀ.",
                  "U, _, Vt = np.linalg.svd(X.T @ Y); return U @ Vt"],
           followups=[
               ("Why drop Σ?",
@@ -241,9 +241,9 @@ def rotation(answer, rng):
         expect_close(got, U @ Vt, case=case, rtol=1e-4, mistakes={
             "this is the least-squares map: it stretches": np.linalg.lstsq(X, Y, rcond=None)[0],
             "this turns Y onto X: the transpose is wanted": Vt.T @ U.T,
-            "the singular values are still inside: it is XᵗY, not its rotation": (U * s) @ Vt,
-            "Vᵗ was transposed once more; numpy already returns Vᵗ": U @ Vt.T},
-            usually="the product of the U and Vᵗ of XᵗY")
+            "the singular values are still inside: it is XᵀY, not its rotation": (U * s) @ Vt,
+            "Vᵀ was transposed once more; numpy already returns Vᵀ": U @ Vt.T},
+            usually="the product of the U and Vᵀ of XᵀY")
 
 
 @exercise("02.7", "Three sentences for a text", kind="implement", difficulty=2, minutes=12,

@@ -147,6 +147,14 @@ def adam_class(answer, rng):
                  case="the first step of a second optimizer",
                  usually="the state belongs to the class, so all optimizers share it: set it in "
                          "`__init__`, on `self`")
+    eps, size = 0.1, np.abs(first)
+    expect_close(answer.make("Adam", lr, beta1, beta2, eps).call("step", weights, first),
+                 weights - lr * first / (size + eps), case="the first step with ε = 0.1", mistakes={
+                     "ε stands inside the root": weights - lr * first / np.sqrt(size**2 + eps),
+                     "ε is added before v is corrected":
+                         weights - lr * first / (size + eps / np.sqrt(1 - beta2)),
+                     "ε is not used": weights - lr * np.sign(first)},
+                 usually="ε is not added to the root of the corrected v")
     matrix, G = rng.normal(size=(2, 3, 4))
     expect_close(answer.make("Adam", lr, beta1, beta2, 1e-8).call("step", matrix, G),
                  matrix - lr * np.sign(G), case="weights of shape (3, 4)",
@@ -200,7 +208,7 @@ def adam_path(answer, rng):
         "v is still computed and never used": right(rooted=False),
         "neither v is used nor are the means carried on": right(rooted=False, forget=True),
         "t is 2 at the first step": right(first=2)},
-        usually="compare each line with the formulas in the chapter")
+        usually="a line that differs from the chapter's formulas: go through them one by one")
 
 
 SETTINGS = ("momentum", "rmsprop", "adam", "adam with L2", "adamw")

@@ -84,6 +84,9 @@ def mezo_step(answer, rng):
     new = step(3)
     expect(len(asked) == 2, f"the loss was asked at {len(asked)} points: MeZO asks at two, p + eps "
            "z and p - eps z.")
+    expect(not any(np.allclose(point, p, rtol=0, atol=1e-9) for point in asked), "the loss was "
+           "asked at p itself. MeZO asks at p + eps z and at p - eps z: from the one to the other "
+           "it is 2 eps z.")
     middle, apart = (asked[0] + asked[1]) / 2, asked[0] - asked[1]
     expect(np.allclose(middle, p, atol=1e-9), "the two points are not on opposite sides of p. "
            "Usual cause: after the first question, p is moved by eps z back, and not by 2 eps z, "
@@ -94,6 +97,8 @@ def mezo_step(answer, rng):
     slope = float(h * p @ z)
     moved = new - p
     along = float(moved @ z) / float(z @ z)
+    expect(np.ptp(moved) > 1e-9 * np.abs(moved).max() or not moved.any(), "p moves by the same "
+           "number in every coordinate: the slope is to be multiplied by z.")
     if np.linalg.norm(moved - along * z) > 1e-6 * np.linalg.norm(z) + 1e-9:
         incorrect("the step does not lie along the direction that was probed. Usual cause: z was "
                   "drawn anew for the step, from a generator that had moved on. Seed it again.")

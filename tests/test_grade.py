@@ -356,6 +356,22 @@ def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
     assert complaints(graded(class_), class_) == []
 
 
+def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, left_behind):
+    launched, killed = grade_workers.Engine.grade, []
+
+    def unreliable(engine, job, data):
+        if b"lucky = 1" in data and not killed:
+            children = psutil.Process(engine.process.pid).children()
+            killed.append(min(children, key=lambda child: (child.create_time(), child.pid)))
+            killed[0].kill()
+        return launched(engine, job, data)
+
+    monkeypatch.setattr(grade_workers.Engine, "grade", unreliable)
+    class_ = [right(n) for n in range(3)]
+    assert complaints(graded(class_), class_) == [] and killed
+    assert left_behind() == []
+
+
 def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, capsys,
                                                            left_behind):
     launched = grade_workers.Engine.grade

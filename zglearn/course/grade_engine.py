@@ -15,6 +15,7 @@ import contextlib
 import gc
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -127,7 +128,9 @@ def main(control: socket.socket, settings: dict) -> None:
 
     use_course(settings["course"])
     grade_referee.warm_up(settings["chapters"])
-    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery))
+    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery), nursery)
+    if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot do it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _referee(grade, fd, nursery):
@@ -184,12 +187,13 @@ def _keep_only(sock):
     os.closerange(sock.fileno() + 1, 65536)
 
 
-def _fork_on_request(control, serve) -> None:
-    """Fork ``serve(fds)`` for each message of file descriptors, until the other end is closed."""
+def _fork_on_request(control, serve, *needed) -> None:
+    """Fork ``serve(fds)`` for each message of file descriptors, until the other end is closed, or
+    that of a socket which is `needed` and silent."""
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
-    while True:
+    while select.select([control, *needed], [], [])[0] == [control]:
         message, fds, _, _ = socket.recv_fds(control, 1, 2)
         if not message:
             return

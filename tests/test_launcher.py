@@ -230,6 +230,18 @@ def test_unknown_options_are_refused_with_the_way_to_pass_them(checkout):
 
 # --- what can go wrong ----------------------------------------------------------------------------
 
+def test_a_port_that_cannot_be_is_refused_before_anything_is_installed(checkout):
+    outcome = checkout.run("lab", "--port", "99999")
+    assert outcome.code == 2 and "from 1 to 65535" in outcome.output
+    assert not checkout.env.exists()
+
+
+def test_help_installs_nothing(checkout):
+    outcome = checkout.run("progress", "--help")
+    assert outcome.code == 1 and "python3 -m zglearn lab" in outcome.output
+    assert not checkout.env.exists()
+
+
 def test_no_network(checkout):
     nobody = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_RETRIES": "0",
               "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}

@@ -59,7 +59,7 @@ def lab(argv: list[str]) -> int:
     parser.add_argument("--here", action="store_true",
                         help="use the Python environment that is active now; install nothing")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    parser.add_argument("--port", type=int, help="the port to listen on (default: 8888)")
+    parser.add_argument("--port", type=port, help="the port to listen on (default: 8888)")
     parser.add_argument("--ip", help="the address to listen on (default: localhost)")
     cut = argv.index("--") if "--" in argv else len(argv)
     options, unknown = parser.parse_known_args(argv[:cut])
@@ -77,6 +77,12 @@ def lab(argv: list[str]) -> int:
         command.append("--allow-root")
     print("Opening JupyterLab. Ctrl-C, twice, ends it.")
     return replace_process(command + argv[cut + 1:], environ)
+
+
+def port(text: str) -> int:
+    if not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
 
 
 def test(argv: list[str]) -> int:
@@ -102,8 +108,12 @@ def enter_environment(command: str, argv: list[str]) -> None:
     """
     if in_private_environment():
         return
-    if not stands() and (command == "doctor" or not missing_packages()):
+    standing = stands()
+    if not standing and (command == "doctor" or not missing_packages()):
         return
+    if not standing and not {"-h", "--help"}.isdisjoint(argv):
+        raise Trouble(f"The help of {command} needs the course's packages, and they are not here "
+                      "yet.\nThis installs them, in a few minutes:  python3 -m zglearn lab")
     python, environ = prepare(COURSE_LOCK, stale_will_do=True)
     sys.exit(replace_process([python, "-P", "-m", "zglearn", command, *argv], environ))
 

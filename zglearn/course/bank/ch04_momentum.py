@@ -100,7 +100,9 @@ def momentum_class(answer, rng):
             expect_close(got, x - lr * g, case="the first step", mistakes={
                 "it goes uphill: subtract the velocity": x + lr * g,
                 "the gradient is multiplied by 1 - beta; here the first step should be the plain "
-                "one": x - lr * (1 - beta) * g},
+                "one": x - lr * (1 - beta) * g,
+                "this is Nesterov's step, 1 + beta times as long; here the first step should be "
+                "the plain one": x - lr * (1 + beta) * g},
                 usually="the velocity does not start at zero")
         expect_close(got, x - lr * velocity, case=f"step {t}", mistakes={
             "the velocity of the earlier steps is forgotten": x - lr * g},

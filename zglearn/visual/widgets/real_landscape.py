@@ -57,7 +57,7 @@ def real_landscape(f, paths, *, shapes, centre=None, resolution=31, seed=0, seco
         return layers
 
     return Widget(
-        "A slice through a real landscape", timed=True, seconds=seconds,
+        "A slice through a real landscape", timed="moment", seconds=seconds,
         panels=[draw.Panel("slice", "loss, darker where it is lower", "first direction",
                            "second direction", span=12, height=430)],
         controls=[choice("kind", "plane", (PRINCIPAL, RANDOM)),

@@ -164,7 +164,7 @@ def test_an_interview_that_is_stopped_counts_what_was_answered(small_course):
     assert progress.events("interview")[0].data == {"score": 1.0, "count": 1, "minutes": 0.0}
     nothing = Interview(the("98.2"), 30)
     nothing.stop()
-    assert "before the first answer" in repr(nothing.report())
+    assert "before the first exercise" in repr(nothing.report())
     assert len(progress.events("interview")) == 1
 
 
@@ -215,14 +215,18 @@ def test_the_terminal_can_be_left_at_any_time(small_course, monkeypatch, capsys)
         typed(monkeypatch, *lines)
         assert talks.main(["--topic", "Choose", "--no-clock"]) == 0
     said = capsys.readouterr().out
-    assert "before the first answer" in said and "Revise:" in said and "of 30 minutes]" not in said
+    assert "before the first exercise" in said and "Revise:" in said
+    assert "of 30 minutes]" not in said
 
 
 def test_the_terminal_takes_a_choice_and_says_unknown_topics(small_course, monkeypatch, capsys):
-    typed(monkeypatch, "", ":what", "b")
+    typed(monkeypatch, "", ":what", "z", "B")
     assert talks.main(["--topic", "Choose"]) == 0
     said = capsys.readouterr().out
-    assert "Two is even." in said and "100% in" in said
+    assert "One of a, b." in said and "Two is even." in said and "100% in" in said
+    with pytest.raises(SystemExit):
+        talks.main(["--minutes", "0"])
+    assert "more than 0 minutes" in capsys.readouterr().err
     assert talks.main(["--topic", "algebra"]) == 1
     assert "Topics:" in capsys.readouterr().err
 

@@ -307,9 +307,10 @@ class Report:
 
     def _head(self) -> str:
         if not self.scored:
-            return "The interview ended before the first answer: nothing is counted."
+            return "The interview ended before the first exercise was done: nothing is counted."
+        n = len(self.scored)
         return (f"{self.score:.0%} in {self.minutes:.0f} of {self.planned:.0f} minutes, "
-                f"{len(self.scored)} exercises")
+                f"{n} exercise{'s' * (n != 1)}")
 
     def _next_time(self) -> list[str]:
         known = cards(progress.events())
@@ -332,7 +333,7 @@ def _links(exercise: Exercise) -> str:
 
 # --- in the terminal --------------------------------------------------------------------------
 
-HELP = "(:hint, :skip, :clock shows or hides the time, :quit)"
+HELP = "(:hint costs a quarter, :skip, :clock shows or hides the time, :quit)"
 WANTED = {"choice": "Your choice", "value": "Your answer, as Python writes it",
           "code": "Your code; end with a line that says END, or say :edit to open your editor",
           "text": "Your answer; end with an empty line"}
@@ -398,7 +399,11 @@ class Terminal:
             if line.startswith(":"):
                 if self.do(line.strip()) is SKIP:
                     return SKIP
-            elif kind in ("choice", "value"):
+            elif kind == "choice":
+                if (letter := line.strip().lower()) in ask.options:
+                    return letter
+                print(f"One of {', '.join(ask.options)}.")
+            elif kind == "value":
                 if line.strip():
                     return line.strip()
             elif line.strip() == ("END" if kind == "code" else ""):

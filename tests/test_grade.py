@@ -607,3 +607,18 @@ def test_a_cluster_gives_the_same_gradebook(graded, tmp_path):
     assert together == alone
     lines = [(tmp_path / name / "gradebook.csv").read_text() for name in ("alone", "both")]
     assert lines[0] == lines[1]
+
+
+def test_a_cluster_that_is_lost_is_told(graded, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def pool(jobs, scheduler):
+        def results():
+            raise ConnectionError("closed")
+            yield
+
+        yield lambda function, tasks: grade_workers._unless_lost(results(), scheduler)
+
+    monkeypatch.setattr(grade, "pool", pool)
+    graded([right(1)], "--scheduler", "tcp://host:8786", expect=1)
+    said = capsys.readouterr().err
+    assert "tcp://host:8786 was lost" in said and "run the same command again" in said

@@ -27,7 +27,7 @@ from .grade_course import CourseBroken, chapters, modules, solution, use_course,
 from .grade_inputs import collect
 from .grade_rows import gradebook
 from .grade_store import Busy, Store
-from .grade_workers import NoCluster, attempt, grade_submission, pool
+from .grade_workers import ClusterLost, NoCluster, attempt, grade_submission, pool
 
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
 WEAKER = ("Warning: the sandbox is weaker here than it could be. Files (and TCP, since Linux 6.7) "
@@ -55,6 +55,9 @@ def main(argv: list[str]) -> int:
         print(f"zglearn grade: {options.out} cannot be written: {problem}.\nWhat was graded before "
               "is safe. Make room or choose another --out, then run the same command again.",
               file=sys.stderr)
+        return 1
+    except ClusterLost as problem:
+        print(f"zglearn grade: {problem}", file=sys.stderr)
         return 1
     except sqlite3.DatabaseError as problem:
         print(f"zglearn grade: {options.out / 'grades.sqlite'} is damaged: {problem}.\nPut a copy "

@@ -9,7 +9,7 @@ import threading
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from joblib import Parallel, delayed, parallel_config
 
@@ -25,6 +25,10 @@ _starting = threading.Lock()
 
 class NoCluster(Exception):
     """The cluster cannot be used; the message says what to do."""
+
+
+class ClusterLost(Exception):
+    """The cluster went away; the message says what to do."""
 
 
 def engine(settings: dict) -> Engine:
@@ -116,9 +120,19 @@ def pool(jobs: int, scheduler: str = "") -> Iterator[Callable]:
                             f"`python -m dask worker {scheduler}` in the folder of the course")
         try:
             with parallel_config(backend="dask", client=client):
-                yield run
+                yield lambda function, tasks: _unless_lost(run(function, tasks), scheduler)
         finally:
-            client.run(close_engines)
+            with suppress(Exception):  # it is lost: so are its engines
+                client.run(close_engines)
+
+
+def _unless_lost(results: Iterator[tuple], scheduler: str) -> Iterator[tuple]:
+    try:
+        yield from results
+    except Exception as error:
+        raise ClusterLost(f"the cluster at {scheduler} was lost ({type(error).__name__}: {error}). "
+                          "What was graded before is safe: mend it, then run the same command "
+                          "again.") from error
 
 
 def _client(scheduler: str):

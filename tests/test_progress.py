@@ -127,6 +127,7 @@ def test_the_dashboard_has_text_and_still_html(small_course, monkeypatch):
     solve_some()
     board.children[-1].children[0].click()
     assert "2 of 4 solved" in board.body.value
+    assert "<a target='_blank' href='exercises/98_fake.ipynb'" in board.body.value
 
 
 def test_the_command_prints_and_exports(small_course, tmp_path, capsys):

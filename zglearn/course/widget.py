@@ -29,7 +29,9 @@ class Panel(ipywidgets.VBox):
             list(controls), layout=ipywidgets.Layout(flex_flow="row wrap"))]
 
     def refresh(self) -> None:
-        self.body.value = self.as_html()
+        # JupyterLab opens the links of an output itself, but not those of a widget: without a
+        # target they would leave the notebook.
+        self.body.value = self.as_html().replace("<a href", "<a target='_blank' href")
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)

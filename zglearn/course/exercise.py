@@ -162,8 +162,8 @@ def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int
         if not words:
             raise NotAttempted(f"`{name}` is empty")
         if len(words) < min_words:
-            raise Incorrect(f"too short to judge ({len(words)} of at least {min_words} words): give "
-                            "the reason too")
+            raise Incorrect(f"too short to judge ({len(words)} of at least {min_words} words): "
+                            "give the reason too")
         if len(set(words)) < min_words // 2:
             raise Incorrect("the same few words are repeated: write an answer that a reader "
                             "could learn from")

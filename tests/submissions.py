@@ -487,6 +487,9 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             {"90.2": ("error", "SyntaxError")}),
         one("half a character", Notebook().add("text = '\ud800'")),
         one("unusual dress", dressed()),
+        one("a task", Notebook().add("import asyncio\nasync def right(): return 'b'\n"
+            "task = asyncio.create_task(right())", before="ans-90-1")
+            .put("ans-90-1", "answer_90_1 = await task")),
         one("noise on the wire", Notebook().add(WIRE).step(WRONG), {"90.2": "incorrect"}),
         one("looks for the checker", Notebook().add(FRAMES).step(WRONG), {"90.2": "incorrect"}),
         one("a huge number", Notebook().step("return 10 ** 10 ** 6"), {"90.2": "refused"}),

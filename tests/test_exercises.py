@@ -134,6 +134,24 @@ def test_a_method_may_ask_a_population_and_get_a_random_source():
     assert f.evaluations == 16
 
 
+def test_iterates_may_come_from_an_object():
+    source = ("class descend:\n    def __init__(self, f, x):\n        self.x = x\n"
+              "    def __iter__(self):\n        while True:\n            self.x = self.x / 2\n"
+              "            yield self.x")
+    points = answer_of(source).iterates("descend", Objective(np.sum), np.ones(1), 3)
+    assert points.tolist() == [[0.5], [0.25], [0.125]]
+
+
+def test_a_value_may_be_an_array_without_axes():
+    assert type(answer_of("import numpy as np\nf = np.array(2.5)").value("f")) is float
+
+
+def test_an_attribute_that_raises_is_told():
+    source = "class C:\n    @property\n    def x(self):\n        return 1 / 0"
+    with pytest.raises(AnswerFailed, match="x raised ZeroDivisionError"):
+        answer_of(source).make("C").value("x")
+
+
 def test_an_instance_keeps_its_state():
     kept = answer_of("class Count:\n    def __init__(self, n):\n        self.n = n\n"
                      "    def step(self, by=1):\n        self.n += by\n        return self.n"
@@ -149,6 +167,9 @@ def test_an_instance_keeps_its_state():
     ("import sys\ndef f(x):\n    sys.exit(1)", "f raised SystemExit"),
     ("def f(x):\n    return f(x)", "f raised RecursionError"),
     ("def f(x):\n    yield x", r"list\("),
+    ("def f(x):\n    return next(iter(()))", "f raised StopIteration"),
+    ("class E(Exception):\n    def __str__(self): return 1 / 0\ndef f(x):\n    raise E",
+     "f raised an exception that cannot be shown"),
 ])
 def test_an_answer_that_fails_is_told_how(source, message):
     with pytest.raises(AnswerFailed, match=message):
@@ -326,7 +347,10 @@ def test_expect_close_keeps_the_scale_of_small_numbers():
 
 
 def test_other_helpers_say_what_came():
-    assert bank.expect_parts([1, 2], 2, case="c", what="two") == (1, 2)
+    for pair in ([1, 2], (1, 2), np.array([1, 2])):
+        assert bank.expect_parts(pair, 2, case="c", what="two") == (1, 2)
+    rows = bank.expect_parts(np.eye(2), 2, case="c", what="two")
+    assert [row.tolist() for row in rows] == [[1, 0], [0, 1]]
     for call, complaint in [
             (lambda: bank.expect_parts(3, 2, case="c", what="U and V"), "2 values, U and V"),
             (lambda: bank.expect_parts([1], 2, case="c", what="U and V"), "got 1 of them"),

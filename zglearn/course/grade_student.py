@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ from zglearn.data.cache import load_texts
 from .answer import AnswerFailed, LocalNamespace, NotAttempted, decode, described, encode
 from .grade_wire import Wire, exception
 from .limits import TimeIsUp, bounded
+
+NEEDS_LOOP = re.compile(r"\b(create_task|ensure_future|get_running_loop)\(")
 
 
 class Notebook(InteractiveShell):
@@ -37,6 +40,10 @@ class Notebook(InteractiveShell):
         pass
 
     showsyntaxerror = showtraceback
+
+    def should_run_async(self, raw_cell, **how):
+        """In Jupyter a loop always runs; here it runs for the cells that need one."""
+        return bool(NEEDS_LOOP.search(raw_cell)) or super().should_run_async(raw_cell, **how)
 
     def ask_exit(self):
         raise SystemExit("exit() ends the notebook")

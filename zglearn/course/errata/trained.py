@@ -199,8 +199,8 @@ def low_rank_compresses_weights():
 # --- starts and losses ------------------------------------------------------------------------
 
 @card("gradient", "false", chapter="11", rows=["E19"],
-      right="Whatever goes downhill from where it stands depends on where it starts, gradient "
-            "descent most of all. A population spread wide depends on it less.")
+      right="Whatever goes downhill from where it stands depends on where it starts, and gradient "
+            "descent does. A population that is spread wide depends on it less.")
 def only_search_depends_on_the_start():
     """That the result depends on the start is a weakness of evolutionary search, which gradient
     descent does not share."""

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -203,6 +204,22 @@ def test_a_machine_that_does_not_allow_a_layer_is_warned_of_or_refused(off, warn
     refusal = pytest.raises(grade.CannotGrade, match="instructors.md")
     with refusal if warning else contextlib.nullcontext():
         grade._layers(run, {}, {}, grade.parser().parse_args(["class", "--require-sandbox"]))
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0 or not shutil.which("setpriv"),
+                    reason="needs root, and setpriv to take powers from it")
+def test_the_root_of_a_container_may_grade_too(course, tmp_path):
+    hand_in([right(1), one("loop", Notebook().step("while True:\n    pass"))], tmp_path / "class")
+    out = tmp_path / "grades"
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_admin,-chown,-setuid,-setgid,-kill",
+         *command(tmp_path / "class", "--out", out, "--course", course, "--timeout", "2")],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "without user: root may not become" in done.stdout
+    book = gradebook(out)
+    assert book["right001", "90.2"]["status"] == "correct"
+    assert book["loop", "90.2"]["status"] == "timeout"
 
 
 def test_an_endless_loop_costs_its_timeout_and_a_second(graded, class_):

@@ -105,10 +105,10 @@ def _be_student(body, rules, failed, uid, home):
         writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]
         os.chdir(writable[0])
         os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = writable[0]
-        for folder in writable if uid else ():
-            os.chown(folder, uid, uid)
+        _attempt("user", lambda: _own(writable, uid), rules, failed)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
-        _attempt("limits", lambda: _limit(rules, shared=uid is None), rules, failed)
+        shared = _off("user", rules, failed)
+        _attempt("limits", lambda: _limit(rules, shared), rules, failed)
         _attempt("landlock", lambda: _landlock(rules.readable, writable), rules, failed)
         _attempt("user", lambda: _become(uid, rules.readable), rules, failed)
         _drop_capabilities()
@@ -262,9 +262,17 @@ def _user_id(rules) -> int | None:
     return USER_IDS[os.getpid() % len(USER_IDS)]
 
 
-def _become(uid, readable):
+def _own(folders, uid):
     if uid is None:
         raise PermissionError("only root can become another user")
+    try:
+        for folder in folders:
+            os.chown(folder, uid, uid)
+    except OSError as error:
+        raise PermissionError("root may not become another user in this container") from error
+
+
+def _become(uid, readable):
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)
@@ -381,8 +389,8 @@ def _end(student, uid, alone) -> int:
     if not alone:
         return status
     if uid is not None and os.fork() == 0:
-        os.setuid(uid)
-        with suppress(ProcessLookupError):
+        with suppress(OSError):
+            os.setuid(uid)
             os.kill(-1, signal.SIGKILL)
         os._exit(0)
     while orphans := psutil.Process().children(recursive=True):

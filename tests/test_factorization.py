@@ -7,6 +7,7 @@ from sklearn.decomposition import NMF
 from sklearn.linear_model import Ridge
 from sklearn.utils.extmath import randomized_svd
 
+from zglearn import factorization
 from zglearn.factorization import als, nmf, subspace_iteration, truncated_svd
 
 KINDS = {"dense": np.asarray, "csr_matrix": sp.csr_matrix, "csc_array": sp.csc_array}
@@ -275,3 +276,12 @@ def test_subspace_iteration_finds_the_same_space_as_truncated_svd():
     V, t, Wt = truncated_svd(A, 4)
     np.testing.assert_allclose(s, t, rtol=1e-8)
     np.testing.assert_allclose((U * s) @ Vt, (V * t) @ Wt, atol=1e-6 * t[0])
+
+
+def test_hals_in_blocks_of_columns_is_hals(monkeypatch):
+    A = np.random.default_rng(0).random((30, 41))
+    whole = nmf(A, 4, steps=20, tol=0)
+    monkeypatch.setattr(factorization, "CHUNK", 10)  # five columns at a time
+    blocks = nmf(A, 4, steps=20, tol=0)
+    np.testing.assert_allclose(blocks.W, whole.W, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(blocks.losses, whole.losses, rtol=1e-12)

@@ -197,10 +197,13 @@ def _hals(A, Wt, H):
 
 
 def _hals_sweep(F, gram, target):
+    """Every column is a problem of its own, so a block of them can stay in cache for the sweep."""
     tiny = np.finfo(F.dtype).tiny  # a component that died stays dead instead of becoming nan
-    for j, f in enumerate(F):
-        f += (target[j] - gram[j] @ F) / max(gram[j, j], tiny)
-        np.maximum(f, 0, out=f)
+    for start in range(0, F.shape[1], count := max(1, 2 * CHUNK // len(F))):
+        block, wanted = F[:, start:start + count], target[:, start:start + count]
+        for j, f in enumerate(block):
+            f += (wanted[j] - gram[j] @ block) / max(gram[j, j], tiny)
+            np.maximum(f, 0, out=f)
 
 
 def _multiplicative(A, Wt, H):

@@ -192,7 +192,11 @@ class AnotherPlace(StartPoint):
 
 
 def frames_per_second(page, cell: int, seconds=3.0) -> tuple[float, float]:
-    """Changed frames a second while the explorer plays, and while a hand scrubs through time."""
+    """Changed frames a second while the explorer plays, and while a hand scrubs through time.
+
+    The hand is a script that moves the slider in every frame: Playwright's own mouse waits for an
+    acknowledgement of every move and cannot keep up.
+    """
     explorer = page.locator(".jp-CodeCell").nth(cell)
     player, scrub = explorer.get_by_role("button", name="play"), explorer.get_by_label("time").first
     player.scroll_into_view_if_needed()
@@ -207,12 +211,13 @@ def frames_per_second(page, cell: int, seconds=3.0) -> tuple[float, float]:
     player.click()
     time.sleep(0.3)
     playing = rate(lambda: time.sleep(seconds))
-    box = scrub.bounding_box()
-    left, right, y = box["x"] + 10, box["x"] + box["width"] - 10, box["y"] + box["height"] / 2
-    page.mouse.move(left, y)
-    page.mouse.down()
-    scrubbing = rate(lambda: page.mouse.move(right, y, steps=round(60 * seconds)))
-    page.mouse.up()
+    scrubbing = rate(lambda: scrub.evaluate("""async (slider, frames) => {
+        for (let i = 0; i < frames; i++) {
+            await new Promise(requestAnimationFrame);
+            slider.value = i;
+            slider.dispatchEvent(new Event("input"));
+        }
+    }""", round(60 * seconds)))
     return playing, scrubbing
 
 

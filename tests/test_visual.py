@@ -4,9 +4,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+from nbconvert import HTMLExporter
 from widget_examples import EXAMPLES
 
 import zglearn.visual as visual
@@ -324,6 +327,33 @@ def test_every_still_picture(widgets, name, displayed):
     assert "Run this cell" in view["text/html"] and "Run this cell" in view["text/plain"]
     assert all("error" not in widgets[name]._answer([None, p.name, [
         widgets[name].settings[n] for n in p.needs]]) for p in widgets[name].parts.values())
+
+
+def saved_widgets():
+    """(chapter, picture, caption) of every widget that the chapters' saved outputs show."""
+    for path in sorted((Path(__file__).parents[1] / "chapters").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            outputs = cell.get("outputs", [])
+            for i, output in enumerate(outputs):
+                if "to move what the picture shows" in output.get("data", {}).get("text/plain", ""):
+                    yield path, *outputs[i - 2:i]
+
+
+def test_every_widget_of_the_chapters_left_its_picture_and_words():
+    names = []
+    for path, picture, caption in saved_widgets():
+        names.append(path.stem)
+        assert picture.data["image/png"], path
+        assert picture.metadata["image/png"]["alt"] == caption.data["text/plain"] != "", path
+    assert len(names) >= 19 and len(set(names)) >= 14
+
+
+def test_a_page_made_without_a_kernel_shows_picture_and_words():
+    path, picture, caption = next(saved_widgets())
+    page, _ = HTMLExporter().from_filename(str(path))
+    assert picture.data["image/png"].replace("\n", "")[:200] in page
+    assert caption.data["text/plain"][:30] in page
+    assert "Error displaying widget" not in page
 
 
 def test_settings_are_checked(widgets):

@@ -99,9 +99,10 @@ def table(title, peer, sizes):
         seconds = race({"ours": make(), "peer": make_peer()}, rounds=7 if work < 1e10 else 3)
         took, theirs = (statistics.median(seconds[name]) / calls for name in ("ours", "peer"))
         longer, more = (took / before[0], work / before[1]) if before else (math.nan, math.nan)
+        ratio = f"{took / theirs:5.2f}" if theirs == theirs else "not installed"
         note = "  WORSE than its order" if longer > WORSE * more else ""
         print(f"{size:66,} {took:9.2g} {longer:9.1f} {more:9.1f} {peak(make) / 1e6:8.2f} "
-              f"{took / theirs:5.2f}{note}", flush=True)
+              f"{ratio}{note}", flush=True)
         before = took, work
 
 

@@ -61,6 +61,9 @@ def test_growth_marks_what_grows_faster_than_its_work(monkeypatch, capsys):
     first, doubled, worse = capsys.readouterr().out.splitlines()[-3:]
     assert "WORSE" not in first + doubled and "WORSE" in worse
     assert worse.split()[1:4] == ["9", "4.5", "2.0"]  # seconds, times as long, times the work
+    monkeypatch.setattr(_bench, "race", lambda *_, **__: {"ours": [1.0], "peer": [math.nan]})
+    _bench.table("work: size", "peer", [_bench.Size(10, 1e3, lambda: bytes, lambda: None)])
+    assert capsys.readouterr().out.endswith("not installed\n")
 
 
 def test_the_peak_is_that_of_the_arrays_made():

@@ -92,8 +92,9 @@ class Widget(anywidget.AnyWidget):
     """Panels, controls and parts, alive in JupyterLab and still everywhere else.
 
     ``alt`` describes the still picture in words. ``groups`` gives the colour that a group of
-    controls is marked with; ``timed`` adds the buttons that play and scrub through time, and may say
-    what is counted ("step" if it is just True). A part may take ``seconds`` before it is given up. ``settings`` may be read and set from Python.
+    controls is marked with; ``timed`` adds the buttons that play and scrub through time, and may
+    say what is counted ("step" if it is just True). A part may take ``seconds`` before it is given
+    up. ``settings`` may be read and set from Python.
     """
 
     _esm = Path(__file__).with_name("widget.js")

@@ -63,8 +63,8 @@ def rate_strip(squares, counts, names, *, alt=""):
 
     return Widget(
         "The rate strip: who gets which learning rate", timed=True,
-        panels=[draw.Panel("now", "each word's rate ÷ lr, that is 1 ÷ √G", "texts with the word", log="xy",
-                           span=7, height=300),
+        panels=[draw.Panel("now", "each word's rate ÷ lr, that is 1 ÷ √G", "texts with the word",
+                           log="xy", span=7, height=300),
                 draw.Panel("one", "one word's, in time", "step", log="y", span=5, height=300),
                 draw.Panel("strip", "the strip: all words at all steps, lighter for a higher rate",
                            "words shown, the most frequent first", "step", span=12, height=190)],

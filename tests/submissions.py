@@ -348,6 +348,12 @@ for _ in range(12):
         a = np.ones(12 * 2**20); time.sleep(60)
 time.sleep(3)
 return x - lr * g"""
+NAMELESS = """import os, time
+for _ in range(8):
+    file = os.memfd_create("hoard")
+    for _ in range(60): os.write(file, bytes(2**20))
+time.sleep(3)
+return x - lr * g"""
 DRESSED = {  # right answers in unusual dress
     "ans-90-1": "answer_90_1 = np.array(' (B) ')",
     "ans-90-2": "#" * 79 + "\n" + "# note\n" * 40 + "from functools import partial\n\n\n"
@@ -473,6 +479,7 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             "    while True: f(np.zeros((10**6, 3)))\n    yield"), {"90.4": "timeout"}),
         one("takes the processors", Notebook().add(HOG)),
         one("shares out its memory", Notebook().step(HOARD), {"90.2": ("error", "more memory")}),
+        one("memory without a name", Notebook().step(NAMELESS), {"90.2": ("error", "more memory")}),
         one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
         one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),
         one("an odd tuple", Notebook().add(ODD).step("return Tuple((1, 2))"),

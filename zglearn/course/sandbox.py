@@ -44,6 +44,7 @@ HOME_SIZE = "256m"
 WATCH_EVERY = 0.25  # seconds
 FEW_THREADS = 8  # that a student may run with the main one at its usual priority
 SHARE_OF_IMPORTS = 64 * 2**20
+SHARED_PAGES = 2**14
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", *("/etc/" + name for name in (
     "ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts", "alternatives")))
 PACKAGES = ("site-packages", "dist-packages")
@@ -180,6 +181,8 @@ def _unshare():
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
+    with suppress(OSError):  # all of System V's shared memory, which nothing else limits
+        _write("/proc/sys/kernel/shmall", str(SHARED_PAGES))
 
 
 def _own_root(root, readable):
@@ -338,7 +341,8 @@ def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
                 if os.getsid(pid) != os.getsid(student):
                     _write(f"{pid}/autogroup", "19", proc)
         most = rules.memory + SHARE_OF_IMPORTS
-        too_much = too_much or len(family) > 1 and _memory_of(proc, family) > most
+        private = _memory_of(proc, family) if len(family) > 1 else 0  # one alone has its limit
+        too_much = too_much or private + _unnamed_files(proc, family) > most
         for pid in family if too_much else ():  # and again, if one slipped away by forking
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -357,6 +361,17 @@ def _memory_of(proc: int, family: list[int]) -> int:
     lines = [line.split() for pid in family
              for line in _told(proc, f"{pid}/smaps_rollup").splitlines()]
     return sum(int(line[1]) for line in lines if line[0] in ("Pss_Anon:", "Pss_Shmem:")) * 1024
+
+
+def _unnamed_files(proc: int, family: list[int]) -> int:
+    """Bytes in files that exist in memory alone: they count towards no limit of a process."""
+    sizes = {}
+    for file in [f"{pid}/fd/{number}" for pid in family for number in _listed(proc, f"{pid}/fd")]:
+        with suppress(OSError):
+            if os.readlink(file, dir_fd=proc).startswith("/memfd:"):
+                status = os.stat(file, dir_fd=proc)
+                sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(sizes.values())
 
 
 def _listed(proc: int, folder: str) -> list[int]:

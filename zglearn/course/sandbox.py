@@ -43,6 +43,7 @@ FILE_SIZE = 64 * 2**20
 HOME_SIZE = "256m"
 WATCH_EVERY = 0.25  # seconds
 FEW_THREADS = 8  # that a student may run with the main one at its usual priority
+FEW_SESSIONS = 4  # beside its own, that a student's processes may be in
 SHARE_OF_IMPORTS = 64 * 2**20
 SHARED_PAGES = 2**14
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", *("/etc/" + name for name in (
@@ -326,8 +327,8 @@ def _drop_capabilities():
 
 def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
     """Wait until the lifeline closes, and see to it that no student takes the machine from others:
-    what a student starts beside its main thread gets the lowest priority, and all of it is killed
-    (then this returns True) if together it holds more memory than one process may."""
+    what a student starts beside its main thread gets the lowest priority, a crowd of sessions is
+    ended, and all of it (then this returns True) if together it holds more memory than one may."""
     too_much = False
     while not select.select([lifeline], [], [], WATCH_EVERY)[0]:
         family = _family(proc, os.getpid()) if proc and "limits" in rules.layers else []
@@ -336,10 +337,13 @@ def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
             if thread != student or len(threads) > FEW_THREADS:
                 with suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, thread, 19)
-        for pid in family:
-            with suppress(OSError):  # a session of its own may have a share of its own
-                if os.getsid(pid) != os.getsid(student):
-                    _write(f"{pid}/autogroup", "19", proc)
+        # Where the kernel groups by session, each session has a share of the processor of its own.
+        apart = [pid for pid in family if _session(pid) != _session(student)]
+        for pid in apart:
+            with suppress(OSError):
+                if len(apart) > FEW_SESSIONS:
+                    os.kill(pid, signal.SIGKILL)
+                _write(f"{pid}/autogroup", "19", proc)
         most = rules.memory + SHARE_OF_IMPORTS
         private = _memory_of(proc, family) if len(family) > 1 else 0  # one alone has its limit
         too_much = too_much or private + _unnamed_files(proc, family) > most
@@ -347,6 +351,12 @@ def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
     return too_much
+
+
+def _session(pid: int) -> int:
+    with suppress(OSError):
+        return os.getsid(pid)
+    return 0
 
 
 def _family(proc: int, pid: int) -> list[int]:

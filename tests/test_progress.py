@@ -237,7 +237,7 @@ def test_update_keeps_answers_and_takes_what_is_new(small_course, capsys):
     assert "new version, your answers are in it" in capsys.readouterr().out
     merged = path.read_bytes()
     assert versions.update([]) == 0
-    assert "Everything is up to date." in capsys.readouterr().out and path.read_bytes() == merged
+    assert "notebooks are up to date." in capsys.readouterr().out and path.read_bytes() == merged
 
 
 def test_update_of_an_untouched_notebook_is_the_new_notebook(small_course):
@@ -338,6 +338,7 @@ def test_update_pulls_and_merges(small_course, cloned, capsys):
     edit(cloned / "solutions" / NAME, '"execution_count": 1', '"execution_count": 11')
     publish(small_course)
     assert versions.update([]) == 0, capsys.readouterr()
+    assert capsys.readouterr().out.startswith("The course is now the newest version.\n")
     assert (cloned / "new_file.py").exists()
     assert "return 2 * x" in sources(path)["ans-98-1"]
     assert "twice the number" in sources(path)["ex-98-1"]

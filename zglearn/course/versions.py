@@ -80,13 +80,15 @@ def update(argv: list[str]) -> int:
         description="Get the course's newest version, and keep your answers in its notebooks.")
     parser.add_argument("--from", dest="old", type=Path, metavar="FOLDER",
                         help="bring your answers and progress from an older copy of the course")
-    old = parser.parse_args(argv).old
+    old, before = parser.parse_args(argv).old, _git("rev-parse", "HEAD").stdout
     if old:
         said = bring_from(old)
     else:
         mine = pull() if _git("rev-parse", "@{upstream}").returncode == 0 else {}
         said = [merge_file(path, mine.get(path.name)) for path in exercise_notebooks(paths.home())]
-    said = [line for line in said if line] or ["Everything is up to date."]
+    said = [line for line in said if line] or ["Your exercise notebooks are up to date."]
+    if _git("rev-parse", "HEAD").stdout != before:
+        said.insert(0, "The course is now the newest version.")
     print("\n".join(said))
     return 0
 

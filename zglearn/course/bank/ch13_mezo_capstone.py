@@ -111,8 +111,8 @@ def mezo_step(answer, rng):
     expect_close(step(3), new, case="the same seed again", usually="z does not follow from the "
                  "seed, so that no replay is possible")
     other = step(4) - p
-    expect(np.linalg.norm(np.cross(other[:3], moved[:3])) > 1e-9, "seeds 3 and 4 gave the same "
-           "direction: the seed is not used.")
+    cosine = other @ moved / (np.linalg.norm(other) * np.linalg.norm(moved))
+    expect(abs(cosine) < 1 - 1e-9, "seeds 3 and 4 gave the same direction: the seed is not used.")
 
 
 @exercise("13.3", "Repair: two questions about two batches", kind="debug", difficulty=2,

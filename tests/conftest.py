@@ -11,6 +11,14 @@ pytest_plugins = ["small_course"]
 os.environ["ZGLEARN_PROGRESS"] = ":memory:"
 
 
+def pytest_configure(config):
+    """The text cache is built before the first test: a notebook that built it would show a bar."""
+    if not hasattr(config, "workerinput"):  # not again in each parallel worker
+        from zglearn.data import build_cache
+
+        build_cache(progress=False)
+
+
 @pytest.fixture(scope="module")  # not longer: Playwright leaves an event loop running in its thread
 def jupyterlab(tmp_path_factory):
     """JupyterLab on a copy of the course's notebooks, in a headless Chromium: see browser.py."""

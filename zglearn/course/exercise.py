@@ -314,6 +314,17 @@ def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
     return value
 
 
+def watched(loss: Callable) -> tuple[Callable, list[np.ndarray]]:
+    """The loss, and the list of the points at which it was asked."""
+    asked: list[np.ndarray] = []
+
+    def watching(x):
+        asked.append(np.array(x, dtype=float))
+        return loss(asked[-1])
+
+    return watching, asked
+
+
 def _numbers(got, case) -> np.ndarray:
     if got is None:
         raise Incorrect(f"{case}: nothing came back (None). Is the `return` missing?")

@@ -11,6 +11,7 @@ from zglearn.course.exercise import (
     expect_parts,
     incorrect,
     open_question,
+    watched,
 )
 
 choice(
@@ -42,17 +43,6 @@ choice(
 )
 
 
-def _record(loss):
-    """The loss, and the list of points at which it was asked."""
-    asked = []
-
-    def watched(p):
-        asked.append(np.array(p, dtype=float))
-        return loss(asked[-1])
-
-    return watched, asked
-
-
 @exercise("13.2", "One step in the memory of inference", kind="implement", difficulty=2,
           minutes=12, points=3, names=["mezo_step"],
           hints=["The same direction is needed four times. What do you have to remember to draw it "
@@ -73,7 +63,7 @@ def _record(loss):
 def mezo_step(answer, rng):
     h, p = rng.uniform(0.5, 2, size=6), rng.normal(size=6)
     lr, eps = rng.uniform(0.05, 0.2), 1e-3
-    loss, asked = _record(lambda x: 0.5 * float(np.sum(h * x * x)))
+    loss, asked = watched(lambda x: 0.5 * float(np.sum(h * x * x)))
 
     def step(seed):
         asked.clear()

@@ -13,6 +13,7 @@ from zglearn.course.exercise import (
     expect_parts,
     incorrect,
     open_question,
+    watched,
 )
 
 
@@ -174,17 +175,6 @@ def select(answer, rng):
               "the training part alone?")
 
 
-def _watched(loss):
-    """The loss, and the list of the points at which it was asked."""
-    asked = []
-
-    def watched(x):
-        asked.append(np.array(x, dtype=float))
-        return loss(asked[-1])
-
-    return watched, asked
-
-
 @exercise("14.3", "Repair: an annealing that never cools", kind="debug", difficulty=3, minutes=15,
           points=4, names=["anneal"],
           hints=["Test it at the two ends. At a temperature near zero it must only go down; at a "
@@ -208,8 +198,8 @@ def _watched(loss):
 def anneal(answer, rng):
     def search(loss, x, steps, temperature):
         """The point that came back, and the trials: the points asked that were new."""
-        watched, asked = _watched(loss)
-        end = as_array(answer.call("anneal", watched, x.copy(), steps, temperature,
+        watching, asked = watched(loss)
+        end = as_array(answer.call("anneal", watching, x.copy(), steps, temperature,
                                    np.random.default_rng(rng.integers(2**63))),
                        case=f"{steps} steps at temperature {temperature:g}", shape=x.shape)
         seen, trials = {x.tobytes()}, []

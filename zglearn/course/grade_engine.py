@@ -114,6 +114,7 @@ def main(control: socket.socket, settings: dict) -> None:
     tempfile.tempdir = folder
     os.chmod(folder, 0o711)
     nursery, far = socket.socketpair()
+    sandbox.adopt_orphans()  # should the nursery be killed: they still work in the folder
     if os.fork() == 0:
         control.close()
         nursery.close()
@@ -129,7 +130,11 @@ def main(control: socket.socket, settings: dict) -> None:
     use_course(settings["course"])
     grade_referee.warm_up(settings["chapters"])
     _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery), nursery)
-    if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot do it
+    if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot clean up
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # the referees; supervisors end when they have lost theirs
+        with contextlib.suppress(ChildProcessError):
+            os.wait()  # until there is nobody who makes another file
         shutil.rmtree(folder, ignore_errors=True)
 
 

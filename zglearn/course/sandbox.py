@@ -78,7 +78,7 @@ def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rule
     thread and holds no secrets.
     """
     os.setsid()
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans()
     uid, failed = _user_id(rules), {}
     proc = os.open("/proc", os.O_PATH) if os.path.isdir("/proc") else None  # not the student's own
     _attempt("namespaces", _unshare, rules, failed)
@@ -448,6 +448,11 @@ def _libc(name, *args) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
+
+
+def adopt_orphans() -> None:
+    """Ask the kernel to make what descends from this process, and loses its parent, a child."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:

@@ -287,11 +287,12 @@ def test_the_newest_question_wins():
 
 def test_the_line_is_answered_when_nothing_is_newer():
     sent, done = [], threading.Event()
-    worker = Worker(lambda q: q, lambda answers: (sent.extend(answers),
-                                                  len(sent) == 21 and done.set()))
-    worker.ask([["now", 0]], [["line", i] for i in range(20)])
+    worker = Worker(lambda q: q, lambda answers: (sent.append(answers),
+                                                  sum(map(len, sent)) == 22 and done.set()))
+    worker.ask([["now", 0]], [["line", i] for i in range(20)], soon=[["soon", 0]])
     assert done.wait(10)
-    assert sent == [["now", 0]] + [["line", i] for i in range(20)]
+    assert sent[:2] == [[["now", 0]], [["soon", 0]]]  # neither waits for the line
+    assert sum(sent[2:], []) == [["line", i] for i in range(20)]
 
 
 # --- all widgets

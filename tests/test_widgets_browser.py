@@ -171,6 +171,35 @@ def test_dragging_the_start_point(explorer, notebook):
     assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowDown"))
 
 
+def test_what_the_mouse_comes_to_is_fetched_ahead(explorer):
+    """A slider under it, or a place that was clicked once: the next picture needs no kernel."""
+    mouse = explorer.page.mouse
+    explorer.page.evaluate("document.activeElement.blur()")
+
+    def place(locator, share):
+        locator.scroll_into_view_if_needed()
+        box = locator.bounding_box()
+        return box["x"] + share * box["width"], box["y"] + share * box["height"]
+
+    def changes_while_the_kernel_sleeps(act):
+        time.sleep(2)  # and it sleeps with the GIL in hand: no thread of it answers
+        explorer.page.evaluate("""() => {
+            const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+            window.awake = false;
+            const code = "import ctypes; ctypes.PyDLL(None).sleep(3)";
+            kernel.requestExecute({ code }).done.then(() => { awake = true; });
+        }""")
+        changed = explorer.changes(act) and not explorer.page.evaluate("awake")
+        explorer.page.wait_for_function("awake")
+        return changed
+
+    mouse.move(*place(explorer.slider("lr"), 0.5))
+    assert changes_while_the_kernel_sleeps(lambda: (mouse.down(), mouse.up()))
+    there = place(explorer.root.locator("canvas[tabindex]"), 0.7)
+    mouse.click(*there)
+    assert changes_while_the_kernel_sleeps(lambda: mouse.dblclick(*there))
+
+
 def test_touching_the_start_point(explorer, notebook):
     handle = explorer.root.get_by_role("button", name="start point")
     handle.scroll_into_view_if_needed()

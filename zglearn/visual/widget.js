@@ -2,15 +2,15 @@
 //
 // A widget's `spec` lists panels (where to draw), controls (what may change) and parts (what Python
 // computes, each from the few settings it needs). Answers are layers of float32 arrays, kept by the
-// settings they belong to; a slider in focus has its whole line of positions fetched ahead. Drawing,
-// scrubbing through time and picking among answers never leave the browser.
+// settings they belong to; a slider in focus, or under the mouse, has its whole line of positions
+// fetched ahead. Drawing, scrubbing through time and picking among answers never leave the browser.
 
 // Where a dragged point may go next, in steps of its grid: by arrow key, or by a slow hand.
 const NEIGHBOURS = [[2, 0], [-2, 0], [0, 2], [0, -2], [1, 0], [-1, 0], [0, 1], [0, -1],
   [1, 1], [1, -1], [-1, 1], [-1, -1], [4, 0], [-4, 0], [0, 4], [0, -4]];
 const CACHE_BYTES = 6e6;
 const PLAY_SECONDS = 6;
-const BUSY_AFTER = 300, SILENT_AFTER = 8000; // ms
+const BUSY_AFTER = 300, SILENT_AFTER = 8000, REACH_AFTER = 60; // ms
 
 export default {
   render({ model, el }) {
@@ -45,6 +45,7 @@ class View {
     this.resized.disconnect();
     this.themed.disconnect();
     clearTimeout(this.saving);
+    clearTimeout(this.reaching);
     this.rest();
   }
 
@@ -86,12 +87,14 @@ class View {
         output.textContent = number(value);
         input.setAttribute("aria-valuetext", number(value));
       };
+      const line = () => outwards(values, this.settings[name]).map((v) => ({ [name]: v }));
       input.onpointerdown = () => input.focus(); // Safari does not do it by itself
-      input.onfocus = () => {
-        this.ahead = () => outwards(values, this.settings[name]).map((v) => ({ [name]: v }));
-        this.ask();
+      input.onfocus = () => this.lead(line);
+      input.onpointerenter = ({ buttons }) => {
+        if (!buttons) this.reaching = setTimeout(() => this.lead(line), REACH_AFTER);
       };
-      input.oninput = () => this.set({ [name]: values[input.value] });
+      input.onpointerleave = () => clearTimeout(this.reaching);
+      input.oninput = () => this.set({ [name]: values[input.value] }, line);
     } else if (kind === "toggle") {
       input = node("input", { id, type: "checkbox" });
       input.show = (value) => { input.checked = value; };
@@ -127,7 +130,14 @@ class View {
 
   // ---- settings, questions and answers
 
-  set(changes) {
+  /** `ahead` lists changes that are likely to come next. */
+  lead(ahead) {
+    this.ahead = ahead;
+    this.ask();
+  }
+
+  set(changes, ahead = this.ahead) {
+    this.ahead = ahead;
     Object.assign(this.settings, changes);
     clearTimeout(this.saving); // Python learns the settings when the hand rests
     this.saving = setTimeout(() => {
@@ -164,13 +174,13 @@ class View {
     return [part.name + JSON.stringify(values), part.name, values];
   }
 
-  /** Ask for what is missing now, then for where what has the focus may go next. */
-  ask() {
+  /** Ask for what is missing now, then for what is likely to be next, then for what may be. */
+  ask(...likely) {
     const missing = (questions) => questions.filter(([key]) => !this.cache.has(key));
     const now = missing(this.spec.parts.map((part) => this.question(part)));
-    const line = missing(this.line());
+    const soon = missing(this.about(likely)), line = missing(this.about(this.ahead()));
     this.rest();
-    if (now.length || line.length) this.model.send({ now, line });
+    if (now.length || soon.length || line.length) this.model.send({ now, soon, line });
     if (now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
   }
 
@@ -181,8 +191,9 @@ class View {
     this.wait.hidden = true;
   }
 
-  line() {
-    return this.ahead().flatMap((changes) =>
+  /** Questions about what some changes to the settings change. */
+  about(places) {
+    return places.flatMap((changes) =>
       this.spec.parts.filter((part) => part.needs.some((name) => name in changes))
         .map((part) => this.question(part, changes)));
   }
@@ -513,7 +524,8 @@ class Axes extends PanelView {
 
   at(event) {
     const box = this.canvas.getBoundingClientRect();
-    return [this.x.back(event.clientX - box.left), this.y.back(event.clientY - box.top)];
+    const [x, y] = [event.clientX, event.clientY].map(Math.floor); // as a double click has them
+    return [this.x.back(x - box.left), this.y.back(y - box.top)];
   }
 
   point(event) {
@@ -535,11 +547,10 @@ class Axes extends PanelView {
         [b]: low + dy * clamp(Math.round((y - low) / dy) + j, 0, 160) };
     };
     const here = () => [this.view.settings[a], this.view.settings[b]];
-    const drag = (event) => this.view.set(place(...this.at(event)));
-    handle.onfocus = () => {
-      this.view.ahead = () => NEIGHBOURS.map((step) => place(...here(), ...step));
-      this.view.ask();
-    };
+    const near = () => NEIGHBOURS.map((step) => place(...here(), ...step));
+    const under = (event) => place(...this.at(event));
+    const drag = (event) => this.view.set(under(event), near);
+    handle.onfocus = () => this.view.lead(near);
     handle.onpointerdown = (event) => {
       handle.focus();
       handle.setPointerCapture(event.pointerId);
@@ -550,7 +561,8 @@ class Axes extends PanelView {
       const step = { ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, 2], ArrowDown: [0, -2] };
       if (!step[event.key]) return;
       event.preventDefault();
-      this.view.set(place(...here(), ...step[event.key].map((n) => n / (event.shiftKey ? 2 : 1))));
+      const by = step[event.key].map((n) => n / (event.shiftKey ? 2 : 1));
+      this.view.set(place(...here(), ...by), near);
     };
     if (!this.spec.zoom) {
       this.canvas.onmousedown = (event) => event.preventDefault(); // the handle keeps the focus
@@ -564,7 +576,8 @@ class Axes extends PanelView {
       this.canvas.onpointerup = this.canvas.onpointercancel = () => { this.dragging = false; };
       this.canvas.style.touchAction = "none";
     } else {
-      this.canvas.ondblclick = drag;
+      this.canvas.addEventListener("pointerdown", (event) => this.view.ask(under(event)));
+      this.canvas.ondblclick = drag; // of which Python has known since the first click
     }
     this.handle = handle;
     this.frame.append(handle);

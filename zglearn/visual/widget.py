@@ -168,7 +168,7 @@ class Widget(anywidget.AnyWidget):
         if message.get("stop"):
             self._bounded.stop()
         else:
-            self._worker.ask(message["now"], message["line"])
+            self._worker.ask(message["now"], message["line"], message["soon"])
 
     def _answer(self, question):
         key, name, values = question

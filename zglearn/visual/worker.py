@@ -84,16 +84,17 @@ class Worker:
 
     def __init__(self, answer: Callable, send: Callable):
         self._answer, self._send = answer, send
-        self._wish: tuple[list, list] | None = None
+        self._wish: tuple[list, list, list] | None = None
         self._lock = threading.Condition()
         self._thread: threading.Thread | None = None
         self._seconds: dict = {}  # what each part's last answer took: quick ones go first
         self._present = (None, 0.0)  # the question that is being answered, and its time is up when
 
-    def ask(self, now: list, line: list) -> None:
-        """Questions whose answers are waited for, and questions that may come next."""
+    def ask(self, now: list, line: list, soon: list = ()) -> None:
+        """Questions whose answers are waited for, a line of questions that may come next, and some
+        that are likely to: they are answered before the line."""
         with self._lock:
-            self._wish = (now, line)
+            self._wish = (now, soon, line)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
@@ -115,10 +116,11 @@ class Worker:
                 if not wished and self._wish is None:
                     self._thread = None
                     return
-                (now, line), self._wish = self._wish, None
+                (now, soon, line), self._wish = self._wish, None
             now.sort(key=lambda question: self._seconds.get(question[1], 0))
             self._deliver(now, patience=0.5)
             if not self._wished(within=PAUSE):
+                self._deliver(soon, patience=0)
                 self._deliver(line, patience=0, limit=AHEAD)
 
     def _deliver(self, questions, patience, limit=math.inf) -> None:

@@ -458,6 +458,21 @@ def test_an_experiment_waits_for_a_prediction(small_course, capsys):
         learner.predict("98.1", 3)
 
 
+MALFORMED = {"01.6": ["half", (0.5,), (50, 50), 0.5], "02.5": [1, "unigram"], "04.7": ["1000", -5],
+             "05.4": ["up", [1, 2, 3]], "06.7": [[5], "none"], "07.5": ["adam", ["Sgd"]],
+             "08.6": ["a half", True], "13.7": ["100 times", -1, float("nan")]}
+
+
+def test_a_prediction_of_the_wrong_form_is_not_committed():
+    """The first prediction is what counts, so a slip of the pen must not be one."""
+    for exercise in bank.all_exercises():
+        if exercise.kind == "predict":
+            for value in MALFORMED.get(exercise.id, ["none of the options"]):
+                with pytest.raises(learner.CourseError):
+                    print(exercise.id, value, learner.predict(exercise.id, value))
+    assert progress.events("prediction") == []
+
+
 def test_a_prediction_is_shown_as_it_was_made(small_course, capsys):
     @bank.exercise("98.9", "Pair", kind="predict", difficulty=1, minutes=1, points=1,
                    names=["answer_98_9"], hints=["a", "b", "c"])

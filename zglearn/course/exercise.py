@@ -46,6 +46,14 @@ TOO_LONG = ("Still running after {} seconds, so it was stopped. Is there a loop 
 class Incorrect(Exception):
     """Raised inside a check: the answer is wrong, and the message says why."""
 
+    cause = ""
+
+
+class WrongForm(Incorrect):
+    """It is not even of the form that was asked for: as a prediction it does not count."""
+
+    cause = "form"
+
 
 # --- what an author writes --------------------------------------------------------------------
 
@@ -268,6 +276,12 @@ def expect(condition, message: str) -> None:
         raise Incorrect(message)
 
 
+def expect_form(condition, message: str) -> None:
+    """Say `message` unless the answer has the form that was asked for: a number, say."""
+    if not condition:
+        raise WrongForm(message)
+
+
 def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | None = None,
                  rtol: float = 1e-5, atol: float = 1e-8) -> None:
     """Expect a number or an array to equal `want` within rtol of its largest entry, plus atol.
@@ -299,7 +313,7 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
         got = list(got) if got.ndim > 1 else got.tolist()
     if not isinstance(got, list | tuple) or len(got) != count:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
-        raise Incorrect(f"{case}: expected {count} values, {what}, but got {came}.")
+        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}.")
     return tuple(got)
 
 
@@ -307,7 +321,7 @@ def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
     """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
-        raise Incorrect(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}.")
+        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}.")
     if not np.isfinite(value).all():
         raise Incorrect(f"{case}: the result holds nan or infinity. "
                         "Look for a division by zero or a step that is too long.")
@@ -333,7 +347,7 @@ def _numbers(got, case) -> np.ndarray:
     except ValueError:
         value = np.asarray(None)
     if value.dtype.kind not in "biufc":
-        raise Incorrect(f"{case}: expected numbers, got {_kind(got)}.")
+        raise WrongForm(f"{case}: expected numbers, got {_kind(got)}.")
     return value
 
 
@@ -390,7 +404,7 @@ COLOUR = {"correct": "#0072b2", "incorrect": "#d55e00", "not_attempted": "#88888
 @dataclass(frozen=True)
 class Verdict:
     """What a check says. `status` is "correct", "incorrect", "not_attempted", or, for an open
-    question, "answered"; `cause` is "", "error", "timeout" or "refused"."""
+    question, "answered"; `cause` is "", "error", "timeout", "refused" or "form"."""
 
     exercise: Exercise
     status: str
@@ -448,9 +462,7 @@ def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verd
         said = exercise.check(Answer(names), np.random.default_rng(seed))
     except NotAttempted as reason:
         return verdict("not_attempted", str(reason))
-    except Incorrect as reason:
-        return verdict("incorrect", str(reason))
-    except AnswerFailed as reason:
+    except (Incorrect, AnswerFailed) as reason:
         return verdict("incorrect", str(reason), reason.cause)
     except TimeIsUp:
         return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout")

@@ -8,6 +8,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     expect_parts,
     incorrect,
 )
@@ -193,8 +194,8 @@ choice(
 def coin_tosses(answer, rng):
     guess = expect_parts(answer.value("answer_01_6"), 2, case="your prediction",
                          what="train and held-out accuracy, such as (0.5, 0.5)")
-    expect(all(isinstance(g, int | float) and 0 <= g <= 1 for g in guess),
-           "predict two shares between 0 and 1, such as (0.5, 0.5)")
+    expect_form(all(isinstance(g, int | float) and 0 <= g <= 1 for g in guess),
+                "predict two shares between 0 and 1, such as (0.5, 0.5)")
     train, held_out = guess
     expect(held_out <= 0.62, "the labels of new rows are coin tosses: no classifier gets more than "
            "about half of them right in the long run")

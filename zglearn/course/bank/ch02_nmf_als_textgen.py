@@ -6,8 +6,8 @@ from zglearn.course.exercise import (
     as_array,
     choice,
     exercise,
-    expect,
     expect_close,
+    expect_form,
     incorrect,
 )
 
@@ -201,9 +201,9 @@ def bigram_table(answer, rng):
           rows=["R064", "R003"])
 def disguise(answer, rng):
     guess = answer.value("answer_02_5")
-    expect(isinstance(guess, str), 'answer with a letter, such as "a"')
+    expect_form(isinstance(guess, str), 'answer with a letter, such as "a"')
     letter = guess.strip().lower()[:1]
-    expect(letter in set("abcd"), "answer with one of the letters a, b, c, d")
+    expect_form(letter in set("abcd"), "answer with one of the letters a, b, c, d")
     if letter == "a":
         incorrect("uniform would be right if nothing could be learned at all. But one class can "
                   "learn how frequent each word is.")

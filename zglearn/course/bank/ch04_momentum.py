@@ -8,6 +8,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     expect_parts,
     incorrect,
 )
@@ -254,8 +255,8 @@ def best_settings(answer, rng):
           rows=["E37", "E41"])
 def formula_from_the_web(answer, rng):
     guess = answer.value("answer_04_7")
-    if isinstance(guess, bool) or not isinstance(guess, int | float) or not guess > 0:
-        incorrect("predict a number of steps, such as 1000")
+    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool) and guess > 0,
+                "predict a number of steps, such as 1000")
     if guess < 4000:
         incorrect("far fewer than gradient descent: but the formula keeps no memory, and without "
                   "memory nothing cancels across the valley or adds up along it.")

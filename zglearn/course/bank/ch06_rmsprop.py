@@ -8,6 +8,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     expect_parts,
     incorrect,
 )
@@ -282,9 +283,9 @@ def broadcasting(answer, rng):
         chosen = chosen.tolist()
     if isinstance(chosen, int) and not isinstance(chosen, bool):
         chosen = [chosen]
-    if not isinstance(chosen, list | tuple | set) or not all(
-            type(n) is int and 1 <= n <= 4 for n in chosen):
-        incorrect("give a list of whole numbers from 1 to 4, such as [4]")
+    expect_form(isinstance(chosen, list | tuple | set)
+                and all(type(n) is int and 1 <= n <= 4 for n in chosen),
+                "give a list of whole numbers from 1 to 4, such as [4]")
     chosen = set(chosen)
     expect(chosen, "no number at all? An axis of length 1 is stretched to fit any other.")
     expect(3 not in chosen and 4 not in chosen,

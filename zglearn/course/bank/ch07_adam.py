@@ -9,6 +9,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     incorrect,
 )
 
@@ -231,12 +232,12 @@ SETTINGS = ("momentum", "rmsprop", "adam", "adam with L2", "adamw")
           rows=["R017", "R040", "E43"])
 def loss_times_a_thousand(answer, rng):
     chosen = answer.value("answer_07_5")
-    if isinstance(chosen, str) or not hasattr(chosen, "__iter__"):
-        incorrect('give a list of names, such as ["momentum", "adam"]')
+    expect_form(hasattr(chosen, "__iter__") and not isinstance(chosen, str),
+                'give a list of names, such as ["momentum", "adam"]')
     chosen = [str(name).strip().lower() for name in chosen]
     for name in chosen:
-        expect(name in [s.lower() for s in SETTINGS],
-               f"{name!r} is not one of the five: {', '.join(SETTINGS)}")
+        expect_form(name in [s.lower() for s in SETTINGS],
+                    f"{name!r} is not one of the five: {', '.join(SETTINGS)}")
     chosen = set(chosen)
     expect("momentum" not in chosen,
            "momentum adds up gradients as they are: a thousand times the loss makes steps a "

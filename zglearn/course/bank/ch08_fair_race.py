@@ -10,6 +10,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     expect_parts,
     incorrect,
 )
@@ -313,8 +314,8 @@ def _stop(losses, patience):
           rows=["E75", "R053"])
 def learning_noise(answer, rng):
     guess = answer.value("answer_08_6")
-    expect(isinstance(guess, int | float) and not isinstance(guess, bool),
-           "predict one number, such as 0.5")
+    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool),
+                "predict one number, such as 0.5")
     if guess < 0.078:
         incorrect("that low: but on new data nothing is to be known about a target that was drawn "
                   "independently, and a guess cannot be better than the best constant.")

@@ -8,6 +8,7 @@ from zglearn.course.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_form,
     expect_parts,
     incorrect,
     open_question,
@@ -272,8 +273,8 @@ def reward(answer, rng):
           rows=["R106", "R132"])
 def checkpoint(answer, rng):
     guess = answer.value("answer_13_7")
-    if isinstance(guess, bool) or not isinstance(guess, int | float) or not guess > 0:
-        incorrect("predict a ratio, such as 100")
+    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool) and guess > 0,
+                "predict a ratio, such as 100")
     ratio = 4 * 2_134_048 / (8 * 400)
     if guess < 1:
         incorrect("this says that the log is the larger one. It grows with the steps, not with "

@@ -1,9 +1,9 @@
 """Run the benchmarks and write one table.
 
-    python -m benchmarks                    all of them, in half an hour
+    python -m benchmarks                    all of them, in half an hour at most
     python -m benchmarks adam_step cma_es   some of them
 
-Each runs in a process of its own, one after the other, on one thread. The table gives what ours
+Each runs in a process of its own, one after the other, on one core. The table gives what ours
 takes as a ratio to what a peer takes: below 1, ours is ahead. Scripts that measure something else
 than ratios print their own report below the table. Nothing else should run on the machine.
 
@@ -25,7 +25,8 @@ FOLDER = Path(__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
 PEERS = ["numpy", "scipy", "scikit-learn", "torch", "jax", "cma", "cmaes", "ipympl"]
 # zglearn comes first: it asks for one BLAS thread before numpy is loaded
-WORKER = "import zglearn, json; from benchmarks.{0} import measure\n" \
+WORKER = "import zglearn, json; from benchmarks._bench import on_one_core; on_one_core()\n" \
+         "from benchmarks.{0} import measure\n" \
          "for row in measure(): print('ROW', json.dumps(row._asdict()), flush=True)"
 
 

@@ -1,6 +1,7 @@
 """The benchmarks' harness: ratios, bars, peers that are missing. Nothing is timed here."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_contenders_take_turns_and_a_missing_one_is_named():
     assert missing.name == "work, against peer" and math.isnan(missing.peer)
     assert other.ratio > 0
     assert _bench.installed("no_such_module") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot do that")
+def test_the_contenders_run_on_one_core():
+    program = "import os; from benchmarks._bench import on_one_core; on_one_core(); " \
+              "print(len(os.sched_getaffinity(0)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                            text=True, timeout=60)
+    assert answer.stdout.strip() == "1"
 
 
 @pytest.mark.parametrize("ratio, bar, verdict", [(0.3, 0.5, "reached"), (0.7, 0.5, "MISSED"),

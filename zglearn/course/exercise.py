@@ -46,13 +46,9 @@ TOO_LONG = ("Still running after {} seconds, so it was stopped. Is there a loop 
 class Incorrect(Exception):
     """Raised inside a check: the answer is wrong, and the message says why."""
 
-    cause = ""
-
 
 class WrongForm(Incorrect):
     """It is not even of the form that was asked for: as a prediction it does not count."""
-
-    cause = "form"
 
 
 # --- what an author writes --------------------------------------------------------------------
@@ -404,13 +400,15 @@ COLOUR = {"correct": "#0072b2", "incorrect": "#d55e00", "not_attempted": "#88888
 @dataclass(frozen=True)
 class Verdict:
     """What a check says. `status` is "correct", "incorrect", "not_attempted", or, for an open
-    question, "answered"; `cause` is "", "error", "timeout", "refused" or "form"."""
+    question, "answered"; `cause` is "", "error", "timeout" or "refused". An incorrect answer may be
+    `malformed`: not of the form that was asked for."""
 
     exercise: Exercise
     status: str
     message: str = ""
     cause: str = ""
     printed: str = ""
+    malformed: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -454,15 +452,17 @@ def inline_code(text: str) -> str:
 def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verdict:
     """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable;
     `seconds` is what the caller allows (TIME_LIMIT), for the message."""
-    def verdict(status, message="", cause=""):
+    def verdict(status, message="", cause="", malformed=False):
         printed = "" if status == "correct" else str(getattr(names, "printed", ""))
-        return Verdict(exercise, status, message, cause, printed)
+        return Verdict(exercise, status, message, cause, printed, malformed)
 
     try:
         said = exercise.check(Answer(names), np.random.default_rng(seed))
     except NotAttempted as reason:
         return verdict("not_attempted", str(reason))
-    except (Incorrect, AnswerFailed) as reason:
+    except Incorrect as reason:
+        return verdict("incorrect", str(reason), malformed=isinstance(reason, WrongForm))
+    except AnswerFailed as reason:
         return verdict("incorrect", str(reason), reason.cause)
     except TimeIsUp:
         return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout")

@@ -118,7 +118,7 @@ def predict(id: str, value) -> Said:
     if exercise.options and value not in exercise.options:
         raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
     verdict = judge_names(exercise, {answer_name(id): value})
-    if verdict.cause == "form":
+    if verdict.malformed:
         raise CourseError(f"This is not committed: {verdict.message}")
     progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct")
     return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.")

@@ -411,3 +411,22 @@ def test_a_hand_out_with_somebodys_answers_is_refused(tmp_path, capsys):
     (tmp_path / "course/exercises/90_small.ipynb").write_bytes(untouched().bytes())
     assert release.main(["--course", str(tmp_path / "course"), "--out", str(tmp_path / "out")]) == 1
     assert "90_small.ipynb" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel is asked")
+@pytest.mark.parametrize("named, said", [("parent", ""), ("None", "alive")])
+def test_who_lost_its_parent_too_early_ends(named, said):
+    """The kernel tells of a parent's death only those who have asked before it."""
+    program = f"""
+import os, time
+from zglearn.course.sandbox import die_with_parent
+parent = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    die_with_parent({named})
+    print("alive", end="")
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                         timeout=60)
+    assert (ran.stdout, ran.stderr) == (said, "")

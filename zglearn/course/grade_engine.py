@@ -129,7 +129,9 @@ def main(control: socket.socket, settings: dict) -> None:
 
     use_course(settings["course"])
     grade_referee.warm_up(settings["chapters"])
-    _fork_on_request(control, lambda fds: _referee(grade_referee.grade, fds[0], nursery), nursery)
+    me = os.getpid()
+    _fork_on_request(control, lambda fds: _referee(me, grade_referee.grade, fds[0], nursery),
+                     nursery)
     if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot clean up
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)  # the referees; supervisors end when they have lost theirs
@@ -138,8 +140,8 @@ def main(control: socket.socket, settings: dict) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _referee(grade, fd, nursery):
-    sandbox.die_with_parent()
+def _referee(engine, grade, fd, nursery):
+    sandbox.die_with_parent(engine)
     sandbox.limit_memory(REFEREE_MEMORY)
     wire = Wire(socket.socket(fileno=fd), limit=MAX_FILE)
     job, (data,) = wire.receive()

@@ -5,8 +5,9 @@
 The same right notebook of chapter 04, copied, is graded by `zglearn grade` (nbval and the sandbox
 included), by `nbgrader autograde` and by otter's `grade_submission` in a loop; the checks are the
 course's own everywhere. All have the same two processors. The experiments, which `zglearn grade`
-does not run, are taken out of it. `--peers` is a Python that has nbgrader and otter-grader (they
-do not go well into the course's own environment):
+does not run, are taken out of it. Then it is timed what a notebook costs that holds an endless
+loop. `--peers` is a Python that has nbgrader and otter-grader (they do not go well into the
+course's own environment):
 
     python -m venv peers
     peers/bin/pip install -r requirements.txt nbgrader==0.9.6 otter-grader==7.0.0
@@ -51,6 +52,16 @@ print(time.perf_counter() - began, min(scores))
 """
 
 
+LOOPS = {  # ways not to end, each in place of a right answer
+    "in a cell": "while True:\n    pass",
+    "in an answer": "def terminal_step(g, lr, beta):\n    while True:\n        pass",
+    "that cannot be interrupted": "import ctypes\nwhile True:\n"
+                                  "    try:\n        ctypes.PyDLL(None).sleep(3600)\n"
+                                  "    except BaseException:\n        pass"}
+LOOPED = "ans-04-2"
+TIMEOUT = 5
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -66,6 +77,7 @@ def main():
 
 def compare(folder: Path, options) -> None:
     hand_in(folder, options.copies)
+    shutil.copytree(folder / "class" / "student0000", folder / "few" / "student0000")
     peers = {
         "nbgrader, autograde": lambda: nbgrader(folder, options.peers),
         "otter, in a loop": lambda: otter(folder, options.peers)}
@@ -74,7 +86,7 @@ def compare(folder: Path, options) -> None:
         "zglearn, one worker": lambda: zglearn(folder, "--jobs", "1"),
         "  without a sandbox": lambda: zglearn(folder, "--jobs", "1", *without_sandbox()),
         **peers,
-        "first": lambda: zglearn(folder, "--jobs", "2", copies=1)}
+        "first": lambda: zglearn(folder, "--jobs", "2", source="few")}
     rounds = [{name: measure() for name, measure in contenders.items()} for _ in range(ROUNDS)]
     times = {name: rounds[0][name] and min(each[name] for each in rounds) for name in contenders}
     start, best = times.pop("first"), times["zglearn, two workers"]
@@ -94,6 +106,9 @@ def compare(folder: Path, options) -> None:
           f"{(one - start) / (best - start):.2f} times.")
     print(f"The sandbox costs {1000 * (one - off) / options.copies:.0f} ms a notebook: building it "
           "takes time, and so does finding and ending,\nwithout one, what students' code started.")
+    for name, loop in LOOPS.items():
+        print(f"An endless loop {name} costs its timeout and "
+              f"{endless(folder, loop) - start - TIMEOUT:.2f} s.")
     if options.size:
         grow(folder, options.size)
 
@@ -116,22 +131,32 @@ def hand_in(folder: Path, copies: int) -> None:
 # --- the graders ------------------------------------------------------------------------------
 
 
-def zglearn(folder: Path, *arguments: str, copies: int = 0) -> float:
-    """Seconds for the class, or for its first `copies` students."""
-    source = folder / "class"
-    if copies:
-        source = folder / "few"
-        for student in sorted((folder / "class").iterdir())[:copies]:
-            shutil.copytree(student, source / student.name, dirs_exist_ok=True)
+def zglearn(folder: Path, *arguments: str, source: str = "class", wrong: int = 0) -> float:
+    """Seconds for the students in folder/source, who have so many answers `wrong` in all."""
     out = folder / f"out{time.monotonic_ns()}"
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import sys; from zglearn.course.grade import main; "
-                    "sys.exit(main(sys.argv[1:]))", source, "--out", out, *arguments],
+                    "sys.exit(main(sys.argv[1:]))", folder / source, "--out", out, *arguments],
                    check=True, capture_output=True, env=environment())
     seconds = time.perf_counter() - began
     rows = (out / "gradebook.csv").read_text().splitlines()[1:]
-    assert rows and all(",correct," in row for row in rows), rows
+    assert rows and sum(",correct," not in row for row in rows) == wrong, rows
     return seconds
+
+
+def endless(folder: Path, loop: str) -> float:
+    """Seconds for one notebook in which one answer never ends; the others must count."""
+    (path,) = (folder / "few" / "student0000").glob("*.ipynb")
+    notebook = json.loads(path.read_text())
+    (answer,) = (cell for cell in notebook["cells"] if cell["id"] == LOOPED)
+    answer["source"] = loop
+    right, text = path.read_bytes(), json.dumps(notebook)
+    path.write_text(text)
+    try:
+        return min(zglearn(folder, "--timeout", str(TIMEOUT), source="few", wrong=1)
+                   for _ in range(ROUNDS))
+    finally:
+        path.write_bytes(right)
 
 
 def without_sandbox() -> list[str]:

@@ -1,6 +1,7 @@
 """What all tests share: no test writes a learner's progress, and the trials' table is printed."""
 
 import os
+import signal
 
 import pytest
 
@@ -12,7 +13,11 @@ os.environ["ZGLEARN_PROGRESS"] = ":memory:"
 
 
 def pytest_configure(config):
-    """The text cache is built before the first test: a notebook that built it would show a bar."""
+    """Ctrl-C works in tests, and the text cache stands: a notebook that built it would show a bar.
+
+    A shell starts what it runs in the background, and so all that this starts, deaf to Ctrl-C.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # not again in each parallel worker
         from zglearn.data import build_cache
 

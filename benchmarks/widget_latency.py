@@ -109,6 +109,17 @@ WATCH = """() => { window.watch = (cell) => {
   window.seen = seen;
   nextFrame();
 }; }"""
+# The bytes of all pictures that the page still holds: no other gauge counts them.
+CANVASES = """() => {
+  const made = [], create = document.createElement.bind(document);
+  document.createElement = (name, ...more) => {
+    const element = create(name, ...more);
+    if (name === "canvas") made.push(new WeakRef(element));
+    return element;
+  };
+  window.canvasBytes = () => made.map((canvas) => canvas.deref())
+    .reduce((sum, canvas) => sum + (canvas ? 4 * canvas.width * canvas.height : 0), 0);
+}"""
 CELL = "document.querySelectorAll('.jp-CodeCell')[{}]"
 
 
@@ -263,23 +274,28 @@ def frames_per_second(page, cell: int, seconds=3.0) -> tuple[float, float]:
 def growth(page, contender, updates: int) -> tuple[float, float]:
     """Megabytes by which kernel and page grow over so many updates, after a first hundred.
 
-    Each of them is one that Python has to be asked for.
+    Python has to be asked for each of them: other start points, and other parts of the map. The
+    size of the page's process would not do: it also holds what Playwright lets it remember.
     """
     contender.watch()
     devtools = page.context.new_cdp_session(page)
+    canvas = page.locator(".zg canvas").first
 
     def megabytes():
         devtools.send("HeapProfiler.collectGarbage")
         kernel = next(p for p in psutil.Process().children(recursive=True)
                       if "ipykernel_launcher" in " ".join(p.cmdline()))
         heap = devtools.send("Runtime.getHeapUsage")
-        page_bytes = heap["usedSize"] + heap.get("backingStorageSize", 0)
-        return kernel.memory_info().rss / 1e6, page_bytes / 1e6
+        held = heap["usedSize"] + heap["backingStorageSize"] + page.evaluate("canvasBytes()")
+        return kernel.memory_info().rss / 1e6, held / 1e6
 
     def press(n):
-        for _ in range(n):
+        for _ in range(n // 2):
             contender.press(None)
             time.sleep(0.02)
+            canvas.press(random.choice(["+", "-", "ArrowLeft", "ArrowRight"]))
+            time.sleep(0.02)
+        canvas.press("0")  # the whole map
         time.sleep(1)
 
     press(100)
@@ -301,6 +317,7 @@ def main():
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder, JupyterLab(Path(folder)) as lab:
         book = lab.open(notebook(Path(folder)))
+        book.page.evaluate(CANVASES)
         book.run_all()
         page = book.page
         time.sleep(3)

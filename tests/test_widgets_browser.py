@@ -248,6 +248,26 @@ def test_zooming_and_choosing_what_is_inside(explorer):
     assert explorer.changes(lambda: inside.select_option("simulated_annealing: temperature T"))
 
 
+def test_the_page_does_not_grow_with_every_part_of_the_map(explorer):
+    """A canvas of the map's size is a megabyte: one that was left behind is not used again."""
+    explorer.page.evaluate("""() => {
+        window.canvases = 0;
+        const create = window.create = document.createElement;
+        document.createElement = function (name, ...more) {
+            window.canvases += name === "canvas";
+            return create.call(document, name, ...more);
+        };
+    }""")
+    try:
+        for zoom in ["zoom in", "zoom in", "show the whole landscape"]:
+            button = explorer.root.get_by_role("button", name=zoom)
+            assert explorer.changes(button.click)
+            explorer.settle()
+        assert explorer.page.evaluate("canvases") == 0
+    finally:
+        explorer.page.evaluate("() => { document.createElement = create; }")
+
+
 def test_the_page_stands_still_while_the_picture_moves(explorer):
     place = """() => [document.querySelector(".jp-WindowedPanel-outer").scrollTop,
                       document.querySelector(".zg").getBoundingClientRect().height]"""

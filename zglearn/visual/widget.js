@@ -10,7 +10,7 @@ const NEIGHBOURS = [[2, 0], [-2, 0], [0, 2], [0, -2], [1, 0], [-1, 0], [0, 1], [
   [1, 1], [1, -1], [-1, 1], [-1, -1], [4, 0], [-4, 0], [0, 4], [0, -4]];
 const CACHE_BYTES = 6e6;
 const PLAY_SECONDS = 6;
-const BUSY_AFTER = 300, SILENT_AFTER = 8000, REACH_AFTER = 60; // ms
+const BUSY_AFTER = 300, SILENT_AFTER = 8000, REACH_AFTER = 60, LEAD_AFTER = 10; // ms
 
 export default {
   render({ model, el }) {
@@ -45,7 +45,7 @@ class View {
     this.resized.disconnect();
     this.themed.disconnect();
     clearTimeout(this.saving);
-    clearTimeout(this.reaching);
+    clearTimeout(this.leading);
     this.rest();
   }
 
@@ -90,10 +90,8 @@ class View {
       const line = () => outwards(values, this.settings[name]).map((v) => ({ [name]: v }));
       input.onpointerdown = () => input.focus(); // Safari does not do it by itself
       input.onfocus = () => this.lead(line);
-      input.onpointerenter = ({ buttons }) => {
-        if (!buttons) this.reaching = setTimeout(() => this.lead(line), REACH_AFTER);
-      };
-      input.onpointerleave = () => clearTimeout(this.reaching);
+      input.onpointerenter = ({ buttons }) => { if (!buttons) this.lead(line, REACH_AFTER); };
+      input.onpointerleave = () => clearTimeout(this.leading);
       input.oninput = () => this.set({ [name]: values[input.value] }, line);
     } else if (kind === "toggle") {
       input = node("input", { id, type: "checkbox" });
@@ -130,10 +128,16 @@ class View {
 
   // ---- settings, questions and answers
 
-  /** `ahead` lists changes that are likely to come next. */
-  lead(ahead) {
-    this.ahead = ahead;
-    this.ask();
+  /** Ask for what may come next: for `likely` changes, then for those that `ahead` lists.
+   *
+   * It waits a little: what the same hand asks for in earnest meanwhile comes first, and asks for
+   * all of it. */
+  lead(ahead, after = LEAD_AFTER, ...likely) {
+    clearTimeout(this.leading);
+    this.leading = setTimeout(() => {
+      this.ahead = ahead;
+      this.ask(...likely);
+    }, after);
   }
 
   set(changes, ahead = this.ahead) {
@@ -179,6 +183,7 @@ class View {
     const missing = (questions) => questions.filter(([key]) => !this.cache.has(key));
     const now = missing(this.spec.parts.map((part) => this.question(part)));
     const soon = missing(this.about(likely)), line = missing(this.about(this.ahead()));
+    clearTimeout(this.leading);
     this.rest();
     if (now.length || soon.length || line.length) this.model.send({ now, soon, line });
     if (now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
@@ -576,7 +581,8 @@ class Axes extends PanelView {
       this.canvas.onpointerup = this.canvas.onpointercancel = () => { this.dragging = false; };
       this.canvas.style.touchAction = "none";
     } else {
-      this.canvas.addEventListener("pointerdown", (event) => this.view.ask(under(event)));
+      this.canvas.addEventListener("pointerdown", (event) =>
+        this.view.lead(this.view.ahead, LEAD_AFTER, under(event)));
       this.canvas.ondblclick = drag; // of which Python has known since the first click
     }
     this.handle = handle;
@@ -799,16 +805,28 @@ const PAINT = {
     context.fillText(layer.label, at + (fits ? 4 : -4), area.top + 15);
   },
 
+  /** The panel keeps the one map that it shows: painted, and stretched to its place. */
   heat(context, layer, axes) {
-    const look = axes.view.theme;
-    if (layer.painted !== look.name) {
-      layer.bitmap = layer.ramp === "terrain" ? contours(layer, look) : cells(layer, look);
-      layer.painted = look.name;
+    const look = axes.view.theme, smooth = layer.ramp === "terrain";
+    const map = axes.map ??= { painted: node("canvas"), stretched: node("canvas") };
+    if (map.layer !== layer || map.look !== look.name) {
+      Object.assign(map, { layer, look: look.name, place: null });
+      (smooth ? contours : cells)(map.painted, layer, look);
     }
+    const { canvas: { width, height } } = context, turn = context.getTransform();
     const [left, low, right, high] = layer.extent;
-    context.imageSmoothingEnabled = layer.ramp === "terrain";
-    context.drawImage(layer.bitmap, axes.x(left), axes.y(high), axes.x(right) - axes.x(left),
-      axes.y(low) - axes.y(high));
+    const place = [axes.x(left), axes.y(high), axes.x(right) - axes.x(left),
+      axes.y(low) - axes.y(high)];
+    if (map.place !== [...place, width, height].join()) {
+      map.place = [...place, width, height].join();
+      Object.assign(map.stretched, { width, height });
+      const onto = map.stretched.getContext("2d");
+      onto.setTransform(turn);
+      onto.imageSmoothingEnabled = smooth;
+      onto.drawImage(map.painted, ...place);
+    }
+    context.imageSmoothingEnabled = false;
+    context.drawImage(map.stretched, 0, 0, width / turn.a, height / turn.d);
   },
 };
 
@@ -861,8 +879,8 @@ function stroke(context, a, b, c, d) {
 
 // ---- heat maps
 
-function bitmap(width, height, colourAt) {
-  const canvas = node("canvas", { width, height });
+function fill(canvas, width, height, colourAt) {
+  Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
   for (let i = 0, row = height - 1; row >= 0; row--) { // the first row is at the bottom
     for (let column = 0; column < width; column++, i += 4) {
@@ -870,19 +888,18 @@ function bitmap(width, height, colourAt) {
     }
   }
   context.putImageData(image, 0, 0);
-  return canvas;
 }
 
-function cells({ z, low, high, ramp }, look) {
+function cells(canvas, { z, low, high, ramp }, look) {
   const [rows, columns] = z.shape, colours = look.ramps[ramp];
-  return bitmap(columns, rows, (i, j) => {
+  fill(canvas, columns, rows, (i, j) => {
     const v = (z[i * columns + j] - low) / (high - low || 1);
     return Number.isFinite(v) ? colours[Math.round(255 * clamp(v, 0, 1))] : [128, 128, 128, 90];
   });
 }
 
 /** Bands of colour with a smooth line where they meet, finer than the grid. */
-function contours({ z, low, high }, look) {
+function contours(canvas, { z, low, high }, look) {
   const [rows, columns] = z.shape, fine = Math.ceil(500 / columns), bands = 14;
   const width = (columns - 1) * fine, height = (rows - 1) * fine, w = width + 1;
   const level = new Float32Array(w * (height + 1));
@@ -896,7 +913,7 @@ function contours({ z, low, high }, look) {
     }
   }
   const colours = look.ramps.terrain, pixel = [0, 0, 0, 255];
-  return bitmap(width, height, (i, j) => {
+  fill(canvas, width, height, (i, j) => {
     const k = i * w + j, here = level[k], nearest = Math.round(here);
     const slope = Math.max(Math.abs(level[k + 1] - here), Math.abs(level[k + w] - here), 1e-9);
     const edge = nearest > 0 && nearest < bands;

@@ -55,7 +55,7 @@ print(time.perf_counter() - began, min(scores))
 LOOPS = {  # ways not to end, each in place of a right answer
     "in a cell": "while True:\n    pass",
     "in an answer": "def terminal_step(g, lr, beta):\n    while True:\n        pass",
-    "that cannot be interrupted": "import ctypes\nwhile True:\n"
+    "that ignores interruptions": "import ctypes\nwhile True:\n"
                                   "    try:\n        ctypes.PyDLL(None).sleep(3600)\n"
                                   "    except BaseException:\n        pass"}
 LOOPED = "ans-04-2"

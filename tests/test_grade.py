@@ -320,13 +320,14 @@ def test_a_grader_killed_again_and_again_comes_to_the_same_gradebook(graded, cou
 def test_ctrl_c_ends_a_run_and_says_that_it_goes_on(graded, course, tmp_path, left_behind):
     hand_in([one("slow", Notebook().step("while True:\n    pass"))], tmp_path / "class")
     running = subprocess.Popen(
-        command(tmp_path / "class", "--out", tmp_path / "grades", "--course", course),
+        command(tmp_path / "class", "--out", tmp_path / "grades", "--course", course,
+                "--timeout", 120),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"})
     assert "Sandbox" in running.stdout.readline()
     time.sleep(1)  # now it waits for the loop
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=15)  # the loop alone would take 20 seconds
+    _, said = running.communicate(timeout=60)  # the loop alone would take 120
     assert running.returncode == 130 and "goes on where it was" in said
     assert "Traceback" not in said and left_behind() == []
 

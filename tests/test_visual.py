@@ -204,6 +204,24 @@ def test_an_endless_loop_is_given_up_and_ends():
     assert alive.wait(10)  # the thread was interrupted, not left behind
 
 
+def test_a_loop_that_catches_everything_ends_too():
+    threads = []
+
+    def deaf():
+        threads.append(threading.current_thread())
+        while True:
+            try:
+                for _ in range(5):
+                    pass
+            except BaseException:
+                pass
+
+    with pytest.raises(TimeoutError):
+        Bounded(0.2)(deaf)
+    threads[0].join(30)
+    assert not threads[0].is_alive()
+
+
 def test_stop_ends_the_wait():
     bounded = Bounded(60)
     threading.Timer(0.2, bounded.stop).start()

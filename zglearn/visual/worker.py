@@ -13,6 +13,7 @@ PACKET = 0.04  # answers to questions asked ahead travel together, so many secon
 AHEAD = 3.0  # so many seconds of work are done for answers that nobody waits for yet
 PAUSE = 0.03  # before that work begins: the threads that send the first answer need the GIL
 LOOK = 0.05  # how often running work is looked after
+AGAIN, PATIENCE = 0.05, 10.0  # seconds: work that swallows an interruption gets more, so long
 IDLE = 10.0  # after so many seconds without a question the thread ends
 
 
@@ -39,8 +40,8 @@ class Bounded:
         """What ``work()`` returns or raises; TimeoutError after ``seconds``, Stopped by `stop`,
         Stale when ``stale()`` becomes true.
 
-        Work that was given up is interrupted at its next Python instruction. A call into C that
-        never returns cannot be: its thread is left behind.
+        Work that was given up is interrupted at its next Python instruction, and again if it
+        catches that. A call into C that never returns cannot be: its thread is left behind.
         """
         outcome = self._outcome = queue.SimpleQueue()
 
@@ -54,7 +55,7 @@ class Bounded:
         thread.start()
         value, error = self._wait(outcome, stale)
         if isinstance(error, TimeoutError | Stopped | Stale):
-            _interrupt(thread)
+            threading.Thread(target=_interrupt, args=[thread], daemon=True).start()
         if error is not None:
             raise error
         return value
@@ -148,5 +149,8 @@ class Worker:
 
 
 def _interrupt(thread) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
+    give_up = time.monotonic() + PATIENCE
+    while thread.is_alive() and time.monotonic() < give_up:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
+        thread.join(AGAIN)

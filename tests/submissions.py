@@ -346,13 +346,13 @@ HOARD = """import os, time
 for _ in range(12):
     if os.fork() == 0:
         a = np.ones(12 * 2**20); time.sleep(60)
-time.sleep(3)
+time.sleep(30)
 return x - lr * g"""
 NAMELESS = """import os, time
 for _ in range(8):
     file = os.memfd_create("hoard")
     for _ in range(60): os.write(file, bytes(2**20))
-time.sleep(3)
+time.sleep(30)
 return x - lr * g"""
 DRESSED = {  # right answers in unusual dress
     "ans-90-1": "answer_90_1 = np.array(' (B) ')",

@@ -140,7 +140,7 @@ def class_(course, tmp_path, elsewhere, ear):
 @LINUX
 def test_a_class_with_every_fault(graded, class_, elsewhere, ear, capfd, left_behind):
     everyone = [*class_.values(), *map(right, range(12))]
-    book = graded(everyone, "--timeout", "2", "--memory", "256", "--require-sandbox")
+    book = graded(everyone, "--timeout", "5", "--memory", "256", "--require-sandbox")
     assert len(everyone) >= 60 and len(book) == len(everyone) * len(POINTS)
     assert complaints(book, everyone) == []
     assert book["fails a hidden check", "90.6"]["points"] == "1"

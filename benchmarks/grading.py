@@ -50,8 +50,6 @@ for path in sorted(glob.glob(sys.argv[1] + "/class/*/*.ipynb")):
     scores.append(result.total / result.possible)
 print(time.perf_counter() - began, min(scores))
 """
-
-
 LOOPS = {  # ways not to end, each in place of a right answer
     "in a cell": "while True:\n    pass",
     "in an answer": "def terminal_step(g, lr, beta):\n    while True:\n        pass",
@@ -150,13 +148,11 @@ def endless(folder: Path, loop: str) -> float:
     notebook = json.loads(path.read_text())
     (answer,) = (cell for cell in notebook["cells"] if cell["id"] == LOOPED)
     answer["source"] = loop
-    right, text = path.read_bytes(), json.dumps(notebook)
-    path.write_text(text)
-    try:
-        return min(zglearn(folder, "--timeout", str(TIMEOUT), source="few", wrong=1)
-                   for _ in range(ROUNDS))
-    finally:
-        path.write_bytes(right)
+    student = folder / "endless" / "student0000"
+    student.mkdir(parents=True, exist_ok=True)
+    (student / path.name).write_text(json.dumps(notebook))
+    return min(zglearn(folder, "--timeout", str(TIMEOUT), source="endless", wrong=1)
+               for _ in range(ROUNDS))
 
 
 def without_sandbox() -> list[str]:

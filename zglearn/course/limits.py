@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import threading
-import time
 
-AGAIN = 0.05  # seconds: code that swallows the first interruption gets another
+from zglearn.interruption import AGAIN, interrupt
+
+PATIENCE = 2  # seconds in which an interrupted thread should have ended
 
 
 class TimeIsUp(BaseException):
@@ -51,12 +51,7 @@ def _by_thread(function, seconds):
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    give_up = time.monotonic() + 2
-    while thread.is_alive() and time.monotonic() < give_up:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(TimeIsUp)
-        )
-        thread.join(AGAIN)
+    interrupt(thread, TimeIsUp, PATIENCE)
     if thread.is_alive() or isinstance(outcome.get("error"), TimeIsUp):
         raise TimeIsUp
     if "error" in outcome:

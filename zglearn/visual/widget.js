@@ -805,28 +805,18 @@ const PAINT = {
     context.fillText(layer.label, at + (fits ? 4 : -4), area.top + 15);
   },
 
-  /** The panel keeps the one map that it shows: painted, and stretched to its place. */
+  /** The panel keeps the one map that it shows, painted. */
   heat(context, layer, axes) {
     const look = axes.view.theme, smooth = layer.ramp === "terrain";
-    const map = axes.map ??= { painted: node("canvas"), stretched: node("canvas") };
+    const map = axes.map ??= { canvas: node("canvas") };
     if (map.layer !== layer || map.look !== look.name) {
-      Object.assign(map, { layer, look: look.name, place: null });
-      (smooth ? contours : cells)(map.painted, layer, look);
+      Object.assign(map, { layer, look: look.name });
+      (smooth ? contours : cells)(map.canvas, layer, look);
     }
-    const { canvas: { width, height } } = context, turn = context.getTransform();
     const [left, low, right, high] = layer.extent;
-    const place = [axes.x(left), axes.y(high), axes.x(right) - axes.x(left),
-      axes.y(low) - axes.y(high)];
-    if (map.place !== [...place, width, height].join()) {
-      map.place = [...place, width, height].join();
-      Object.assign(map.stretched, { width, height });
-      const onto = map.stretched.getContext("2d");
-      onto.setTransform(turn);
-      onto.imageSmoothingEnabled = smooth;
-      onto.drawImage(map.painted, ...place);
-    }
-    context.imageSmoothingEnabled = false;
-    context.drawImage(map.stretched, 0, 0, width / turn.a, height / turn.d);
+    context.imageSmoothingEnabled = smooth;
+    context.drawImage(map.canvas, axes.x(left), axes.y(high), axes.x(right) - axes.x(left),
+      axes.y(low) - axes.y(high));
   },
 };
 

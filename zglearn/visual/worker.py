@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import queue
 import threading
 import time
 from collections.abc import Callable
 
+from ..interruption import interrupt
+
 PACKET = 0.04  # answers to questions asked ahead travel together, so many seconds' worth at a time
 AHEAD = 3.0  # so many seconds of work are done for answers that nobody waits for yet
 PAUSE = 0.03  # before that work begins: the threads that send the first answer need the GIL
 LOOK = 0.05  # how often running work is looked after
-AGAIN, PATIENCE = 0.05, 10.0  # seconds: work that swallows an interruption gets more, so long
+PATIENCE = 10.0  # seconds in which work that was given up should have ended
 IDLE = 10.0  # after so many seconds without a question the thread ends
 
 
@@ -55,7 +56,8 @@ class Bounded:
         thread.start()
         value, error = self._wait(outcome, stale)
         if isinstance(error, TimeoutError | Stopped | Stale):
-            threading.Thread(target=_interrupt, args=[thread], daemon=True).start()
+            threading.Thread(target=interrupt, args=[thread, Interrupted, PATIENCE],
+                             daemon=True).start()
         if error is not None:
             raise error
         return value
@@ -146,11 +148,3 @@ class Worker:
                 answers, posted = [], end
         if answers:
             self._send(answers)
-
-
-def _interrupt(thread) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while thread.is_alive() and time.monotonic() < give_up:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
-        thread.join(AGAIN)

@@ -106,6 +106,7 @@ class JupyterLab:
     def open(self, path: str, timeout: float = 60, **page_options) -> "Notebook":
         """Open a notebook of the folder in a new window, and wait until its kernel is idle."""
         context = self.browser.new_context(viewport={"width": 1400, "height": 1000}, **page_options)
+        context.set_default_timeout(timeout * 1000)
         return Notebook(context.new_page(), f"{self.url}lab/tree/{path}?token={self.token}&reset",
                         timeout)
 

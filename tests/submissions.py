@@ -354,6 +354,9 @@ for _ in range(8):
     for _ in range(60): os.write(file, bytes(2**20))
 time.sleep(30)
 return x - lr * g"""
+AFTERMATH = f"import os, threading\nthreading.Timer(0.5, os._exit, [0]).start()\n{WRONG}"
+SLOW = "import time\n" + SOLUTIONS["ans-90-3"].replace(
+    "self.numbers = []", "self.numbers = []\n        time.sleep(1)")
 DRESSED = {  # right answers in unusual dress
     "ans-90-1": "answer_90_1 = np.array(' (B) ')",
     "ans-90-2": "#" * 79 + "\n" + "# note\n" * 40 + "from functools import partial\n\n\n"
@@ -479,6 +482,11 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             "    while True: f(np.zeros((10**6, 3)))\n    yield"), {"90.4": "timeout"}),
         one("takes the processors", Notebook().add(HOG)),
         one("shares out its memory", Notebook().step(HOARD), {"90.2": ("error", "more memory")}),
+        one("ends another's answer", Notebook().step(AFTERMATH).put("ans-90-3", SLOW),
+            {"90.2": "incorrect"}),
+        one("ends another's cell", Notebook().step(AFTERMATH)
+            .put("ans-90-3", f"import time\ntime.sleep(1)\n{SOLUTIONS['ans-90-3']}"),
+            {"90.2": "incorrect"}),
         one("memory without a name", Notebook().step(NAMELESS), {"90.2": ("error", "more memory")}),
         one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
         one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),

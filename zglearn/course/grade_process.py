@@ -23,6 +23,9 @@ class Student:
     A cell or an answer that hangs is interrupted; one that cannot be interrupted, or that ends the
     process, costs the process: another takes its place and runs the earlier cells again without
     the one that did it. So what comes after keeps its marks.
+
+    An answer can leave a thread or a process behind that ends all of this later. So whoever is
+    `questioned` when it `died` may be innocent if others were before, and gets another trial.
     """
 
     def __init__(self, cells: list, launch: Callable, job: dict):
@@ -33,6 +36,7 @@ class Student:
         self.wire = self.lifeline = None
         self.asked = 0  # requests so far: an answer says which one it answers
         self.asking = False  # whether its last message was a question
+        self.questioned = self.died = False
         self.wanted = self.done = 0
         self.failures: dict[int, tuple[str, str]] = {}
         self.lost: set[int] = set()
@@ -61,11 +65,12 @@ class Student:
 
     def request(self, message: dict, buffers: list, deadline: float) -> tuple[dict, list]:
         """Send to the process and return its answer. Raises AnswerFailed if the process ends."""
+        if self.wire is None:
+            raise AnswerFailed(f"The answer {self.stop()}")
         try:
-            if self.wire is None:
-                raise EOFError
             return self._exchange(message, buffers, deadline)
         except (EOFError, OSError):
+            self.died = True
             raise AnswerFailed(f"The answer {self.stop()}") from None
         except (TimeIsUp, WireBroken):
             self.stop()
@@ -99,7 +104,9 @@ class Student:
                 message = {"do": "run", "source": self.cells[number].source, "seconds": seconds}
                 said, _ = self._exchange(message, [], time.monotonic() + seconds + GRACE)
             except (EOFError, OSError):
-                self._lose(number, "error", f"it {self.stop()}")
+                how = self.stop()
+                if not self.questioned:  # or it is run again
+                    self._lose(number, "error", f"it {how}")
             except TimeIsUp:
                 self.stop()
                 self._lose(number, "timeout", f"ran for more than {seconds:g} seconds")
@@ -120,6 +127,7 @@ class Student:
         seconds = max(int(self.left), 0) + 5
         wire, self.lifeline = self.launch({**self.rules, "seconds": seconds})
         self.wire, self.done = Wire(wire), 0
+        self.questioned = self.died = False
         try:
             ready, _ = self.wire.receive(time.monotonic() + START)
         except (TimeIsUp, EOFError, WireBroken) as error:

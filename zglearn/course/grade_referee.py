@@ -104,8 +104,7 @@ class Referee:
             verdict = Verdict(exercise, "incorrect", OLDER, "refused")
         else:
             for place in self.steps.places[id]:
-                self.student.advance(place)
-                verdict, points = self._judge(exercise)
+                verdict, points = self._judged_at(place, exercise)
                 if verdict.accepted:
                     break
         message = verdict.message[:MAX_MESSAGE]  # it may quote a student's text of any length
@@ -114,6 +113,17 @@ class Referee:
             print(message)
         self.verdicts[id] = {"status": verdict.status, "cause": verdict.cause, "points": points,
                              "message": message, "printed": verdict.printed}
+
+    def _judged_at(self, place: int, exercise) -> tuple[Verdict, int]:
+        """The verdict and the points after so many cells. If the process ends, and an answer
+        before this one may have left behind what ended it, the question is put once more."""
+        self.student.advance(place)
+        others, self.student.questioned = self.student.questioned, True
+        judged = self._judge(exercise)
+        if others and self.student.died:
+            self.student.advance(place)
+            judged = self._judge(exercise)
+        return judged
 
     def _judge(self, exercise) -> tuple[Verdict, int]:
         """The verdict and the points of an exercise, in the student's present state."""

@@ -202,6 +202,7 @@ def test_what_the_mouse_comes_to_is_fetched_ahead(jupyterlab, explorer):
     os.mkfifo(jupyterlab.folder / "gate")
     explorer.page.evaluate("""() => {
         document.activeElement.blur();
+        window.heard = 0;
         window.kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
         kernel.iopubMessage.connect((_, message) => {
             heard += message.header.msg_type === "comm_msg";
@@ -218,7 +219,7 @@ def test_what_the_mouse_comes_to_is_fetched_ahead(jupyterlab, explorer):
 
     def changes_while_the_kernel_is_deaf(come, act):
         """Whether the act changes the picture, once all that coming there asked for is there."""
-        explorer.page.evaluate("window.heard = 0")
+        explorer.page.evaluate("heard = 0")
         come()
         assert soon(heard)
         count = 0

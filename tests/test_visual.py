@@ -25,6 +25,7 @@ from zglearn.visual.widgets import (
     budget_explorer,
     compass,
     descent_loop,
+    difference_gauge,
     frequency_race,
     gradient_gauge,
     momentum_plane,
@@ -776,6 +777,18 @@ def test_the_cosine_follows_the_theory(d, q):
     error = G.mean(axis=0) - np.eye(d)[0]
     spread = np.sqrt((d + 1) / q / len(G))  # of the mean's length, about
     assert np.linalg.norm(error) < 2 * spread
+
+
+@pytest.mark.parametrize("dtype", difference_gauge.PRECISIONS.values())
+@pytest.mark.parametrize("central", [True, False])
+def test_the_error_of_a_difference_is_rounding_and_curvature(dtype, central):
+    lengths, truth = difference_gauge.LENGTHS, difference_gauge.true_slope(difference_gauge.X)
+    found = difference_gauge.slope(lengths, dtype, central)
+    share = np.abs(found / truth - 1) / difference_gauge.expected_error(lengths, dtype, central)
+    assert (share < 1.01).all()  # roundings may cancel
+    assert found[0] == 0  # rounded away: both losses are the same number
+    if dtype != np.float16:  # where it is all curvature, the estimate is exact
+        assert share[(0.09 < lengths) & (lengths < 0.3)] == pytest.approx(1, abs=0.1)
 
 
 def test_a_compression_is_evaluated_once():

@@ -133,4 +133,4 @@ def frequency_race():
 EXAMPLES = {make.__name__: make for make in (
     explorer, visual.momentum_plane, rank_explorer, visual.gradient_gauge, topics_explorer,
     sweep_explorer, visual.compass, compression_explorer, annealing_explorer, budget_explorer,
-    real_landscape, visual.descent_loop, rate_strip, frequency_race)}
+    real_landscape, visual.descent_loop, rate_strip, frequency_race, visual.difference_gauge)}

@@ -12,8 +12,8 @@ _HOME = dict.fromkeys(
      "plot_lines", "plot_losses", "plot_paths", "png", "show"), "figures")
 _HOME |= {name: f"widgets.{name}" for name in (
     "annealing_explorer", "budget_explorer", "compass", "compression_explorer", "descent_loop",
-    "explorer", "frequency_race", "gradient_gauge", "momentum_plane", "rank_explorer",
-    "rate_strip", "real_landscape", "sweep_explorer", "topics_explorer")}
+    "difference_gauge", "explorer", "frequency_race", "gradient_gauge", "momentum_plane",
+    "rank_explorer", "rate_strip", "real_landscape", "sweep_explorer", "topics_explorer")}
 
 __all__ = sorted(_HOME)
 

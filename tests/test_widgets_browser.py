@@ -171,7 +171,7 @@ def test_a_key_on_a_slider_moves_the_picture(explorer, notebook):
     assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowRight"))
     assert explorer.changes(lambda: explorer.page.keyboard.press("End"))
     assert soon(lambda: setting(notebook, "momentum:lr") == 10)
-    assert "momentum" in explorer.root.get_by_role("status").inner_text()
+    expect(explorer.root.get_by_role("status")).to_contain_text("momentum")
     slider.focus()
     assert explorer.changes(lambda: explorer.page.keyboard.press("Home"))
 
@@ -190,8 +190,8 @@ def test_dragging_the_start_point(explorer, notebook):
 
     assert explorer.changes(drag)
     explorer.settle()
-    assert soon(lambda: setting(notebook, "x0") > before + 0.2)
-    assert setting(notebook, "x0") == pytest.approx(place_of(handle), rel=0.01)
+    assert (after := place_of(handle)) > before + 0.2
+    assert soon(lambda: setting(notebook, "x0") == pytest.approx(after, rel=0.01))
     handle.focus()
     assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowDown"))
 

@@ -60,9 +60,10 @@ def endless(f, x, *, lr=0.1):
 lazy = visual.explorer(himmelblau(), {endless: {"lr": 0.01}})
 lazy
 """
-# What a widget shows, as one string: the pixels of its canvases and its text.
-SHOWN = """widget => [...widget.querySelectorAll(".zg-frame canvas")].map(canvas =>
-    canvas.width && canvas.toDataURL()).join() + widget.querySelector(".zg-panels").innerText"""
+# What a widget has computed, as one string: the pixels of its canvases and its texts. Where the
+# mouse and the handle are does not count.
+SHOWN = """widget => [...widget.querySelectorAll(".zg-frame canvas, .zg-page")].map(
+    shown => shown.toDataURL ? shown.width && shown.toDataURL() : shown.innerText).join()"""
 
 
 # It takes the interpreter's lock and waits for a byte: no thread of this kernel answers any more.

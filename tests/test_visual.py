@@ -1,5 +1,6 @@
 """The figures, and the pure parts of the widgets. `test_widgets_browser.py` has a browser."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -379,8 +380,26 @@ def test_a_page_made_without_a_kernel_shows_picture_and_words():
 def test_settings_are_checked(widgets):
     with pytest.raises(ValueError, match="no setting 'speed'"):
         widgets["momentum_plane"].layers(speed=1)
-    with pytest.raises(ValueError, match="beta cannot be 7"):
-        widgets["momentum_plane"].layers(beta=7)
+    with pytest.raises(ValueError, match="beta1 cannot be 7: its nearest position is 0.999"):
+        widgets["gradient_gauge"].layers(beta1=7)
+    assert widgets["momentum_plane"].layers(beta=0.123)  # it can be dragged there
+    with pytest.raises(ValueError, match="precision cannot be 'quadruple': it is one of .'double'"):
+        widgets["difference_gauge"].layers(precision="quadruple")
+
+
+def test_settings_are_set_from_python():
+    widget, told = visual.gradient_gauge(), []
+    before = widget.settings
+    widget.observe(lambda change: told.append(change["new"]), "settings")
+    widget.settings |= {"beta1": 0}
+    assert told == [before | {"beta1": 0}] and widget.settings == told[0]
+    widget.settings = {"inside": True}  # what is not named stays
+    assert widget.settings == before | {"beta1": 0, "inside": True}
+    with pytest.raises(TypeError, match=re.escape("write widget.settings |= {'beta1': 0.5}")):
+        widget.settings["beta1"] = 0.5
+    with pytest.raises(ValueError, match="no setting 'speed'"):
+        widget.settings |= {"speed": 1}
+    assert widget.settings == before | {"beta1": 0, "inside": True}
 
 
 # --- the landscape explorer

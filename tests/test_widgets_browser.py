@@ -1,5 +1,6 @@
 """The widgets in a real JupyterLab: CI drives the explorer, `-m browser_all` drives them all."""
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from widget_examples import EXAMPLES
 """
+SETTINGS = "import json; print(json.dumps(widget.settings))"
 MISFITS = """
 import numpy as np
 import zglearn.visual as visual
@@ -135,8 +137,8 @@ class WidgetOnPage:
 @pytest.fixture(scope="module")
 def notebook(jupyterlab):
     write_notebook(jupyterlab.folder / "explorer.ipynb", setup=SETUP,
-                   explorer="explorer = EXAMPLES['explorer'](); explorer", misfits=MISFITS,
-                   endless=ENDLESS, settings="explorer.settings",
+                   widget="widget = EXAMPLES['explorer'](); widget", misfits=MISFITS,
+                   endless=ENDLESS, settings=SETTINGS,
                    **{name: f"visual.explorer(himmelblau(), [momentum, {name}])"
                       for name in ("diverges", *COMPLAINTS)})
     notebook = jupyterlab.open("explorer.ipynb")
@@ -149,7 +151,7 @@ def notebook(jupyterlab):
 @pytest.fixture
 def explorer(notebook):
     notebook.console_errors.clear()
-    widget = WidgetOnPage(notebook, "explorer")
+    widget = WidgetOnPage(notebook, "widget")
     yield widget
     assert notebook.console_errors == []
 
@@ -157,7 +159,7 @@ def explorer(notebook):
 def setting(notebook, name):
     """A setting as Python knows it: it hears of what the hand does when the hand rests."""
     notebook.run("settings")
-    return eval(notebook.text("settings"))[name]
+    return json.loads(notebook.text("settings"))[name]
 
 
 def place_of(handle) -> float:
@@ -197,9 +199,10 @@ def test_dragging_the_start_point(explorer, notebook):
     assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowDown"))
 
 
-def test_what_the_mouse_comes_to_is_fetched_ahead(jupyterlab, explorer):
-    """A slider under it, or a place that was clicked once: the next picture needs no kernel."""
-    mouse = explorer.page.mouse
+def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer):
+    """A slider under it, or in focus, or a place that was clicked once: the next picture needs no
+    kernel."""
+    mouse, keyboard = explorer.page.mouse, explorer.page.keyboard
     os.mkfifo(jupyterlab.folder / "gate")
     explorer.page.evaluate("""() => {
         document.activeElement.blur();
@@ -242,6 +245,8 @@ def test_what_the_mouse_comes_to_is_fetched_ahead(jupyterlab, explorer):
     there = place(explorer.root.locator("canvas[tabindex]"), 0.7)
     assert changes_while_the_kernel_is_deaf(lambda: mouse.click(*there),
                                             lambda: mouse.dblclick(*there))
+    assert changes_while_the_kernel_is_deaf(explorer.slider("lr").focus,
+                                            lambda: keyboard.press("ArrowRight"))
 
 
 def test_touching_the_start_point(explorer, notebook):
@@ -288,6 +293,43 @@ def test_zooming_and_choosing_what_is_inside(explorer):
     assert explorer.changes(lambda: inside.select_option("simulated_annealing: temperature T"))
 
 
+def test_the_map_under_the_mouse_is_zoomed_and_moved(explorer, notebook):
+    explorer.root.get_by_role("button", name="show the whole landscape").click()
+    explorer.settle()
+    canvas, mouse = explorer.root.locator("canvas[tabindex]"), explorer.page.mouse
+
+    def to_its_middle():
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        mouse.move(x, y)
+        return x, y
+
+    to_its_middle()
+    explorer.page.keyboard.down("Control")  # without it, the wheel scrolls the page
+    assert explorer.changes(lambda: mouse.wheel(0, -100))
+    explorer.page.keyboard.up("Control")
+    whole = EXAMPLES["explorer"]().settings["box"]
+    assert soon(lambda: setting(notebook, "box")[2] < whole[2])
+    left, low, right, high = setting(notebook, "box")
+    assert whole[0] < left and whole[1] < low and high < whole[3]
+
+    def pull():
+        x, y = to_its_middle()
+        mouse.down()
+        mouse.move(x + 40, y + 30, steps=4)
+        mouse.up()
+
+    notebook.select("widget")
+    assert explorer.changes(pull)
+    assert soon(lambda: setting(notebook, "box")[2] < right)
+    moved = setting(notebook, "box")
+    assert moved[0] < left and moved[1] > low
+    assert moved[2] - moved[0] == pytest.approx(right - left)
+    explorer.root.get_by_role("button", name="show the whole landscape").click()
+    assert soon(lambda: setting(notebook, "box") == whole)
+
+
 def test_the_page_does_not_grow_with_every_part_of_the_map(explorer):
     """A canvas of the map's size is a megabyte: one that was left behind is not used again."""
     explorer.page.evaluate("""() => {
@@ -319,6 +361,36 @@ def test_the_page_stands_still_while_the_picture_moves(explorer):
         explorer.page.keyboard.press("ArrowLeft")
         explorer.page.wait_for_timeout(40)
         assert explorer.page.evaluate(place) == before
+
+
+def test_python_moves_it_too(explorer, notebook):
+    def tell(code):
+        return lambda: explorer.page.evaluate(
+            """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                .requestExecute({ code }).done.then(() => {})""", code)
+
+    steps = explorer.slider("steps")
+    assert explorer.changes(tell("widget.settings |= {'steps': 200}"))
+    expect(steps).to_have_attribute("aria-valuetext", "200")
+    assert explorer.changes(tell("widget.settings |= {'steps': 100}"))
+    expect(steps).to_have_attribute("aria-valuetext", "100")
+
+
+def test_it_wears_the_theme_of_the_page(explorer):
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        assert explorer.changes(lambda theme=theme: explorer.page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme))
+        explorer.settle()
+
+
+def test_it_fits_a_narrow_page(explorer):
+    inside = "widget => [widget.scrollWidth, widget.clientWidth]"
+    for width in (1000, 1400):
+        assert explorer.changes(
+            lambda width=width: explorer.page.set_viewport_size({"width": width, "height": 1000}))
+        explorer.settle()
+        content, room = explorer.root.evaluate(inside)
+        assert content <= room
 
 
 def test_everything_has_a_name_for_a_screen_reader(explorer):
@@ -410,11 +482,11 @@ def test_endless_work_can_be_stopped(notebook):
 
 
 def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab, notebook):
-    picture, caption, view = notebook.outputs("explorer")
+    picture, caption, view = notebook.outputs("widget")
     assert picture["data"]["image/png"]
     assert picture["metadata"]["image/png"]["alt"] == picture["data"]["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in view["data"]
-    notebook.select("explorer")
+    notebook.select("widget")
     images = notebook.page.locator(".jp-CodeCell").nth(1).locator(".jp-RenderedImage img")
     expect(images).to_have_count(1)
     expect(images).to_be_hidden()
@@ -429,7 +501,8 @@ def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab
 @pytest.mark.browser_all
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_widget_answers(jupyterlab, name):
-    write_notebook(jupyterlab.folder / f"{name}.ipynb", setup=SETUP, widget=f"EXAMPLES[{name!r}]()")
+    write_notebook(jupyterlab.folder / f"{name}.ipynb", setup=SETUP,
+                   widget=f"widget = EXAMPLES[{name!r}](); widget", settings=SETTINGS)
     notebook = jupyterlab.open(f"{name}.ipynb")
     notebook.run_all()
     assert notebook.errors() == []
@@ -443,5 +516,7 @@ def test_every_widget_answers(jupyterlab, name):
     first = widget.root.locator(".zg-control input[type=range]").first
     first.focus()
     assert widget.changes(lambda: widget.page.keyboard.press("Home"))
+    control = next(c for c in EXAMPLES[name]().controls.values() if c.kind == "slider")
+    assert soon(lambda: setting(notebook, control.name) == control.values[0])
     assert notebook.console_errors == []
     notebook.close()

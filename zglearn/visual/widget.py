@@ -11,6 +11,7 @@ import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 
 import anywidget
@@ -88,13 +89,25 @@ def part(compute, name=None, *, needs=None):
     return Part(name or compute.__name__, compute, tuple(needs))
 
 
+class Settings(dict):
+    """Settings by name. They are replaced, never changed: else the page would not hear of it."""
+
+    def __setitem__(self, name, value):
+        raise TypeError(f"write widget.settings |= {{{name!r}: {value!r}}}, so that the page hears "
+                        "of it")
+
+    def __ior__(self, changes):
+        return self | changes
+
+
 class Widget(anywidget.AnyWidget):
     """Panels, controls and parts, alive in JupyterLab and still everywhere else.
 
     ``alt`` describes the still picture in words. ``groups`` gives the colour that a group of
     controls is marked with; ``timed`` adds the buttons that play and scrub through time, and may
     say what is counted ("step" if it is just True). A part may take ``seconds`` before it is given
-    up. ``settings`` may be read and set from Python.
+    up. ``settings`` may be read and set from Python: ``widget.settings |= {"lr": 0.1}``. Raises
+    ValueError as `layers` does.
     """
 
     _esm = Path(__file__).with_name("widget.js")
@@ -107,6 +120,8 @@ class Widget(anywidget.AnyWidget):
         self.title, self.alt = title, alt
         self.panels, self.controls = list(panels), {c.name: c for c in controls}
         self.parts = {p.name: p for p in parts}
+        # What can be dragged as well can be between its slider's positions.
+        self._dragged = {name for panel in self.panels for name in panel.drag or ()}
         self._bounded = Bounded(seconds)
         self._worker = Worker(self._answer, self._deliver)
         super().__init__(
@@ -120,6 +135,10 @@ class Widget(anywidget.AnyWidget):
             settings={c.name: c.default for c in self.controls.values()},
         )
         self.on_msg(self._hear)
+
+    @traitlets.validate("settings")
+    def _complete(self, proposal):
+        return Settings(self.settings | self._checked(proposal["value"]))
 
     def layers(self, part=None, **changes) -> list[dict]:
         """What the widget draws at its settings, with some changed: all parts, or one.
@@ -159,9 +178,14 @@ class Widget(anywidget.AnyWidget):
             if name not in self.controls:
                 raise ValueError(f"there is no setting {name!r}: there are "
                                  f"{', '.join(self.controls)}")
-            values = self.controls[name].values
-            if values and value not in values:
-                raise ValueError(f"{name} cannot be {value!r}: it is one of {values}")
+            control = self.controls[name]
+            numeric = control.kind == "slider" and isinstance(value, Real)
+            if not control.values or value in control.values or numeric and name in self._dragged:
+                continue
+            if numeric:
+                nearest = min(control.values, key=lambda v: abs(v - value))
+                raise ValueError(f"{name} cannot be {value}: its nearest position is {nearest}")
+            raise ValueError(f"{name} cannot be {value!r}: it is one of {control.values}")
         return changes
 
     def _hear(self, _, message, buffers):

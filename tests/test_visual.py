@@ -395,6 +395,9 @@ def test_settings_are_set_from_python():
     assert told == [before | {"beta1": 0}] and widget.settings == told[0]
     widget.settings = {"inside": True}  # what is not named stays
     assert widget.settings == before | {"beta1": 0, "inside": True}
+    widget._hear(widget, {"settings": {"rho": 0}}, [])  # as the page tells it
+    assert widget.settings == before | {"beta1": 0, "inside": True, "rho": 0}
+    widget.settings |= {"rho": before["rho"]}
     with pytest.raises(TypeError, match=re.escape("write widget.settings |= {'beta1': 0.5}")):
         widget.settings["beta1"] = 0.5
     with pytest.raises(ValueError, match="no setting 'speed'"):

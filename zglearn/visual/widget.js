@@ -24,6 +24,7 @@ class View {
     Object.assign(this, { model, el, spec: model.get("spec"), cache: new Map(), cached: 0 });
     Object.assign(this, { shown: {}, time: Infinity, end: 0, ahead: () => [] });
     this.settings = { ...model.get("settings") };
+    this.untold = {}; // of these, what Python does not know yet
     buildRamps(this.spec.ramps);
     el.classList.add("zg");
     this.build();
@@ -44,7 +45,7 @@ class View {
     this.model.off("change:settings", this.follow);
     this.resized.disconnect();
     this.themed.disconnect();
-    clearTimeout(this.saving);
+    clearTimeout(this.telling);
     clearTimeout(this.leading);
     this.rest();
   }
@@ -143,16 +144,17 @@ class View {
   set(changes, ahead = this.ahead) {
     this.ahead = ahead;
     Object.assign(this.settings, changes);
-    clearTimeout(this.saving); // Python learns the settings when the hand rests
-    this.saving = setTimeout(() => {
-      this.model.set("settings", { ...this.settings });
-      this.model.save_changes();
+    Object.assign(this.untold, changes);
+    clearTimeout(this.telling); // Python learns of it when the hand rests
+    this.telling = setTimeout(() => {
+      this.model.send({ settings: this.untold });
+      this.untold = {};
     }, 800);
     this.change();
   }
 
   follow() {
-    Object.assign(this.settings, this.model.get("settings"));
+    Object.assign(this.settings, this.model.get("settings"), this.untold);
     this.change();
   }
 

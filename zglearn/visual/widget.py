@@ -189,7 +189,9 @@ class Widget(anywidget.AnyWidget):
         return changes
 
     def _hear(self, _, message, buffers):
-        if message.get("stop"):
+        if "settings" in message:
+            self.settings |= message["settings"]
+        elif "stop" in message:
             self._bounded.stop()
         else:
             self._worker.ask(message["now"], message["line"], message["soon"])

@@ -92,12 +92,16 @@ def part(compute, name=None, *, needs=None):
 class Settings(dict):
     """Settings by name. They are replaced, never changed: else the page would not hear of it."""
 
-    def __setitem__(self, name, value):
-        raise TypeError(f"write widget.settings |= {{{name!r}: {value!r}}}, so that the page hears "
-                        "of it")
+    def _refuse(self, *_, **__):
+        raise TypeError("write widget.settings |= {name: value}, so that the page hears of it")
+
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = _refuse
 
     def __ior__(self, changes):
         return self | changes
+
+    def __reduce__(self):
+        return dict, (dict(self),)  # a copy may be changed
 
 
 class Widget(anywidget.AnyWidget):

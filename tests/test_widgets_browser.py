@@ -415,6 +415,17 @@ def test_neither_python_nor_the_hand_undoes_what_the_other_did(jupyterlab, explo
     (jupyterlab.folder / "gate").unlink()
 
 
+def test_a_question_that_was_lost_is_put_again(explorer, notebook):
+    explorer.page.evaluate(
+        """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel
+            .requestExecute({ code }).done.then(() => {})""",
+        "import threading; worker = widget._worker; worker.ask = lambda *_: None\n"
+        "threading.Timer(3, delattr, [worker, 'ask']).start()")
+    inside = explorer.root.get_by_label("loss against")
+    assert explorer.changes(lambda: inside.select_option("steps"))
+    inside.select_option("cost")
+
+
 def test_it_wears_the_theme_of_the_page(explorer):
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         assert explorer.changes(lambda theme=theme: explorer.page.evaluate(

@@ -180,11 +180,15 @@ class View {
     return [part.name + JSON.stringify(values), part.name, values];
   }
 
+  /** Of some questions, by default those of the present picture, the ones without an answer. */
+  missing(questions = this.spec.parts.map((part) => this.question(part))) {
+    return questions.filter(([key]) => !this.cache.has(key));
+  }
+
   /** Ask for what is missing now, then for what is likely to be next, then for what may be. */
   ask(...likely) {
-    const missing = (questions) => questions.filter(([key]) => !this.cache.has(key));
-    const now = missing(this.spec.parts.map((part) => this.question(part)));
-    const soon = missing(this.about(likely)), line = missing(this.about(this.ahead()));
+    const now = this.missing();
+    const soon = this.missing(this.about(likely)), line = this.missing(this.about(this.ahead()));
     clearTimeout(this.leading);
     this.rest();
     if (now.length || soon.length || line.length) this.model.send({ now, soon, line });
@@ -255,9 +259,13 @@ class View {
     const stop = node("button", { type: "button", onclick: () => this.halt() }, "stop");
     this.wait.replaceChildren("computing … ", stop);
     this.wait.hidden = false;
-    this.busy = setTimeout(() => this.wait.replaceChildren(
-      "Python does not answer. If its kernel was restarted, run this cell again. ", stop),
-    SILENT_AFTER);
+    const again = () => {
+      this.wait.replaceChildren(
+        "Python does not answer. If its kernel was restarted, run this cell again. ", stop);
+      this.model.send({ now: this.missing(), soon: [], line: [] }); // the question may be lost
+      this.busy = setTimeout(again, SILENT_AFTER);
+    };
+    this.busy = setTimeout(again, SILENT_AFTER);
   }
 
   // ---- time and drawing

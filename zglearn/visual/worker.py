@@ -98,7 +98,7 @@ class Worker:
         that are likely to: they are answered before the line."""
         with self._lock:
             self._wish = (now, soon, line)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
             self._lock.notify()

@@ -544,6 +544,24 @@ def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab
     again.close()
 
 
+def test_after_a_restart_of_the_kernel_it_says_what_to_do(jupyterlab):
+    write_notebook(jupyterlab.folder / "restart.ipynb", setup=SETUP,
+                   widget="EXAMPLES['explorer']()")
+    notebook = jupyterlab.open("restart.ipynb")
+    notebook.run_all()
+    widget = WidgetOnPage(notebook, "widget")
+    notebook.page.evaluate(
+        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    notebook.wait_until_idle()
+    widget.slider("lr").press("End")
+    expect(widget.root.locator(".zg-wait")).to_contain_text("run this cell again")
+    notebook.run_all()
+    widget = WidgetOnPage(notebook, "widget")
+    assert widget.changes(lambda: widget.slider("lr").press("End"))
+    assert notebook.console_errors == []
+    notebook.close()
+
+
 @pytest.mark.browser_all
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_widget_answers(jupyterlab, name):

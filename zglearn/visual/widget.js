@@ -147,7 +147,7 @@ class View {
     Object.assign(this.untold, changes);
     clearTimeout(this.telling); // Python learns of it when the hand rests
     this.telling = setTimeout(() => {
-      this.model.send({ settings: this.untold });
+      this.send({ settings: this.untold });
       this.untold = {};
     }, 800);
     this.change();
@@ -191,8 +191,22 @@ class View {
     const soon = this.missing(this.about(likely)), line = this.missing(this.about(this.ahead()));
     clearTimeout(this.leading);
     this.rest();
-    if (now.length || soon.length || line.length) this.model.send({ now, soon, line });
-    if (now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
+    if (!now.length && !soon.length && !line.length) return;
+    const sent = this.send({ now, soon, line });
+    if (sent && now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
+  }
+
+  /** Whether a message could be sent; if not, say why. */
+  send(message) {
+    try {
+      this.model.send(message);
+      return true;
+    } catch {
+      this.wait.textContent = "The kernel was restarted and does not know this widget any more: "
+        + "run this cell again.";
+      this.wait.hidden = false;
+      return false;
+    }
   }
 
   /** Nothing is waited for any more. */
@@ -251,7 +265,7 @@ class View {
   /** Stop playing, and what Python computes. */
   halt() {
     this.play(false);
-    if (this.busy) this.model.send({ stop: true });
+    if (this.busy) this.send({ stop: true });
     this.rest();
   }
 
@@ -261,9 +275,9 @@ class View {
     this.wait.hidden = false;
     const again = () => {
       this.wait.replaceChildren(
-        "Python does not answer. If its kernel was restarted, run this cell again. ", stop);
-      this.model.send({ now: this.missing(), soon: [], line: [] }); // the question may be lost
-      this.busy = setTimeout(again, SILENT_AFTER);
+        "Python does not answer. The question is put again until it does. ", stop);
+      const sent = this.send({ now: this.missing(), soon: [], line: [] }); // it may have got lost
+      if (sent) this.busy = setTimeout(again, SILENT_AFTER);
     };
     this.busy = setTimeout(again, SILENT_AFTER);
   }

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -74,6 +75,7 @@ import ctypes, os, pathlib
 gate = os.open("gate", os.O_RDWR)
 pathlib.Path("held").touch()
 ctypes.PyDLL(None).read(gate, ctypes.create_string_buffer(1), 1)
+{then}
 os.close(gate)
 pathlib.Path("held").unlink()
 """
@@ -87,6 +89,38 @@ def soon(holds) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def execute(notebook, code, wait=True):
+    """Run code in the notebook's kernel, but in no cell."""
+    notebook.page.evaluate("""([code, wait]) => {
+        const { done } = jupyterapp.shell.currentWidget.sessionContext.session.kernel
+            .requestExecute({ code });
+        return wait ? done.then(() => {}) : null;
+    }""", [code, wait])
+
+
+@contextmanager
+def deaf(notebook, folder, then=""):
+    """While the kernel neither answers nor hears. When it does again, it first runs ``then``."""
+    gate, held = folder / "gate", folder / "held"
+    os.mkfifo(gate)
+    execute(notebook, HOLD.format(then=then), wait=False)
+    assert soon(held.exists)
+    time.sleep(0.2)
+    try:
+        yield
+    finally:
+        gate.write_bytes(b"1")
+        assert soon(lambda: not held.exists())
+        gate.unlink()
+
+
+def point_on(locator, share=0.5):
+    """x and y on the page, a share of the element's width and height from its corner."""
+    locator.scroll_into_view_if_needed()
+    box = locator.bounding_box()
+    return box["x"] + share * box["width"], box["y"] + share * box["height"]
 
 
 def write_notebook(path, **cells):
@@ -104,7 +138,7 @@ class WidgetOnPage:
         notebook.select(cell)
         index = [c["id"] for c in notebook.cells()].index(cell)
         self.root = self.page.locator(".jp-CodeCell").nth(index).locator(".zg")
-        self.root.wait_for(timeout=HANG * 1000)
+        self.root.wait_for()
         self.settle()
 
     def shown(self) -> str:
@@ -181,9 +215,7 @@ def test_a_key_on_a_slider_moves_the_picture(explorer, notebook):
 
 def test_dragging_the_start_point(explorer, notebook):
     handle = explorer.root.get_by_role("button", name="start point")
-    handle.scroll_into_view_if_needed()
-    before, box = place_of(handle), handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before, (x, y) = place_of(handle), point_on(handle)
 
     def drag():
         explorer.page.mouse.move(x, y)
@@ -199,23 +231,18 @@ def test_dragging_the_start_point(explorer, notebook):
     assert explorer.changes(lambda: explorer.page.keyboard.press("ArrowDown"))
 
 
-def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer):
+def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer, notebook):
     """A slider under it, or in focus, or a place that was clicked once: the next picture needs no
     kernel."""
     mouse, keyboard = explorer.page.mouse, explorer.page.keyboard
     explorer.page.evaluate("""() => {
         document.activeElement.blur();
         window.heard = 0;
-        window.kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
         kernel.iopubMessage.connect((_, message) => {
             heard += message.header.msg_type === "comm_msg";
         });
     }""")
-
-    def place(locator, share):
-        locator.scroll_into_view_if_needed()
-        box = locator.bounding_box()
-        return box["x"] + share * box["width"], box["y"] + share * box["height"]
 
     def heard() -> int:
         return explorer.page.evaluate("heard")
@@ -229,21 +256,13 @@ def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer):
         while count < heard():  # until two seconds bring nothing more
             count = heard()
             time.sleep(2)
-        os.mkfifo(jupyterlab.folder / "gate")
-        explorer.page.evaluate("code => { kernel.requestExecute({ code }); }", HOLD)
-        assert soon((jupyterlab.folder / "held").exists)
-        time.sleep(0.2)
-        try:
+        with deaf(notebook, jupyterlab.folder):
             return explorer.changes(act)
-        finally:
-            (jupyterlab.folder / "gate").write_bytes(b"1")
-            assert soon(lambda: not (jupyterlab.folder / "held").exists())
-            (jupyterlab.folder / "gate").unlink()
 
-    there = place(explorer.slider("lr"), 0.5)
+    there = point_on(explorer.slider("lr"))
     assert changes_while_the_kernel_is_deaf(lambda: mouse.move(*there),
                                             lambda: (mouse.down(), mouse.up()))
-    there = place(explorer.root.locator("canvas[tabindex]"), 0.7)
+    there = point_on(explorer.root.locator("canvas[tabindex]"), 0.7)
     assert changes_while_the_kernel_is_deaf(lambda: mouse.click(*there),
                                             lambda: mouse.dblclick(*there))
     assert changes_while_the_kernel_is_deaf(explorer.slider("lr").focus,
@@ -254,8 +273,7 @@ def test_touching_the_start_point(explorer, notebook):
     handle = explorer.root.get_by_role("button", name="start point")
     handle.scroll_into_view_if_needed()
     explorer.settle()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y = point_on(handle)
     devtools = explorer.page.context.new_cdp_session(explorer.page)
 
     def touch(kind, *points):
@@ -318,15 +336,7 @@ def test_the_map_under_the_mouse_is_zoomed_and_moved(explorer, notebook):
     explorer.root.get_by_role("button", name="show the whole landscape").click()
     explorer.settle()
     canvas, mouse = explorer.root.locator("canvas[tabindex]"), explorer.page.mouse
-
-    def to_its_middle():
-        canvas.scroll_into_view_if_needed()
-        box = canvas.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        mouse.move(x, y)
-        return x, y
-
-    to_its_middle()
+    mouse.move(*point_on(canvas))
     explorer.page.keyboard.down("Control")  # without it, the wheel scrolls the page
     assert explorer.changes(lambda: mouse.wheel(0, -100))
     explorer.page.keyboard.up("Control")
@@ -336,7 +346,8 @@ def test_the_map_under_the_mouse_is_zoomed_and_moved(explorer, notebook):
     assert whole[0] < left and whole[1] < low and high < whole[3]
 
     def pull():
-        x, y = to_its_middle()
+        x, y = point_on(canvas)
+        mouse.move(x, y)
         mouse.down()
         mouse.move(x + 40, y + 30, steps=4)
         mouse.up()
@@ -385,45 +396,32 @@ def test_the_page_stands_still_while_the_picture_moves(explorer):
 
 
 def test_python_moves_it_too(explorer, notebook):
-    def tell(code):
-        return lambda: explorer.page.evaluate(
-            """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel
-                .requestExecute({ code }).done.then(() => {})""", code)
-
     steps = explorer.slider("steps")
     for value in ("200", "100"):
-        assert explorer.changes(tell(f"widget.settings |= {{'steps': {value}}}"))
+        code = f"widget.settings |= {{'steps': {value}}}"
+        assert explorer.changes(lambda code=code: execute(notebook, code))
         expect(steps).to_have_attribute("aria-valuetext", value)
         expect(steps.locator("xpath=following-sibling::span")).to_have_text(value)
 
 
 def test_neither_python_nor_the_hand_undoes_what_the_other_did(jupyterlab, explorer, notebook):
     """Python changes one setting, and only then hears that the hand has changed another."""
-    os.mkfifo(jupyterlab.folder / "gate")
-    explorer.page.evaluate(
-        """code => { jupyterapp.shell.currentWidget.sessionContext.session.kernel
-            .requestExecute({ code }); }""", f"{HOLD}\nwidget.settings |= {{'steps': 200}}")
-    assert soon((jupyterlab.folder / "held").exists)
-    explorer.slider("seed").press("End")
-    time.sleep(1.5)  # until the hand rests
-    (jupyterlab.folder / "gate").write_bytes(b"1")
+    with deaf(notebook, jupyterlab.folder, then="widget.settings |= {'steps': 200}"):
+        explorer.slider("seed").press("End")
+        time.sleep(1.5)  # until the hand rests
     assert soon(lambda: setting(notebook, "seed") == 20)
     assert setting(notebook, "steps") == 200
     expect(explorer.slider("steps")).to_have_attribute("aria-valuetext", "200")
     expect(explorer.slider("seed")).to_have_attribute("aria-valuetext", "20")
     explorer.slider("seed").press("Home")
-    (jupyterlab.folder / "gate").unlink()
 
 
 def test_a_question_that_was_lost_is_put_again(explorer, notebook):
-    explorer.page.evaluate(
-        """code => jupyterapp.shell.currentWidget.sessionContext.session.kernel
-            .requestExecute({ code }).done.then(() => {})""",
-        "import threading; worker = widget._worker; worker.ask = lambda *_: None\n"
-        "threading.Timer(3, delattr, [worker, 'ask']).start()")
-    inside = explorer.root.get_by_label("loss against")
-    assert explorer.changes(lambda: inside.select_option("steps"))
-    inside.select_option("cost")
+    execute(notebook, "import threading; worker = widget._worker; worker.ask = lambda *_: None\n"
+                      "threading.Timer(3, delattr, [worker, 'ask']).start()")
+    against = explorer.root.get_by_label("loss against")
+    assert explorer.changes(lambda: against.select_option("steps"))
+    against.select_option("cost")
 
 
 def test_it_wears_the_theme_of_the_page(explorer):

@@ -124,8 +124,6 @@ class Widget(anywidget.AnyWidget):
         self.title, self.alt = title, alt
         self.panels, self.controls = list(panels), {c.name: c for c in controls}
         self.parts = {p.name: p for p in parts}
-        # What can be dragged as well can be between its slider's positions.
-        self._dragged = {name for panel in self.panels for name in panel.drag or ()}
         self._bounded = Bounded(seconds)
         self._worker = Worker(self._answer, self._deliver)
         super().__init__(
@@ -178,13 +176,15 @@ class Widget(anywidget.AnyWidget):
         display(data, metadata=metadata, raw=True)
 
     def _checked(self, changes):
+        # What can be dragged as well can be between its slider's positions.
+        dragged = {name for panel in self.panels for name in panel.drag or ()}
         for name, value in changes.items():
             if name not in self.controls:
                 raise ValueError(f"there is no setting {name!r}: there are "
                                  f"{', '.join(self.controls)}")
             control = self.controls[name]
             numeric = control.kind == "slider" and isinstance(value, Real)
-            if not control.values or value in control.values or numeric and name in self._dragged:
+            if not control.values or value in control.values or numeric and name in dragged:
                 continue
             if numeric:
                 nearest = min(control.values, key=lambda v: abs(v - value))

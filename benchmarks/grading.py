@@ -133,7 +133,7 @@ def zglearn(folder: Path, *arguments: str, source: str = "class", wrong: int = 0
     """Seconds for the students in folder/source, who have so many answers `wrong` in all."""
     out = folder / f"out{time.monotonic_ns()}"
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import sys; from zglearn.course.grade import main; "
+    subprocess.run([sys.executable, "-c", "import sys; from zglearn.grading.command import main; "
                     "sys.exit(main(sys.argv[1:]))", folder / source, "--out", out, *arguments],
                    check=True, capture_output=True, env=environment())
     seconds = time.perf_counter() - began
@@ -251,7 +251,7 @@ def grow(folder: Path, size: int) -> None:
         shutil.rmtree(folder / "class")
         hand_in(folder, copies)
         grader = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from zglearn.course.grade import main; "
+            [sys.executable, "-c", "import sys; from zglearn.grading.command import main; "
              "sys.exit(main(sys.argv[1:]))", folder / "class", "--out", folder / f"class{copies}",
              "--jobs", str(PROCESSORS)], stdout=subprocess.DEVNULL, env=environment())
         began, peak = time.perf_counter(), 0

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from zglearn.launcher import PROMPT_LINE
+from zglearn.setup.launcher import PROMPT_LINE
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_FOLDERS = ("chapters", "exercises", "solutions")

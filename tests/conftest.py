@@ -70,7 +70,7 @@ def pytest_terminal_summary(terminalreporter):
     rows = [row for r in reports if getattr(r, "when", "") == "call"
             for name, value in r.user_properties if name == "trials" for row in value]
     if rows:
-        from zglearn.course.trials import table
+        from zglearn.authoring.trials import table
 
         terminalreporter.section("trials: each check, tried with wrong and right answers")
         terminalreporter.write_line(table(sorted(rows)))

@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from zglearn.course import exercise as bank
-from zglearn.course import notebooks
+from zglearn.authoring import notebooks
+from zglearn.exercises import exercise as bank
 
 ANSWER = """def twice(x):
     \"\"\"Two times x.\"\"\"

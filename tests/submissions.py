@@ -12,12 +12,12 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zglearn.course.originals import fingerprint, stamp
+from zglearn.exercises.originals import fingerprint, stamp
 
 BANK = '''
 import numpy as np
 
-from zglearn.course.exercise import choice, exercise, expect, expect_close, open_question
+from zglearn.exercises.exercise import choice, exercise, expect, expect_close, open_question
 from zglearn.objective import Objective
 
 COMMON = {"difficulty": 1, "minutes": 5, "hints": ["a nudge", "a formula", "a skeleton"]}

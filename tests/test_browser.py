@@ -5,8 +5,8 @@ import pytest
 from browser import ROOT, copy_notebooks
 from playwright.sync_api import expect
 
-from zglearn.course.exercise import LABEL, find
 from zglearn.course.learner import solution_source
+from zglearn.exercises.exercise import LABEL, find
 
 CHAPTER, EXERCISES = "chapters/04_momentum.ipynb", "exercises/04_momentum.ipynb"
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zglearn import launcher
-from zglearn.course import doctor
+from zglearn.setup import doctor, launcher
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from zglearn.course.clinic_widget import ClinicPanel, Ward, scoreboard, to_judge
-from zglearn.course.errata import THEMES, VERDICTS, card, cards, failure
+from zglearn.course.clinic_panel import ClinicPanel, Ward, scoreboard, to_judge
+from zglearn.exercises.cards import THEMES, VERDICTS, card, cards, failure
 
 CARDS = cards()
 PROGRAMS = [c for c in CARDS if c.broken]

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from small_course import ANSWER, PROSE
 
 from zglearn import Objective
-from zglearn.course import answer as answers
-from zglearn.course import exercise as bank
-from zglearn.course import learner, limits, notebooks, progress
-from zglearn.course.answer import AnswerFailed, LocalNamespace, NotAttempted, NotPlain
+from zglearn.authoring import notebooks
+from zglearn.course import learner, progress
+from zglearn.exercises import answer as answers
+from zglearn.exercises import exercise as bank
+from zglearn.exercises import limits
+from zglearn.exercises.answer import AnswerFailed, LocalNamespace, NotAttempted, NotPlain
 
 
 def names_of(source):
@@ -523,8 +525,8 @@ def test_a_trial_that_goes_against_its_name_fails(small_bank, line, source, comp
 def test_in_a_real_kernel(small_course, monkeypatch):
     """An endless loop is told and the kernel lives; %%trial works; a prediction is waited for."""
     cells = [
-        "import small_course\nfrom zglearn.course import check, exercise, reveal\n"
-        "small_course.fill_bank()\nexercise.TIME_LIMIT = 3",
+        "import small_course\nfrom zglearn.course import check, reveal\n"
+        "from zglearn.exercises import exercise\nsmall_course.fill_bank()\nexercise.TIME_LIMIT = 3",
         "def twice(x):\n    while True:\n        pass", 'check("98.1")',
         "%%trial 98.1 right adds\ndef twice(x):\n    return x + x",
         'try:\n    reveal("98.3")\nexcept Exception as error:\n    print(error)',

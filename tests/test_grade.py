@@ -21,9 +21,19 @@ import psutil
 import pytest
 from submissions import POINTS, WRONG, Notebook, build_course, faults, one, right, untouched
 
-from zglearn.course import bank, grade, grade_reports, grade_workers, paths, sandbox, trials
-from zglearn.course import exercise as exercises
-from zglearn.course.grade_store import Store
+from zglearn import paths
+from zglearn.authoring import trials
+from zglearn.exercises import bank
+from zglearn.exercises import exercise as exercises
+from zglearn.grading import (
+    command as grade,
+)
+from zglearn.grading import (
+    reports,
+    sandbox,
+    workers,
+)
+from zglearn.grading.store import Store
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
 
@@ -35,7 +45,7 @@ def course(tmp_path_factory):
     paths = list(bank.__path__)
     yield folder
     bank.__path__[:] = paths
-    sys.modules.pop("zglearn.course.bank.ch90_small", None)
+    sys.modules.pop("zglearn.exercises.bank.ch90_small", None)
     for id in [id for id in exercises._bank if id.startswith("90.")]:
         del exercises._bank[id]
 
@@ -297,7 +307,7 @@ def test_every_trial_of_the_course_gets_the_same_verdict_from_the_grader(path, t
 
 
 def command(*arguments):
-    code = "import sys; from zglearn.course.grade import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from zglearn.grading.command import main; sys.exit(main(sys.argv[1:]))"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
@@ -334,7 +344,7 @@ def test_ctrl_c_ends_a_run_and_says_that_it_goes_on(graded, course, tmp_path, le
 
 def test_what_is_known_is_not_graded_again(graded, tmp_path, monkeypatch):
     first = graded([right(1), right(2)])
-    monkeypatch.setattr(grade_workers.Engine, "grade", None)  # would fail if it were asked
+    monkeypatch.setattr(workers.Engine, "grade", None)  # would fail if it were asked
     assert graded([right(1), right(2)]) == first
 
 
@@ -358,23 +368,23 @@ def test_two_graders_on_one_folder_do_not_mix(graded, tmp_path, capsys):
 
 
 def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
-    launched, calls = grade_workers.Engine.grade, []
+    launched, calls = workers.Engine.grade, []
 
     def unreliable(engine, job, data):
         calls.append(job)
         if len(calls) % 3 == 1:
-            raise grade_workers.EngineFailed("Address in use")
+            raise workers.EngineFailed("Address in use")
         if len(calls) == 3:
             engine.process.kill()
         return launched(engine, job, data)
 
-    monkeypatch.setattr(grade_workers.Engine, "grade", unreliable)
+    monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
     assert complaints(graded(class_), class_) == []
 
 
 def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, left_behind):
-    launched, killed = grade_workers.Engine.grade, []
+    launched, killed = workers.Engine.grade, []
 
     def unreliable(engine, job, data):
         if b"lucky = 1" in data and not killed:
@@ -383,7 +393,7 @@ def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, le
             killed[0].kill()
         return launched(engine, job, data)
 
-    monkeypatch.setattr(grade_workers.Engine, "grade", unreliable)
+    monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
     assert complaints(graded(class_), class_) == [] and killed
     assert left_behind() == []
@@ -391,7 +401,7 @@ def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, le
 
 def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, capsys,
                                                            left_behind):
-    launched = grade_workers.Engine.grade
+    launched = workers.Engine.grade
 
     def broken(engine, job, data):
         if b"lucky = 2" in data:
@@ -399,7 +409,7 @@ def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, 
             engine.process.wait()
         return launched(engine, job, data)
 
-    monkeypatch.setattr(grade_workers.Engine, "grade", broken)
+    monkeypatch.setattr(workers.Engine, "grade", broken)
     book = graded([right(2)], expect=1)
     assert "The grader failed, not the student" in book["right002", "90.2"]["message"]
     assert "run the same command again" in capsys.readouterr().err
@@ -569,13 +579,13 @@ def test_nobody_who_handed_nothing_in_is_forgotten(graded, tmp_path):
 def test_reports_half_written_when_the_grader_was_killed_are_not_taken_for_edits(tmp_path):
     with Store(tmp_path / "out") as store:
         for old in ("one", "two"):
-            grade_reports.write(store, tmp_path / "out", {"a.csv": old, "b/c.csv": old})
+            reports.write(store, tmp_path / "out", {"a.csv": old, "b/c.csv": old})
         with pytest.raises(IsADirectoryError):  # it stops before the second
             (tmp_path / "out/b/c.csv.part").mkdir()
-            grade_reports.write(store, tmp_path / "out", {"a.csv": "three", "b/c.csv": "three"})
+            reports.write(store, tmp_path / "out", {"a.csv": "three", "b/c.csv": "three"})
         (tmp_path / "out/b/c.csv.part").rmdir()
         assert (tmp_path / "out/a.csv").read_text() == "three"
-        grade_reports.write(store, tmp_path / "out", {"a.csv": "four", "b/c.csv": "four"})
+        reports.write(store, tmp_path / "out", {"a.csv": "four", "b/c.csv": "four"})
     assert (tmp_path / "out/b/c.csv").read_text() == "four"
     assert not (tmp_path / "out/earlier").exists()
 
@@ -633,7 +643,7 @@ def test_a_cluster_that_is_lost_is_told(graded, monkeypatch, capsys):
             raise ConnectionError("closed")
             yield
 
-        yield lambda function, tasks: grade_workers._unless_lost(results(), scheduler)
+        yield lambda function, tasks: workers._unless_lost(results(), scheduler)
 
     monkeypatch.setattr(grade, "pool", pool)
     graded([right(1)], "--scheduler", "tcp://host:8786", expect=1)

@@ -17,12 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from submissions import SOLUTIONS, Notebook, format_3, reordered, untouched
 
-from zglearn.course import grade_reports, grade_similarity, paths, release, sandbox
-from zglearn.course.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
-from zglearn.course.grade_inputs import collect
-from zglearn.course.grade_notebook import Unreadable, plan, read_notebook
-from zglearn.course.grade_wire import RemoteNamespace, Wire, WireBroken
-from zglearn.course.limits import TimeIsUp
+from zglearn import paths
+from zglearn.authoring import release
+from zglearn.exercises.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
+from zglearn.exercises.limits import TimeIsUp
+from zglearn.grading import reports, sandbox, similarity
+from zglearn.grading.inputs import collect
+from zglearn.grading.notebook import Unreadable, plan, read_notebook
+from zglearn.grading.wire import RemoteNamespace, Wire, WireBroken
 
 STEMS = {"04": "04_momentum", "90": "90_small"}
 
@@ -342,7 +344,7 @@ def test_what_is_hidden_is_not_readable_even_beneath_what_is(tmp_path):
     readable = sandbox.libraries(hidden=[tmp_path / "a/b/secret"], more=[str(tmp_path)])
     mine = [path for path in readable if path.startswith(str(tmp_path))]
     assert mine == [str(tmp_path / "a/b/open")]
-    bank = paths.home() / "zglearn/course/bank"
+    bank = paths.home() / "zglearn/exercises/bank"
     assert not any(Path(path) == bank or Path(path) in bank.parents
                    for path in sandbox.libraries(hidden=[bank]))
 
@@ -352,14 +354,14 @@ def test_what_is_hidden_is_not_readable_even_beneath_what_is(tmp_path):
 
 def test_names_of_files_fit_on_a_disk_and_differ():
     names = ["漢" * 85, "漢" * 84 + "字", "x" * 255, "..", "a/b", "Anna", "anna", "-2+3"]
-    made = [grade_reports.file_name(name) for name in names]
+    made = [reports.file_name(name) for name in names]
     assert len({name.lower() for name in made}) == len(names)
     assert all(len(f"{name}.04.xml.part".encode()) <= 255 and "/" not in name for name in made)
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1+cmd", "@SUM(1)", "\t=1"])
 def test_no_cell_of_a_table_is_a_formula(formula):
-    assert grade_reports._table([[formula, -1.5]]) == f"'{formula},-1.5\n"
+    assert reports._table([[formula, -1.5]]) == f"'{formula},-1.5\n"
 
 
 # --- similarity -------------------------------------------------------------------------------
@@ -372,16 +374,16 @@ def test_copies_with_new_names_are_a_lead_and_independent_answers_are_none():
     copied = ours.replace("total", "s").replace("x", "value") + "  # my own work"
     other = ("def solve(a, b):\n    a, b = np.asarray(a), np.asarray(b)\n"
              "    return np.where(a > b, (a - b) ** 2, -np.abs(a) / (1 + b)).mean()")
-    leads = grade_similarity.leads({"90.2": {"anna": ours, "bob": copied, "zoe": other}})
+    leads = similarity.leads({"90.2": {"anna": ours, "bob": copied, "zoe": other}})
     assert [(lead[1:3]) for lead in leads] == [("anna", "bob")] and leads[0][3] > 0.9
 
 
 def test_what_the_whole_class_writes_is_no_lead():
     stub = Notebook().bytes().decode()
-    assert grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(12)}}) == []
+    assert similarity.leads({"90.2": {f"s{n}": stub for n in range(12)}}) == []
     others = {f"z{n}": "x" for n in range(1000)}  # 30 of 1,000 are few, and too many to be a copy
-    assert grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(30)} | others}) == []
-    assert len(grade_similarity.leads({"90.2": {f"s{n}": stub for n in range(2)} | others})) == 1
+    assert similarity.leads({"90.2": {f"s{n}": stub for n in range(30)} | others}) == []
+    assert len(similarity.leads({"90.2": {f"s{n}": stub for n in range(2)} | others})) == 1
 
 
 # --- the hand-out -----------------------------------------------------------------------------
@@ -419,7 +421,7 @@ def test_who_lost_its_parent_too_early_ends(named, said):
     """The kernel tells of a parent's death only those who have asked before it."""
     program = f"""
 import os, time
-from zglearn.course.sandbox import die_with_parent
+from zglearn.grading.sandbox import die_with_parent
 parent = os.getpid()
 if os.fork() == 0:
     while os.getppid() == parent:

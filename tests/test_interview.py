@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from small_course import PROSE
 
-from zglearn.course import exercise as bank
-from zglearn.course import interview, learner, progress, reviews
-from zglearn.course import mock_interview as talks
-from zglearn.course.mock_interview import SKIP, Interview
+from zglearn.course import interview, learner, progress
+from zglearn.course.mock_interview import reviews
+from zglearn.course.mock_interview import talk as talks
+from zglearn.course.mock_interview.talk import SKIP, Interview
 from zglearn.course.progress import Event
+from zglearn.exercises import exercise as bank
 
 DAY = reviews.DAY
 RIGHT = "def twice(x):\n    return 2 * x"

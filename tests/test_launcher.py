@@ -27,7 +27,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from zglearn import __main__ as commands
-from zglearn import launcher
+from zglearn.setup import launcher
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = getattr(sys, "_base_executable", sys.executable)  # a Python without the course's packages
@@ -48,12 +48,12 @@ class Checkout:
 
     def __init__(self, folder: Path):
         self.folder, self.wheels = folder, folder / "wheels"
-        (folder / "zglearn" / "course").mkdir(parents=True)
+        (folder / "zglearn" / "setup").mkdir(parents=True)
         self.wheels.mkdir()
-        for name in ("__init__.py", "__main__.py", "launcher.py"):
-            shutil.copy(ROOT / "zglearn" / name, folder / "zglearn")
+        for name in ("__init__.py", "__main__.py", "setup/__init__.py", "setup/launcher.py"):
+            shutil.copy(ROOT / "zglearn" / name, folder / "zglearn" / name)
         self.write("zglearn/data.py", "def build_cache(): print('CACHE')")
-        self.write("zglearn/course/doctor.py", "def main(argv):" + REPORT.replace("\n", "\n    "))
+        self.write("zglearn/setup/doctor.py", "def main(argv):" + REPORT.replace("\n", "\n    "))
         self.write("requirements.txt", "jupyterlab >=1\n")
         self.write("requirements.lock", "jupyterlab==1.0\n")
         self.write("requirements-test.lock", "jupyterlab==1.0\npytest==1.0\n")
@@ -165,7 +165,7 @@ def test_first_run_makes_the_environment_and_opens_jupyterlab(first_run):
     report = outcome.report
     assert report["arguments"][:3] == [
         f"--ServerApp.root_dir={checkout.folder}",
-        "--ServerApp.kernel_websocket_connection_class=zglearn.kernel_line.PromptLine",
+        "--ServerApp.kernel_websocket_connection_class=zglearn.setup.kernel_line.PromptLine",
         "--LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb"]
     rest = set(report["arguments"][3:]) - {"--allow-root"}
     assert rest == {"--no-browser", "--port=9876", "--ip=127.0.0.1", "--ServerApp.token=x"}

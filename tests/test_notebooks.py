@@ -12,10 +12,10 @@ import nbformat
 import pytest
 from small_course import ANSWER, notebook, trial
 
-from zglearn.course import derive, notebooks
-from zglearn.course import exercise as bank
-from zglearn.course.trials import counts, run_trials
+from zglearn.authoring import derive, notebooks
+from zglearn.authoring.trials import counts, run_trials
 from zglearn.data.docstrings import library_versions
+from zglearn.exercises import exercise as bank
 
 ROOT = Path(__file__).parents[1]
 ALL = notebooks.hand_edited()

@@ -12,8 +12,11 @@ import nbformat
 import pytest
 from small_course import notebook
 
-from zglearn.course import exercise as bank
-from zglearn.course import learner, notebooks, originals, overview, progress, versions
+from zglearn.authoring import notebooks
+from zglearn.course import learner, overview, progress
+from zglearn.exercises import exercise as bank
+from zglearn.exercises import originals
+from zglearn.setup import versions
 
 NAME = "98_fake.ipynb"
 

@@ -10,16 +10,18 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # command: (module, function, what it does). A module is imported only when its command is called.
 COMMANDS = {
-    "lab": ("zglearn.launcher", "lab", "open the course in JupyterLab (installs it first)"),
-    "test": ("zglearn.launcher", "test", "run everything that CI runs"),
-    "notebooks": ("zglearn.course.notebooks", "main", "authors: run notebooks, derive exercises"),
+    "lab": ("zglearn.setup.launcher", "lab", "open the course in JupyterLab (installs it first)"),
+    "test": ("zglearn.setup.launcher", "test", "run everything that CI runs"),
+    "notebooks": ("zglearn.authoring.notebooks", "main",
+                  "authors: run notebooks, derive exercises"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
-    "interview": ("zglearn.course.mock_interview", "main", "a mock interview from the exercises"),
-    "grade": ("zglearn.course.grade", "main", "instructors: grade a folder of notebooks"),
-    "release": ("zglearn.course.release", "main", "instructors: make the hand-out"),
-    "reset": ("zglearn.course.versions", "reset", "give a fresh exercise notebook, keep yours"),
-    "update": ("zglearn.course.versions", "update", "get the newest version, keep your answers"),
-    "doctor": ("zglearn.course.doctor", "main", "say what is missing or broken and how to mend it"),
+    "interview": ("zglearn.course.mock_interview.talk", "main",
+                  "a mock interview from the exercises"),
+    "grade": ("zglearn.grading.command", "main", "instructors: grade a folder of notebooks"),
+    "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
+    "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
+    "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),
+    "doctor": ("zglearn.setup.doctor", "main", "say what is missing or broken and how to mend it"),
 }
 
 
@@ -69,7 +71,7 @@ def main(argv):
 
 
 def run(name, argv):
-    launcher = importlib.import_module("zglearn.launcher")
+    launcher = importlib.import_module("zglearn.setup.launcher")
     module, function, _ = COMMANDS[name]
     try:
         if module != launcher.__name__:

@@ -13,11 +13,11 @@ _HOME = {
     "reveal": "learner",
     "score": "learner",
     "dashboard": "overview",
-    "interview": "interview_widget",
+    "interview": "mock_interview.panel",
     "show_code": "reading",
-    "clinic": "clinic_widget",
-    "scoreboard": "clinic_widget",
-    "ward": "clinic_widget",
+    "clinic": "clinic_panel",
+    "scoreboard": "clinic_panel",
+    "ward": "clinic_panel",
 }
 
 __all__ = sorted(_HOME)

@@ -14,9 +14,9 @@ import linecache
 import re
 import sys
 
-from . import paths, progress
-from .answer import NotPlain, decode, encode
-from .exercise import (
+from zglearn import paths
+from zglearn.exercises.answer import NotPlain, decode, encode
+from zglearn.exercises.exercise import (
     Exercise,
     UnknownExercise,
     Verdict,
@@ -26,7 +26,9 @@ from .exercise import (
     inline_code,
     judge_names,
 )
-from .originals import keep_originals, source_of
+from zglearn.exercises.originals import keep_originals, source_of
+
+from . import progress
 
 
 class Said:
@@ -225,7 +227,7 @@ def begin(shell) -> None:
         return trial(line, cell, shell.user_ns)
 
     def hidden_magic(line, cell):
-        from .grade_hidden import magic
+        from zglearn.exercises.hidden import magic
 
         magic(line, cell, shell.user_ns)
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from . import paths, progress
-from .exercise import Exercise, all_exercises, framed
+from zglearn import paths
+from zglearn.exercises.exercise import Exercise, all_exercises, framed
+
+from . import progress
 from .learner import CourseError, command
 
 DONE = ("correct", "answered")
@@ -125,7 +127,7 @@ def link_to(path: Path) -> str:
 
 def dashboard():
     """Your progress, with a button that reads it again. For a notebook."""
-    from .widget import Panel, button
+    from .panel import Panel, button
 
     return Panel(lambda: as_html(progress.events()), lambda: as_text(progress.events()),
                  [button("Refresh", lambda panel: panel.refresh())])

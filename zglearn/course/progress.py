@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from . import paths
+from zglearn import paths
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (

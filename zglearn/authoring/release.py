@@ -1,0 +1,82 @@
+"""`python3 -m zglearn release --out FOLDER`: what students get, without the solutions.
+
+The folder holds the exercises, the chapters, the package with its checks, and VERSION.json. Each
+exercise notebook carries its version, so that the grader knows which hand-out an answer is for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from datetime import date
+from pathlib import Path
+
+import zglearn
+from zglearn import paths
+from zglearn.exercises.originals import exercise_notebooks, is_untouched, stamp_in
+
+HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml",
+              "requirements.txt", "requirements.lock", "LICENSE")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "kept", "*.part")
+
+
+class CannotRelease(Exception):
+    """There is nothing fit to hand out; the message says what to do."""
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m zglearn release",
+                                     description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER",
+                        help="a new folder for the hand-out")
+    parser.add_argument("--only", action="append", default=[], metavar="NN",
+                        type=lambda text: text.zfill(2),
+                        help="hand out the exercises of this chapter only; may be repeated")
+    parser.add_argument("--course", type=Path, default=paths.home(), metavar="FOLDER",
+                        help="the course to hand out (default: this one)")
+    options = parser.parse_args(argv)
+    try:
+        version = release(options.course, options.out, options.only)
+    except (CannotRelease, OSError) as problem:
+        print(f"zglearn release: {problem}", file=sys.stderr)
+        return 1
+    print(f"Handed out in {options.out}: {', '.join(version['exercises'])}.\nGive students that "
+          "folder; they start with `python3 -m zglearn lab`.")
+    return 0
+
+
+def release(course: Path, out: Path, only: list[str] = ()) -> dict:
+    """Copy the hand-out to `out` and return its version stamp. Raises CannotRelease."""
+    there = exercise_notebooks(course)
+    if not there:
+        raise CannotRelease(f"there are no exercises in {course / 'exercises'}: "
+                            "run `python3 -m zglearn notebooks`")
+    chapters = [path.name[:2] for path in there]
+    if unknown := set(only) - set(chapters):
+        raise CannotRelease(f"there is no chapter {', '.join(sorted(unknown))}: "
+                            f"--only takes {', '.join(chapters)}")
+    notebooks = [path for path in there if not only or path.name[:2] in only]
+    if touched := [path.name for path in notebooks if not is_untouched(path)]:
+        raise CannotRelease(f"{', '.join(touched)} holds somebody's answers, or is out of step: "
+                            "run `python3 -m zglearn notebooks`")
+    if out.exists() and any(out.iterdir()):
+        raise CannotRelease(f"{out} is not empty: choose a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in HANDED_OUT:
+        _copy(course / name, out / name)
+    for path in exercise_notebooks(out):
+        if path.name not in {notebook.name for notebook in notebooks}:
+            path.unlink()
+    version = {"zglearn": zglearn.__version__, "released": date.today().isoformat(),
+               "exercises": {path.stem: stamp_in(path)["version"] for path in notebooks}}
+    (out / "VERSION.json").write_text(json.dumps(version, indent=2) + "\n", encoding="utf-8")
+    return version
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=LEFT_OUT)
+    elif source.exists():
+        shutil.copy2(source, target)

@@ -1,0 +1,36 @@
+"""Spaced repetition: what to ask again, and when (Leitner's boxes, 1972).
+
+An exercise that went well moves up a box and comes back later; one that did not starts again in
+the first. An exercise solved in its chapter enters the first box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zglearn.course.progress import Event
+
+DAY = 24 * 3600.0
+INTERVALS = (1, 3, 7, 16, 35)  # days until an exercise of box 1, 2, ... is due
+GOOD = 0.75  # a score from which on an exercise moves up
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where an exercise stands: its box (1 to 5) and when it is due, in seconds since 1970."""
+
+    box: int
+    due: float
+
+
+def cards(events: list[Event]) -> dict[str, Card]:
+    """The card of every exercise that was solved or reviewed, from the events, oldest first."""
+    found: dict[str, Card] = {}
+    for event in events:
+        card = found.get(event.exercise)
+        if event.kind == "review":
+            box = min(card.box + 1, len(INTERVALS)) if card and event.data["score"] >= GOOD else 1
+            found[event.exercise] = Card(box, event.at + INTERVALS[box - 1] * DAY)
+        elif event.kind == "check" and event.data["status"] == "correct" and card is None:
+            found[event.exercise] = Card(1, event.at + INTERVALS[0] * DAY)
+    return found

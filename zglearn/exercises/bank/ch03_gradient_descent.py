@@ -1,0 +1,374 @@
+"""Chapter 03: gradient descent."""
+
+import numpy as np
+
+from zglearn.exercises.exercise import (
+    as_array,
+    choice,
+    exercise,
+    expect,
+    expect_close,
+    expect_parts,
+    incorrect,
+)
+
+choice(
+    "03.1", "One step of what?", difficulty=1, minutes=4, points=1,
+    right="d",
+    options={
+        "a": "Gradient descent with the whole batch also makes one update at a time. So does every "
+             "iterative method: the name sets nothing apart.",
+        "b": "That is Newton's method on a quadratic loss. It needs the matrix of second "
+             "derivatives, which nobody stores for a language model.",
+        "c": "Prediction costs the same multiplications, whoever found the weights. A better "
+             "optimizer saves training time only.",
+        "d": "Ask which of them is meant. Fewer examples per update is the sense in which it can "
+             "be true, and then the comparison has to say at equal what: examples, time or "
+             "updates.",
+    },
+    hints=["Which methods do *not* update the parameters one step at a time?",
+           "An update, an example per update, a step to the answer: three meanings of one word. "
+           "For which of them could \"faster than batch\" be true?",
+           "Full-batch gradient descent: one update per pass. One example per update: n updates "
+           "per pass. Compare after one pass, then compare by the clock on the wall."],
+    followups=[
+        ("What are the advantages of one example per update?",
+         "Many updates per pass, so it learns most from each example seen, early on; it needs "
+         "little memory and can follow data that keep arriving."),
+        ("And the disadvantages?",
+         "It cannot use matrix products, so it is slow by the clock; with a constant learning rate "
+         "it never settles; the learning rate must be smaller."),
+        ("What is the usual compromise?",
+         "Small batches: nearly as much learned per example, at the speed of matrix products.")],
+    rows=["R021", "R022", "R135", "R136", "R137", "E14", "E15"],
+)
+
+
+@exercise("03.2", "The gradient of a line", kind="derive", difficulty=1, minutes=8, points=2,
+          names=["line_gradient"],
+          hints=["Two parameters, so two numbers. Through which of them does each ŷ depend on x?",
+                 "∂J/∂θ_j = 1/n Σ_i (ŷ_i − y_i) ∂ŷ_i/∂θ_j, with ∂ŷ_i/∂a = 1 and ∂ŷ_i/∂b = x_i.",
+                 "error = a + b * x - y; return the mean of error, and the mean of error * x"],
+          followups=[
+              ("Someone drops the factor 1/n. What changes?",
+               "The gradient is n times as long, in the same direction. Every learning rate that "
+               "worked is n times too large."),
+              ("Why is the letter i used twice in many printed derivations a real mistake?",
+               "In Σ_i ∂(…)_i/∂θ_i one cannot tell examples from parameters; with 100 examples and "
+               "two parameters the formula has no meaning."),
+              ("And if the loss were the mean of |ŷ − y|?",
+               "The error is replaced by its sign: every example pulls equally hard.")],
+          rows=["R033", "R047", "R048", "E97", "E98", "E99", "E100"])
+def line_gradient(answer, rng):
+    for n in (7, 12):
+        x, y = rng.normal(2, 1, size=n), rng.normal(size=n)
+        a, b = rng.normal(size=2)
+        error = a + b * x - y
+        want = np.array([error.mean(), (error * x).mean()])
+        case = f"{n} random points"
+        got = expect_parts(answer.call("line_gradient", x, y, a, b), 2, case=case,
+                           what="the derivatives by a and by b")
+        expect_close(as_array(got, case=case, shape=(2,)), want, case=case, mistakes={
+            "the minus sign of the inner derivative got lost: this points downhill": -want,
+            "the errors are summed; this loss is a mean": n * want,
+            "the ½ was forgotten: it cancels the 2 of the square": 2 * want,
+            "the two derivatives are swapped: the one by a comes first": want[::-1],
+            "∂ŷ/∂b is x, and here it is missing": np.array([error.mean(), error.mean()])})
+
+
+@exercise("03.3", "Check any gradient", kind="implement", difficulty=2, minutes=10, points=3,
+          names=["numerical_gradient"],
+          hints=["A derivative asks what happens if *one* coordinate moves and all others stay.",
+                 "g_j ≈ (f(x + h e_j) − f(x − h e_j)) / 2h, with e_j zero but for a 1 at j.",
+                 "g = np.zeros_like(x); for j in range(x.size): e = np.zeros_like(x); e[j] = h; "
+                 "g[j] = (f(x + e) - f(x - e)) / (2 * h)"],
+          followups=[
+              ("How many losses does it ask, and why is it not used for training?",
+               "Two for each parameter. For 12,000 parameters 24,000 losses a step, where the "
+               "formula costs about three."),
+              ("How would you check the gradient of a model with a million parameters?",
+               "Along a few random directions u: compare g · u with (f(x + hu) − f(x − hu)) / 2h. "
+               "Two losses for each direction."),
+              ("Why not take h = 1e-15?",
+               "x + h rounds to x, or nearly: the difference of two equal numbers is noise. "
+               "Chapter 10 looks for the best h.")],
+          rows=["R047", "E99"])
+def numerical_gradient(answer, rng):
+    d = 5
+    A, c = rng.normal(size=(d, d)), rng.uniform(1, 2, size=d)
+    x = rng.uniform(0.5, 1.5, size=d)
+
+    def f(x):
+        x = np.asarray(x, dtype=float)
+        return float(np.sum(c * x**3) + np.sin(A @ x).sum())
+
+    def gradient(x):
+        return 3 * c * x**2 + A.T @ np.cos(A @ x)
+
+    case = "a smooth function of five variables"
+    got = as_array(answer.call("numerical_gradient", f, x), case=case)
+    want = gradient(x)
+    if got.shape == () or got.size == 1:
+        incorrect(f"{case}: one number came back, which is the slope in one direction. There are "
+                  "five slopes, one for each coordinate.")
+    for h in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+        forward = np.array([(f(x + h * e) - f(x)) / h for e in np.eye(d)])
+        if h > 1e-6 and np.allclose(got, forward, rtol=1e-9, atol=1e-9):
+            incorrect(f"{case}: the gap between f(x + h) and f(x) is measured on one side only. "
+                      f"With h = {h:g} its error is {np.abs(forward - want).max():.1e}; with both "
+                      "sides it is far smaller.")
+        drifted = _drifting(f, x, h)
+        if np.allclose(got, drifted, rtol=1e-9, atol=1e-9) and not np.allclose(got, want, 1e-6):
+            incorrect(f"{case}: one coordinate is moved and not moved back before the next.")
+    expect_close(got, want, case=case, rtol=2e-6, mistakes={
+        "the difference is over a distance of 2h, but divided by h": 2 * want,
+        "the sign is flipped: f(x + h) comes first": -want,
+        "all coordinates are moved together": np.full(d, want.sum())},
+        usually="h is too large (the curve bends) or too small (rounding); 1e-5 is fine")
+
+
+def _drifting(f, x, h):
+    """What comes of moving each coordinate to x_j - h and leaving it there."""
+    x, g = x.copy(), np.zeros(x.size)
+    for j in range(x.size):
+        x[j] += h
+        up = f(x)
+        x[j] -= 2 * h
+        g[j] = (up - f(x)) / (2 * h)
+    return g
+
+
+@exercise("03.4", "Repair: a regression with four mistakes", kind="debug", difficulty=2,
+          minutes=12, points=3, names=["fit_linear"],
+          hints=["Write down the shape and the meaning of every name in the loop. Which one "
+                 "belongs to examples, and which to parameters?",
+                 "error = Z w − y, gradient = Zᵀ error / n, w ← w − lr · gradient, where Z is X "
+                 "with a column of ones in front.",
+                 "1. add the ones; 2. error in space of examples; 3. Z.T carries it to the "
+                 "parameters; 4. mean, not sum; 5. against the gradient"],
+          followups=[
+              ("Which of the four mistakes raises an error, and which stay silent?",
+               "Only the shape can raise, and only when the number of examples differs from the "
+               "number of parameters. Sign, sum and intercept give numbers, wrong ones."),
+              ("How would you have found the silent ones?",
+               "A gradient check finds sign and sum. The intercept shows on data with a known "
+               "answer, or against least squares."),
+              ("Columns of around 700 and lr = 0.01: what happens, and what is the cure?",
+               "The longest stable step is about 2/‖x‖², a few millionths, so it explodes. "
+               "Standardise the columns with mean and spread of the training data.")],
+          rows=["R055", "R103", "R104", "E16", "E79", "E80", "E93", "E94", "E97"])
+def fit_linear(answer, rng):
+    n, d, steps = 30, 3, 4000
+    X, w, b = rng.normal(size=(n, d)), rng.normal(size=d), rng.uniform(2, 4)
+    y = X @ w + b
+    Z = np.column_stack([np.ones(n), X])
+    lr = 0.5 / np.linalg.eigvalsh(Z.T @ Z / n)[-1]
+    case = f"{n} points without noise, {steps} steps"
+    got = answer.call("fit_linear", X, y, lr, steps)
+    got = _finite_weights(got, case)
+    without = np.linalg.lstsq(X, y, rcond=None)[0]
+    if got.size == d:
+        incorrect(f"{case}: {d} weights came back, and no intercept. Give X a column of ones.")
+    want = np.r_[b, w]
+    if got.size == d + 1 and np.allclose(got, np.r_[w, b], atol=1e-3):
+        incorrect(f"{case}: the weights are right, but the intercept stands last. It comes first.")
+    expect_close(got, want, case=case, rtol=1e-4, mistakes={
+        "the intercept never moves": np.r_[0.0, without]},
+        usually="the step is not minus lr times the gradient of the halved mean square")
+    few = as_array(answer.call("fit_linear", X, y, lr, 1), case="one step", shape=(d + 1,))
+    step = lr * Z.T @ y / n
+    expect_close(few, step, case="one step from zero", mistakes={
+        "the ½ was forgotten, which doubles the step": 2 * step},
+        usually="the weights do not start at zero, or the gradient is not the mean over examples")
+
+
+def _finite_weights(got, case):
+    value = np.asarray(got)
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        incorrect(f"{case}: the weights run off to infinity. Either the step goes uphill, or the "
+                  "gradient is a sum where this learning rate suits a mean.")
+    return as_array(got, case=case)
+
+
+choice(
+    "03.5", "Predict: the sum or the mean", kind="predict", difficulty=1, minutes=4, points=1,
+    right="c",
+    options={
+        "a": "The minimum is in the same place, but the gradient is 100 times as long, and so is "
+             "each step.",
+        "b": "It would be, if longer steps stayed stable. The limit is 2/L, and L has grown a "
+             "hundredfold as well.",
+        "c": "Every curvature is 100 times as large, so the longest stable step falls from about "
+             "1.5 to about 0.015. The step of 0.1 is far beyond it.",
+        "d": "The loss is larger, and so is its gradient: the steps are longer, not shorter.",
+    },
+    hints=["What happens to the gradient if the loss is multiplied by 100? And to the curvature?",
+           "The limit is 2/L. With the mean, L is about 1.3. With the sum it is n times that.",
+           "2/L is about 1.5 for the mean and 0.015 for the sum. Where does 0.1 lie?"],
+    followups=[
+        ("Which learning rate gives the same path for the sum as 0.1 gives for the mean?",
+         "0.001: a hundredth. Then every step is the same."),
+        ("You double the batch size of a program that sums over the batch. What should you watch?",
+         "The gradient doubles, so the effective learning rate does too.")],
+    rows=["R017", "R033", "E100"],
+)
+
+
+@exercise("03.6", "Early stopping with patience", kind="implement", difficulty=2, minutes=12,
+          points=3, names=["train_with_patience"],
+          hints=["Three things must be remembered from step to step: which?",
+                 "Remember the best point, its loss, and how many steps ago that was. A new best "
+                 "sets the count to zero.",
+                 "best, best_loss, since = x, loss(x), 0; loop: x = step(x); if loss(x) < "
+                 "best_loss: remember, since = 0; else since += 1; if since == patience: stop"],
+          followups=[
+              ("Why return the best point and not the last one?",
+               "The last one is `patience` steps past the best: those were the steps without "
+               "improvement."),
+              ("Training is noisy. What does that do to a patience of 1?",
+               "The first unlucky step ends it. With noise, look less often, or be more patient."),
+              ("May you report the validation loss of the point that you return?",
+               "Not as the model's quality: the point was chosen because that number is low. "
+               "Report a loss on data that chose nothing, the test part."),
+              ("Why can a small learning rate fool it?",
+               "Patience counts steps. Short steps may bring no new best for a while, for example "
+               "in an accuracy, which moves in jumps.")],
+          rows=["R031", "R032"])
+def train_with_patience(answer, rng):
+    target, direction = rng.normal(size=(2, 3))
+
+    def follow(curve, patience, max_steps=100):
+        """The learner's answer, when the losses of the points met are `curve`: best step, calls."""
+        calls = []
+
+        def step(x):
+            calls.append(1)
+            return np.asarray(x) + direction
+
+        def loss(x):
+            t = round(float((np.asarray(x) - target) @ direction / (direction @ direction)))
+            return float(scale * curve[min(t, len(curve) - 1)])
+
+        scale = rng.uniform(0.5, 2)
+        x = answer.call("train_with_patience", step, loss, target, patience, max_steps)
+        x = as_array(x, case=f"patience {patience}", shape=(3,))
+        point = round(float((x - target) @ direction / (direction @ direction)))
+        expect_close(x, target + point * direction, case=f"patience {patience}",
+                     usually="this is none of the points that were met")
+        return point, len(calls)
+
+    curve = [9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3]
+    case = f"losses {curve}, patience 2"
+    best, calls = follow(curve, 2)
+    if calls > 50:
+        incorrect(f"{case}: it went on for {calls} steps and never lost its patience.")
+    if best == 4:
+        incorrect(f"{case}: point 4 came back, where it stopped. The best was point 2, "
+                  "and a copy of it has to be kept until the end.")
+    _expect_step(best, 2, case)
+    curve = [9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5]
+    _expect_step(follow(curve, 3)[0], 6, f"losses {curve}, patience 3",
+                 {4: "steps without progress are counted in all; a new best starts the count anew",
+                  3: "the remembered point moves along: `x[:] = ...` changes it in place, so keep "
+                     "a copy"})
+    curve = [5, 4, 4, 4, 3, 3.5, 3.5, 3.5]
+    _expect_step(follow(curve, 2)[0], 1, f"losses {curve}, patience 2",
+                 {4: "an equal loss is taken for progress"})
+    curve = list(range(20, 0, -1))
+    best, calls = follow(curve, 3, max_steps=6)
+    _expect_step(best, 6, "losses that always fall, at most 6 steps",
+                 {19: "`max_steps` is not kept"})
+
+
+def _expect_step(got, want, case, mistakes=None):
+    if got != want:
+        mistake = (mistakes or {}).get(got)
+        incorrect(f"{case}: point {got} came back, expected point {want}, counted from the start, "
+                  "which is 0." + (f" It looks as if {mistake}." if mistake else ""))
+
+
+@exercise("03.7", "Newton's step", kind="derive", difficulty=2, minutes=10, points=2,
+          names=["newton_step"],
+          hints=["A quadratic equals its own second-order expansion. Where is that one lowest?",
+                 "f(x + d) = f(x) + g·d + ½ d·H d. Set its derivative in d to zero: H d = −g.",
+                 "return x - np.linalg.solve(H, g)"],
+          followups=[
+              ("Why is one step enough on a quadratic?",
+               "The expansion is then the function itself, so its lowest point is the function's."),
+              ("Does Newton's method need a learning rate? Does κ matter to it?",
+               "Neither, on a quadratic: dividing by H makes every direction equally steep."),
+              ("What does it find where the Hessian has a negative eigenvalue?",
+               "A saddle or a maximum just as well: it looks for the place where the gradient is "
+               "zero."),
+              ("Why is it not used for language models?",
+               "H has d² entries and solving costs about d³. For a million parameters that is 8 TB "
+               "and a billion billion operations a step.")],
+          rows=["R020"])
+def newton_step(answer, rng):
+    for d in (2, 5):
+        Q = np.linalg.qr(rng.normal(size=(d, d)))[0]
+        H = (Q * rng.uniform(0.5, 20, size=d)) @ Q.T
+        minimum, x = rng.normal(size=(2, d))
+        g = H @ (x - minimum)
+        case = f"a quadratic in {d} dimensions, not aligned with the axes"
+        got = as_array(answer.call("newton_step", x, g, H), case=case)
+        expect_close(got, minimum, case=case, mistakes={
+            "it goes the wrong way: solve H d = −g": x + (x - minimum),
+            "the gradient is multiplied by H; it must be divided": x - H @ g,
+            "only the diagonal of H is used": x - g / np.diag(H),
+            "this is the step, not the point that it leads to": minimum - x,
+            "this is gradient descent: H is not used": x - g})
+
+
+@exercise("03.8", "Batches that leave nobody out", kind="implement", difficulty=2, minutes=10,
+          points=2, names=["batches"],
+          hints=["Think of a pack of cards: shuffle once, then deal until it is empty.",
+                 "A permutation of 0 … n − 1, cut into pieces of batch_size. The last may be "
+                 "shorter.",
+                 "order = rng.permutation(n); return [order[i:i + batch_size] for i in range(0, n, "
+                 "batch_size)]"],
+          followups=[
+              ("Why not draw each batch independently?",
+               "With replacement, a pass of n draws leaves out about 37 % of the examples, and "
+               "others come twice. It works, but learns less from a pass."),
+              ("Why shuffle at all?",
+               "Data often come sorted, by label or by date. A batch of one class pulls the model "
+               "towards that class, and the next one back."),
+              ("The last batch is smaller. What is different about its gradient?",
+               "It is a mean over fewer examples: noisier, and each of them weighs more.")],
+          rows=["R022"])
+def batches(answer, rng):
+    n, size = int(rng.integers(50, 80)), 8
+    n += n % size == 0
+    case = f"n = {n}, batch_size = {size}"
+
+    def deal(seed):
+        got = answer.call("batches", n, size, np.random.default_rng(seed))
+        expect(isinstance(got, list | tuple) and len(got) > 0,
+               f"{case}: return a list of batches, each an array of indices.")
+        return [as_array(b, case=case).ravel().astype(float) for b in got]
+
+    dealt = deal(int(rng.integers(2**31)))
+    sizes = [len(b) for b in dealt]
+    if max(sizes) > size:
+        incorrect(f"{case}: a batch has {max(sizes)} examples, more than batch_size.")
+    flat = np.concatenate(dealt)
+    if flat.min() < 0 or flat.max() >= n:
+        incorrect(f"{case}: index {int(flat.max())} does not exist: they run from 0 to {n - 1}.")
+    missing = n - len(np.unique(flat))
+    if len(flat) == n - n % size and missing == n % size:
+        incorrect(f"{case}: the last {missing} examples are dropped because they do not fill a "
+                  "batch. Let the last batch be shorter.")
+    if missing:
+        incorrect(f"{case}: {missing} examples are in no batch, and others come twice. Do not draw "
+                  "with replacement: shuffle once and cut.")
+    expect(len(flat) == n, f"{case}: {len(flat) - n} examples come twice.")
+    expect(np.array_equal(np.sort(flat), np.arange(n)), f"{case}: an index is a whole number.")
+    expect(sorted(sizes)[1:] == [size] * (len(sizes) - 1),
+           f"{case}: the batches have sizes {sizes}; all but one should have {size}.")
+    if np.array_equal(flat, np.arange(n)) or (np.abs(np.diff(flat)) == 1).mean() > 0.5:
+        incorrect(f"{case}: neighbours stay together: the examples inside a batch must be "
+                  "shuffled, not only the order of the batches.")
+    orders = [np.concatenate(deal(seed)) for seed in rng.integers(2**31, size=3)]
+    if all(np.array_equal(orders[0], other) for other in orders[1:]):
+        incorrect(f"{case}: the order is the same for every `rng`. Use the one that is passed in.")

@@ -1,0 +1,355 @@
+"""Chapter 07: Adam, AdamW and AMSGrad."""
+
+import numpy as np
+
+from zglearn import Objective
+from zglearn.exercises.exercise import (
+    as_array,
+    choice,
+    exercise,
+    expect,
+    expect_close,
+    expect_form,
+    incorrect,
+)
+
+
+def adam_points(gradient, x, steps, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, first=1,
+                forget=False, rooted=True, l2=0.0, decay=0.0, after=0.0):
+    """The iterates of Adam, (steps, d), and of its usual mistakes.
+
+    `first` is the first step's t; `forget` sets the means to zero in every step; `rooted=False`
+    corrects v without dividing by it; `l2` is added to the gradient, `decay` and `after` are the
+    shares by which the weights shrink before and after the step.
+    """
+    m, v, points = np.zeros_like(x), np.zeros_like(x), []
+    for t in range(first, first + steps):
+        if forget:
+            m, v = np.zeros_like(x), np.zeros_like(x)
+        g = gradient(x) + l2 * x
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g * g
+        correction = np.sqrt(1 - beta2**t)
+        scale = np.sqrt(v) / correction + eps if rooted else correction
+        x = (1 - decay) * x - lr * m / (1 - beta1**t) / scale
+        x = (1 - after) * x
+        points.append(x)
+    return np.array(points)
+
+
+choice(
+    "07.1", "A signature with too much and too little", difficulty=1, minutes=4, points=1,
+    right="b",
+    options={
+        "a": "Try to write the correction 1 − β₁ᵗ with these arguments: there is no t. And look "
+             "for a place where the update reads the gradient of the step before.",
+        "b": "m holds all that Adam knows of the past gradients, so the last one is of no use; and "
+             "the corrections 1 − β₁ᵗ and 1 − β₂ᵗ need to know which step this is. m, v and t are "
+             "the state, and must be returned as well, or live in an object.",
+        "c": "t cannot be read off m and v: they depend on the gradients, too. And momentum's "
+             "memory is m; a difference of gradients appears nowhere in Adam.",
+        "d": "Adam never looks at the loss, and v needs only the square of the gradient: it is no "
+             "second derivative.",
+    },
+    hints=["Go through the update line by line. Which symbol does each line read?",
+           "m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², then 1 − β₁ᵗ and 1 − β₂ᵗ.",
+           "W, g = dW, m, v, and ... Which argument is never read, which symbol has no argument?"],
+    followups=[
+        ("What does a checkpoint have to hold, so that training goes on as if never stopped?",
+         "The weights, m, v and t: three numbers per parameter and a counter. With t lost, the "
+         "corrections start again and the first steps are wrong."),
+        ("How much memory does Adam take for a model with d parameters, beyond the weights and the "
+         "gradient?", "2d numbers: m and v.")],
+    rows=["R088", "R014", "E48", "E40"],
+)
+
+
+@exercise("07.2", "Too long a step", kind="derive", difficulty=2, minutes=8, points=2,
+          names=["uncorrected_step"],
+          hints=["Write m after one, two, three steps with g = 1. Which sum is it?",
+                 "m = (1 − β₁)(1 + β₁ + … + β₁ᵗ⁻¹) = 1 − β₁ᵗ, and v = 1 − β₂ᵗ.",
+                 "the step is m / √v: put the two in"],
+          followups=[
+              ("Why is Adam without correction too fast at first, and not too slow?",
+               "Both means start too small, but v by far more (its memory is longer), and it "
+               "stands under the fraction bar."),
+              ("For which β₂ is the first step right without any correction, if β₁ = 0.9?",
+               "1 − β₁ = √(1 − β₂), so β₂ = 0.99: 0.1 = √0.01. Later steps are then up to twice "
+               "too long."),
+              ("RMSprop has no correction. What is done about it?",
+               "Often nothing: its first step is 1/√(1 − ρ) times as long, 10 for ρ = 0.99. A "
+               "warm-up of the learning rate hides it.")],
+          rows=["R016", "R009", "E44"])
+def uncorrected_step(answer, rng):
+    for t in (1, 2, int(rng.integers(5, 50)), 5000):
+        beta1, beta2 = rng.uniform(0.5, 0.95), rng.uniform(0.97, 0.999)
+        case = f"t = {t}, beta1 = {beta1:.3f}, beta2 = {beta2:.4f}"
+        m, v = 1 - beta1**t, 1 - beta2**t
+        expect_close(answer.call("uncorrected_step", t, beta1, beta2), m / np.sqrt(v), case=case,
+                     mistakes={
+                         "this is the step with both corrections": 1.0,
+                         "the root of v was forgotten": m / v,
+                         "the first step was counted as t = 0":
+                             (1 - beta1 ** (t + 1)) / np.sqrt(1 - beta2 ** (t + 1)),
+                         "this is what the correction multiplies by, not what is wrong without it":
+                             np.sqrt(v) / m,
+                         "this is the first step for every t": (1 - beta1) / np.sqrt(1 - beta2)},
+                     usually="with a steady gradient of 1, m = 1 - beta1^t and v = 1 - beta2^t")
+
+
+@exercise("07.3", "Adam from the paper", kind="implement", difficulty=2, minutes=12, points=3,
+          names=["Adam"],
+          hints=["Which three things must survive from one call of `step` to the next?",
+                 "t ← t + 1; m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; m̂ = m/(1 − β₁ᵗ); "
+                 "v̂ = v/(1 − β₂ᵗ); step −α m̂/(√v̂ + ε).",
+                 "__init__: keep the settings, set m = v = 0 and t = 0\n"
+                 "step: count, update m and v, correct both, return the new weights"],
+          followups=[
+              ("A weight has had no gradient so far. What does it do?",
+               "m̂ = 0 and v̂ = 0, so the step is 0/(0 + ε) = 0. Without ε it would be 0/0."),
+              ("Why is the first step ±α in every coordinate, whatever the gradient?",
+               "After correction m̂ = g and v̂ = g², so the ratio is the sign of g."),
+              ("What is the longest possible step?",
+               "A single gradient after a long silence makes m = (1 − β₁) g and v = (1 − β₂) g², "
+               "so α (1 − β₁)/√(1 − β₂): 3.16 α with the defaults.")],
+          rows=["R112", "R088", "R096", "R014", "R017", "E40", "E45"])
+def adam_class(answer, rng):
+    lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
+    settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8}
+    weights, gradients = rng.normal(size=6), rng.normal(size=(6, 6))
+    gradients[:2, 0] = 0
+    first, root = gradients[0], (1 - beta1) / np.sqrt(1 - beta2)
+    optimizer = answer.make("Adam", lr, beta1, beta2, 1e-8)
+    x = weights
+    for t in range(1, 7):
+        got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(6,))
+
+        def points(x=weights, t=t, **mistake):
+            feed = iter(gradients)
+            return adam_points(lambda x: next(feed), x, t, **settings, **mistake)[-1]
+
+        if t == 1:
+            sign = np.sign(first)
+            expect_close(got, points(), case="the first step", mistakes={
+                "it goes uphill": weights + lr * sign,
+                "bias correction is missing: the step should be lr in each coordinate":
+                    weights - lr * root * sign,
+                "only m is corrected": weights - lr / np.sqrt(1 - beta2) * sign,
+                "only v is corrected": weights - lr * (1 - beta1) * sign,
+                "v is corrected but never divides the step": points(rooted=False)},
+                usually="after correction m is g and v is g², so the step is lr times the sign")
+        expect_close(got, points(), case=f"step {t}", mistakes={
+            "m and v are set to zero in every step": points(forget=True),
+            "t stays at 1": _counting_stuck(weights, gradients[:t], settings)},
+            usually="one of m, v and t is not carried on from step to step")
+        x = got
+    other = answer.make("Adam", lr, beta1, beta2, 1e-8)
+    expect_close(other.call("step", weights, first), weights - lr * np.sign(first),
+                 case="the first step of a second optimizer",
+                 usually="the state belongs to the class, so all optimizers share it: set it in "
+                         "`__init__`, on `self`")
+    eps, size = 0.1, np.abs(first)
+    expect_close(answer.make("Adam", lr, beta1, beta2, eps).call("step", weights, first),
+                 weights - lr * first / (size + eps), case="the first step with ε = 0.1", mistakes={
+                     "ε stands inside the root": weights - lr * first / np.sqrt(size**2 + eps),
+                     "ε is added before v is corrected":
+                         weights - lr * first / (size + eps / np.sqrt(1 - beta2)),
+                     "ε is not used": weights - lr * np.sign(first)},
+                 usually="ε is not added to the root of the corrected v")
+    matrix, G = rng.normal(size=(2, 3, 4))
+    expect_close(answer.make("Adam", lr, beta1, beta2, 1e-8).call("step", matrix, G),
+                 matrix - lr * np.sign(G), case="weights of shape (3, 4)",
+                 usually="the shape of the weights is fixed")
+
+
+def _counting_stuck(x, gradients, settings):
+    """Where Adam ends that corrects as if every step were the first."""
+    lr, beta1, beta2, eps = settings.values()
+    m = v = np.zeros_like(x)
+    for g in gradients:
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+        x = x - lr * m / (1 - beta1) / (np.sqrt(v / (1 - beta2)) + eps)
+    return x
+
+
+@exercise("07.4", "Repair: three bugs in one Adam", kind="debug", difficulty=2, minutes=10,
+          points=3, names=["adam_path"],
+          hints=["Run it and see where the first nan comes from. Then ask which variables are "
+                 "computed and never read, and which lines should run only once.",
+                 "1 − β⁰ = 0, so t must be 1 at the first correction. The step divides by the "
+                 "root of v̂. m and v are zero before the first step, not before every step.",
+                 "before the loop: m = v = 0; for t in range(1, steps + 1): g, m, v, then "
+                 "x − lr m̂/(√v̂ + eps)"],
+          followups=[
+              ("Only one of the three bugs shows as nan. How would you have found the others?",
+               "By a property: multiply the loss by 1000, and a right Adam takes the same path. "
+               "Or against a library, on the same recorded gradients."),
+              ("Why is a warning from NumPy about a division worth an exception?",
+               "One nan in one weight spreads to all of them at the next step; the loss tells you "
+               "only that something went wrong somewhere, some time ago.")],
+          rows=["R096", "E43", "E44", "E45"])
+def adam_path(answer, rng):
+    h, x0, steps = rng.uniform(0.5, 20, size=3), 3 * rng.normal(size=3), 15
+    lr = rng.uniform(0.05, 0.2)
+    got = answer.call("adam_path", lambda x: h * np.asarray(x), x0, lr, steps)
+    case = f"{steps} steps on a quadratic"
+    if got is not None and np.shape(got) == (steps + 1, 3) and np.isnan(
+            np.asarray(got, dtype=float)).any():
+        incorrect(f"{case}: the path holds nan. At t = 0 the correction divides by 1 − β⁰ = 0; "
+                  "the first step is t = 1.")
+    path = as_array(got, case=case, shape=(steps + 1, 3))
+    expect_close(path[0], x0, case="the first point of the path, which is the start",
+                 usually="the start point was changed, or left out")
+
+    def right(**mistake):
+        return adam_points(lambda x: h * x, x0, steps, lr=lr, **mistake)
+
+    expect_close(path[1:], right(), case=case, mistakes={
+        "m and v are still set to zero in every step": right(forget=True),
+        "v is still computed and never used": right(rooted=False),
+        "neither v is used nor are the means carried on": right(rooted=False, forget=True),
+        "t is 2 at the first step": right(first=2)},
+        usually="a line that differs from the chapter's formulas: go through them one by one")
+
+
+SETTINGS = ("momentum", "rmsprop", "adam", "adam with L2", "adamw")
+
+
+@exercise("07.5", "Predict: the loss times a thousand", kind="predict", difficulty=2, minutes=6,
+          points=2, names=["answer_07_5"],
+          hints=["Which of the updates divide by something that grows with the gradient?",
+                 "With L2, the gradient is 1000 ∇f + λx. Which part grows by a thousand?",
+                 "Go through the five: is the step the same if ∇f is multiplied by 1000 "
+                 "everywhere? Decoupled decay does not touch the gradient."],
+          followups=[
+              ("A colleague changes the loss from the mean over a batch to the sum. Which settings "
+               "must be tuned again?",
+               "For gradient descent and momentum the learning rate; for Adam with L2 the λ; for "
+               "AdamW nothing, apart from ε if gradients are tiny."),
+              ("Why then do people clip gradients before Adam?",
+               "A single huge gradient stays in v for 1/(1 − β₂) steps and slows everything down; "
+               "clipping bounds that. It breaks the invariance, too.")],
+          rows=["R017", "R040", "E43"])
+def loss_times_a_thousand(answer, rng):
+    chosen = answer.value("answer_07_5")
+    expect_form(hasattr(chosen, "__iter__") and not isinstance(chosen, str),
+                'give a list of names, such as ["momentum", "adam"]')
+    chosen = [str(name).strip().lower() for name in chosen]
+    for name in chosen:
+        expect_form(name in [s.lower() for s in SETTINGS],
+                    f"{name!r} is not one of the five: {', '.join(SETTINGS)}")
+    chosen = set(chosen)
+    expect("momentum" not in chosen,
+           "momentum adds up gradients as they are: a thousand times the loss makes steps a "
+           "thousand times as long.")
+    expect("adam with l2" not in chosen,
+           "with L2 the gradient is 1000 ∇f + λx: only one of the two parts has grown, so the "
+           "decay counts a thousand times less than before.")
+    missing = {"rmsprop", "adam", "adamw"} - chosen
+    expect("adamw" not in missing,
+           "AdamW's decay never enters the gradient, and the rest is Adam: nothing changes.")
+    expect(not missing, f"{' and '.join(sorted(missing))}: gradients a thousand times as large "
+                        "are divided by a root a thousand times as large.")
+    return "RMSprop, Adam and AdamW take the same path. L2 inside the gradient breaks it."
+
+
+@exercise("07.6", "How sure is a direction?", kind="derive", difficulty=2, minutes=8, points=2,
+          names=["sure_step"],
+          hints=["What does v̂ tend to, if it averages g² over very many steps? It is not the "
+                 "variance.",
+                 "E[g²] = mean² + spread². And m̂ tends to the mean.",
+                 "m̂/√v̂ with both limits put in"],
+          followups=[
+              ("What would happen with a steady gradient if v were the variance?",
+               "It would be zero, and the step would be lr · g/ε: enormous."),
+              ("What does the batch size do to this number?",
+               "A batch four times as large halves the spread. Where noise dominates, Adam's step "
+               "grows by up to two: that is where the rule comes from to scale Adam's learning "
+               "rate with the root of the batch size."),
+              ("So does Adam stop by itself near a minimum?",
+               "It slows down, for there the mean goes to zero and the noise stays. But m̂ keeps a "
+               "spread of its own, so it goes on jittering; hence learning-rate schedules.")],
+          rows=["R015", "E47", "E46"])
+def sure_step(answer, rng):
+    for mean, spread in ((rng.uniform(0.5, 3), rng.uniform(0.5, 5)),
+                         (-rng.uniform(0.5, 3), rng.uniform(0.5, 5)), (2.0, 0.0)):
+        case = f"mean {mean:.3g}, spread {spread:.3g}"
+        mistakes = {
+            "the step always has full length: the noise in v was left out": np.sign(mean),
+            "the root of v is missing": mean / (mean**2 + spread**2),
+            "the sign is lost: it should follow the mean":
+                abs(mean) / np.hypot(mean, spread)}
+        if spread:
+            mistakes["v was taken for the variance; it is the mean square"] = mean / spread
+        expect_close(answer.call("sure_step", mean, spread), mean / np.hypot(mean, spread),
+                     case=case, mistakes=mistakes,
+                     usually="v tends to mean² + spread², and the step is m over its root")
+
+
+@exercise("07.7", "AdamW", kind="implement", difficulty=2, minutes=10, points=3,
+          names=["my_adamw"],
+          hints=["Which line of Adam reads the gradient, and which line moves the weights? Where "
+                 "does the decay belong?",
+                 "x ← x − α λ x − α m̂/(√v̂ + ε), with g = ∇f(x) and nothing added to it.",
+                 "take Adam's lines; before the step insert x = x − lr · weight_decay · x"],
+          followups=[
+              ("For plain gradient descent, L2 and decay are the same. Show it.",
+               "x − α(∇f + λx) = (1 − αλ)x − α∇f."),
+              ("A weight has had no gradient for a long time. What do L2 and AdamW do with it?",
+               "Under L2 its gradient is λx alone, which Adam scales up to a full step α, however "
+               "small λ: it walks to zero fast. Under AdamW it shrinks by 1 − αλ a step."),
+              ("Why is the decay usually switched off for biases and normalization gains?",
+               "Shrinking them does not make the function smoother, and can make it useless: a "
+               "gain of zero is a dead layer.")],
+          rows=["R040", "R014", "E50"])
+def my_adamw(answer, rng):
+    d, n = 4, 12
+    h, centre, x0 = rng.uniform(0.5, 5, size=d), *rng.normal(size=(2, d))
+    lr, decay = rng.uniform(0.05, 0.1), rng.uniform(0.5, 2)
+
+    def gradient(x):
+        return h * (x - centre)
+
+    f = Objective(lambda x: 0.5 * np.sum(h * (x - centre) ** 2, axis=-1), gradient, batched=True)
+    got = answer.iterates("my_adamw", f, x0, n, lr=lr, weight_decay=decay)
+
+    def points(**how):
+        return adam_points(gradient, x0, n, lr=lr, **how)
+
+    if np.allclose(got, points(after=lr * decay), rtol=1e-5):
+        return "Your decay comes after the step, PyTorch's before it. Both are AdamW."
+    expect_close(got, points(decay=lr * decay), case=f"{n} steps on a quadratic", mistakes={
+        "this is Adam: the weights do not decay": points(),
+        "the decay is still inside the gradient, so it is divided by √v like the rest (L2)":
+            points(l2=decay),
+        "the decay is not multiplied by the learning rate": points(decay=decay),
+        "the weights grow: the sign of the decay is wrong": points(decay=-lr * decay)},
+        usually="the decay shrinks x by lr · weight_decay · x, and m and v never see it")
+    return None
+
+
+choice(
+    "07.8", "Predict: rare news", kind="predict", difficulty=2, minutes=5, points=1, right="c",
+    options={
+        "a": "Gradient descent and AMSGrad do go left. But look at what Adam divides by: at the "
+             "big gradient v is large, at the small ones, two steps later, it has been forgotten.",
+        "b": "The average slope is what counts for gradient descent. Adam weighs each gradient by "
+             "the size of the recent ones, and with β₂ = 0.1 recent means one step.",
+        "c": "At the big gradient the step is about −1.05 lr; then come two steps to the right, of "
+             "about 0.76 lr and 0.97 lr. Sum: to the right. AMSGrad divides all three by the same "
+             "root, and so keeps their proportions.",
+        "d": "AMSGrad remembers the largest v, so its divisor is the same at all three, and the "
+             "steps have the proportions of the gradients: left.",
+    },
+    hints=["With β₁ = 0 the step is −lr g/√v̂. Work out v̂ at the three gradients of a cycle.",
+           "In the cycle v ← 0.1 v + 0.9 g² is about 8.2, then 1.7, then 1.1.",
+           "Add the three steps: −3/√8.2 + 1/√1.7 + 1/√1.1. Which way does the sum point?"],
+    followups=[
+        ("Would β₂ = 0.999 help?",
+         "Here yes: v is then almost constant over a cycle, about 11/3, and the three steps keep "
+         "their proportions. In general the memory has to outlast the rarest news."),
+        ("What does the example say about training networks?",
+         "That convergence of Adam is not guaranteed for fixed β₂, even for convex losses. It is "
+         "no forecast: this cycle was built to make Adam fail.")],
+    rows=["E50", "R015"],
+)

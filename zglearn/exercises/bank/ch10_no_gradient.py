@@ -1,0 +1,279 @@
+"""Chapter 10: what a loss can tell without its gradient, and what that costs."""
+
+import numpy as np
+
+from zglearn import Objective
+from zglearn.exercises.exercise import (
+    as_array,
+    choice,
+    exercise,
+    expect,
+    expect_close,
+    incorrect,
+    open_question,
+)
+
+
+def random_slope(rng, d):
+    """A gradient (d,) that nobody guesses: signs and scale are random, and no entry is small."""
+    return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
+
+
+ORDERS = {"gradient descent": 1, "Adam": 1, "RMSprop": 1, "Newton's method": 2, "SPSA": 0,
+          "simulated annealing": 0, "CMA-ES": 0, "forward gradient": 1}
+WHY = {
+    "Adam": "all that Adam knows of the loss is its gradient",
+    "RMSprop": "dividing by the root of past squares needs the gradients that are squared",
+    "gradient descent": "the gradient is its step",
+    "Newton's method": "it divides by second derivatives",
+    "SPSA": "it asks for two losses a step; that they estimate a slope changes nothing",
+    "simulated annealing": "it compares two losses and throws a coin",
+    "CMA-ES": "it ranks losses; its covariance is learned from the ranks",
+    "forward gradient": "a slope along a direction, computed by differentiating, is a derivative",
+}
+
+
+@exercise("10.1", "Who asks for what?", kind="concept", difficulty=1, minutes=4, points=2,
+          names=["answer_10_1"],
+          hints=["Ask of each: which questions to the loss does one step need?",
+                 "0: values f(x). 1: first derivatives, of any kind. 2: second derivatives.",
+                 "three zeros, four ones, one two"],
+          followups=[
+              ("Is matrix factorization a gradient-free optimizer?",
+               "It is a model of a matrix, not an optimizer of other models. It can be fitted by "
+               "eigenvectors, by alternating least squares or by gradients."),
+              ("CMA-ES learns a covariance that resembles the inverse Hessian. Is it second order?",
+               "By what it asks it is zeroth order. It builds a picture of the curvature from "
+               "ranks, and pays for it in evaluations.")],
+          rows=["R127", "R126", "R118", "E01", "E10", "E49"])
+def who_asks(answer, rng):
+    got = answer.value("answer_10_1")
+    expect(isinstance(got, dict), "give a dict from the name of each method to 0, 1 or 2")
+    missing = [name for name in ORDERS if name not in got]
+    expect(not missing, f"no answer for: {', '.join(missing)}")
+    for name, order in ORDERS.items():
+        expect(got[name] in (0, 1, 2) and not isinstance(got[name], bool),
+               f"{name}: give 0, 1 or 2, not {got[name]!r}")
+        expect(got[name] == order, f"{name} is not of order {got[name]}: {WHY[name]}")
+
+
+@exercise("10.2", "How long is an estimate?", kind="derive", difficulty=3, minutes=15, points=3,
+          names=["expected_square"],
+          hints=["Turn the axes so that g lies along the first one. What is ĝ then, coordinate by "
+                 "coordinate?",
+                 "ĝ = g₁ z₁ z. So ‖ĝ‖² = g₁² z₁² (z₁² + … + z_d²), and E[z₁⁴] = 3. For the mean of "
+                 "q: variances are divided by q.",
+                 "one estimate: (d + 2) ‖g‖². Its mean is g, so its variance is (d + 1) ‖g‖²; "
+                 "divide that by q and add ‖g‖² again"],
+          followups=[
+              ("So what is the best learning rate on a round bowl, for q = 1?",
+               "1/(d + 2): the expected squared distance shrinks by 1 − 2α + α² (d + 2), which is "
+               "smallest there."),
+              ("Do random signs in the place of Gaussians change it?",
+               "A little: E[z₁⁴] = 1, so the factor is d in the place of d + 2. They are much "
+               "cheaper to draw.")],
+          rows=["R130", "R145", "E03"])
+def expected_square(answer, rng):
+    for _ in range(3):
+        g = rng.normal(size=int(rng.integers(3, 9)))
+        q, d, square = int(rng.integers(2, 7)), g.size, float(g @ g)
+        case = f"d = {d}, q = {q}"
+        expect_close(answer.call("expected_square", g, q), (q + d + 1) / q * square, case=case,
+                     mistakes={
+                         "this is for a single probe, q = 1": (d + 2) * square,
+                         "the whole is divided by q: only the variance shrinks, the mean stays":
+                             (d + 2) / q * square,
+                         "this is the variance, without the square of the mean":
+                             (d + 1) / q * square,
+                         "the fourth moment of a Gaussian is 3, not 1": (q + d - 1) / q * square,
+                         "the length of g is not squared": (q + d + 1) / q * square**0.5})
+
+
+@exercise("10.3", "The best probe length", kind="derive", difficulty=2, minutes=10, points=2,
+          names=["best_length"],
+          hints=["Two errors: one grows with h, one shrinks. Where is their sum smallest?",
+                 "error(h) = third · h²/6 + u · size / h. Set the derivative to zero.",
+                 "third · h / 3 = u · size / h², so h is a cube root"],
+          followups=[
+              ("By which factor is the best h larger in single precision?",
+               "u grows from about 1e-16 to 6e-8, by 5e8; the cube root of that is about 800."),
+              ("MeZO uses 1e-3 for models in half precision, more than this formula gives. Why may "
+               "that be right?",
+               "The loss is an average over a batch, computed with much more rounding than u; and "
+               "the smoothing by a longer probe does little harm.")],
+          rows=["R102", "E12"])
+def best_length(answer, rng):
+    for _ in range(3):
+        third, size, u = rng.uniform(0.1, 20), rng.uniform(0.1, 20), 10.0 ** rng.uniform(-17, -6)
+        want = (3 * u * size / third) ** (1 / 3)
+        expect_close(answer.call("best_length", third, size, u), want, atol=0,
+                     case=f"third derivative {third:.2f}, loss {size:.2f}, u = {u:.1e}", mistakes={
+                         "the two errors are set equal; their sum is smallest elsewhere":
+                             (6 * u * size / third) ** (1 / 3),
+                         "this is for a forward difference, a square root":
+                             2 * np.sqrt(u * size / third),
+                         "third derivative and loss are swapped":
+                             (3 * u * third / size) ** (1 / 3),
+                         "a root of the wrong order": np.sqrt(3 * u * size / third)})
+
+
+@exercise("10.4", "A gradient from losses", kind="implement", difficulty=2, minutes=12, points=3,
+          names=["estimate_gradient"],
+          hints=["One probe: a random z, two losses, a slope. What do you multiply by the slope?",
+                 "ĝ = mean over q of [(f(x + εz) − f(x − εz)) / 2ε] z, with z of mean 0 and "
+                 "variance 1 in every coordinate.",
+                 "loop q times: z = rng.normal(size=x.size); slope from two losses; add slope * z; "
+                 "divide by q"],
+          followups=[
+              ("Why is there no division by the length of z?",
+               "E[z zᵗ] is the unit matrix, so E[(g·z) z] = g. With z of length 1: g/d."),
+              ("Why two losses a probe, when one (and a shared f(x)) would do?",
+               "The symmetric difference cancels the second-order error, and with minibatches both "
+               "ends see the same data.")],
+          rows=["R105", "R131", "R102", "E03"])
+def estimate_gradient(answer, rng):
+    d, q = 4, 3000
+    g, x = random_slope(rng, d), rng.normal(size=d)
+    f = Objective(lambda x: float(np.asarray(x) @ g) + 3)
+    got = as_array(answer.call("estimate_gradient", f, x, rng, q, 1e-3),
+                   case=f"a linear loss in {d} dimensions, {q} probes", shape=(d,))
+    expect(f.evaluations <= 2 * q, f"{f.evaluations} losses were asked for {q} probes: two a probe "
+           "are enough")
+    expect(f.evaluations >= q, f"only {f.evaluations} losses were asked for {q} probes")
+    # Five and a half standard errors of each coordinate are allowed.
+    room = 5.5 * np.sqrt((g @ g + g**2) / q)
+    for mistake, factor in (("the sign of the difference is flipped", -1.0),
+                            ("the difference is divided by ε where it should be 2ε", 2.0),
+                            ("z is scaled to length 1, which makes the estimate d times too short",
+                             1 / d),
+                            ("the probes are added up, not averaged", q),
+                            ("the difference is not divided by 2ε", 2e-3)):
+        if (np.abs(got - factor * g) < room * abs(factor)).all() and abs(factor - 1) > 0.2:
+            incorrect(f"the estimate is {factor:.3g} times the gradient: it looks as if {mistake}.")
+    expect((np.abs(got - g) < room).all(), "a linear loss with gradient "
+           f"{np.round(g, 2).tolist()}: the mean of {q} probes is {np.round(got, 2).tolist()}, "
+           "too far off for chance")
+
+
+@exercise("10.5", "Dual numbers", kind="implement", difficulty=2, minutes=12, points=3,
+          names=["multiply", "logistic"],
+          hints=["A pair (a, a') carries a value and its slope along one direction. Which rules of "
+                 "calculus say what happens to the slope?",
+                 "Product rule: (a b)' = a' b + a b'. Chain rule: σ(a)' = σ(a)(1 − σ(a)) a'.",
+                 "return a[0] * b[0], ...; for the logistic compute s first, then "
+                 "s * (1 - s) * a[1]"],
+          followups=[
+              ("Why does backpropagation give all slopes in one pass, and this only one?",
+               "Forward mode carries the slope along one direction of the inputs; reverse mode "
+               "carries the slope of one output along all of them. A loss is one output."),
+              ("What does forward mode save?",
+               "Memory: nothing has to be kept for a way back.")],
+          rows=["R036", "E85"])
+def dual_numbers(answer, rng):
+    for _ in range(3):
+        a, b = rng.normal(size=(2, 2))
+        got = as_array(answer.call("multiply", tuple(a), tuple(b)), case="multiply", shape=(2,))
+        expect_close(got, [a[0] * b[0], a[1] * b[0] + a[0] * b[1]],
+                     case=f"multiply({a.round(2).tolist()}, {b.round(2).tolist()})", mistakes={
+                         "the slopes are multiplied: that is not the product rule": a * b,
+                         "one half of the product rule is missing":
+                             [a[0] * b[0], a[1] * b[0]]})
+        s = 1 / (1 + np.exp(-a[0]))
+        got = as_array(answer.call("logistic", tuple(a)), case="logistic", shape=(2,))
+        expect_close(got, [s, s * (1 - s) * a[1]], case=f"logistic({a.round(2).tolist()})",
+                     mistakes={"the inner slope is missing: chain rule": [s, s * (1 - s)],
+                               "the slope went through the function itself":
+                                   [s, 1 / (1 + np.exp(-a[1]))]})
+
+
+@exercise("10.6", "Repair: an optimizer that is not what it says", kind="debug", difficulty=2,
+          minutes=10, points=3, names=["no_gradient_step"],
+          hints=["Hand it an objective without a gradient. Which line fails?",
+                 "Replace the gradient by a slope along a random direction: two losses.",
+                 "z = rng.normal(size=x.size); slope = (f(x + eps * z) - f(x - eps * z)) / "
+                 "(2 * eps); return x - lr * slope * z"],
+          followups=[
+              ("How can you tell from outside whether an optimizer uses gradients?",
+               "Give it a black box: an objective that counts, and refuses, gradients. Names prove "
+               "nothing."),
+              ("The original was tested against stochastic gradient descent and gave the same "
+               "path. What does that prove?",
+               "That it *was* gradient descent.")],
+          rows=["R102", "R123", "E10", "E85", "E86", "E87", "E88", "E89"])
+def no_gradient_step(answer, rng):
+    d, lr, draws = 3, 0.1, 1500
+    g, x = random_slope(rng, d), 10 * rng.normal(size=d)
+    f = Objective(lambda x: float(np.asarray(x) @ g))
+    steps = np.array([as_array(answer.call("no_gradient_step", f, x, rng, lr, 1e-3),
+                               case="one step", shape=(d,)) - x for _ in range(draws)])
+    expect(f.evaluations > 0, "it never asked for a loss: where does it know the way from?")
+    expect(f.evaluations <= 2 * draws, "two losses a step are enough: it asks "
+           f"{f.evaluations / draws:.0f}")
+    expect(np.ptp(steps, axis=0).max() > 0, "every step is the same: the direction has to be "
+           "random, drawn from `rng`")
+    # Five and a half standard errors of each coordinate are allowed.
+    mean, room = steps.mean(axis=0), 5.5 * lr * np.sqrt((g @ g + g**2) / draws)
+    expect((np.abs(mean - lr * g) > room).any(), "on average it goes uphill: subtract")
+    expect((np.abs(mean + lr * g) < room).all(), "on average a step should be -lr times the "
+           f"gradient, {np.round(-lr * g, 3).tolist()}, but the mean of {draws} is "
+           f"{np.round(mean, 3).tolist()}")
+
+
+choice(
+    "10.7", "Predict: twice the dimensions", kind="predict", difficulty=1, minutes=3, points=1,
+    right="c",
+    options={
+        "a": "That holds if every new direction is curved. Here the new ones are flat: they change "
+             "no loss, so nothing has to be found along them.",
+        "b": "The directions of the probes do get longer, by the root of two. But the slope along "
+             "them, which is all that is measured, does not.",
+        "c": "What counts is the effective rank, the sum of the curvatures divided by the largest. "
+             "Flat directions add nothing to either.",
+        "d": "More parameters make it easier only where they add ways down. Flat ones add none."},
+    hints=["What does a flat direction change in the two losses of a probe?",
+           "Cost is proportional to tr H / ‖H‖.",
+           "Both trace and norm stay as they are."],
+    followups=[("Then why is fine-tuning a billion parameters with forward passes possible?",
+                "Near a pre-trained model, with a prompt that suits the task, the loss is curved "
+                "in few directions (Malladi et al. 2023). Where it is not, it fails.")],
+    rows=["R130", "R145", "R128", "E04"],
+)
+
+choice(
+    "10.8", "Predict: forty layers", kind="predict", difficulty=1, minutes=3, points=1, right="b",
+    options={
+        "a": "The two losses differ by the gradient times the probe. If the gradient is 1e-28, so "
+             "is the difference, and the loss has no digits left to show it.",
+        "b": "Exactly zero: in single precision, and in double precision too. The difference is "
+             "the gradient along z, and it vanishes together with it.",
+        "c": "Noise would need a noisy loss. This one is computed the same way twice: the rounding "
+             "is the same, too.",
+        "d": "Nothing overflows: sigmoids lie between 0 and 1."},
+    hints=["What is the difference of two losses, to first order?",
+           "2ε (g · z). How large is g after forty sigmoid layers?",
+           "Each layer multiplies by a slope of at most 1/4. And how many digits has a float?"],
+    followups=[("What would help?",
+                "What helps backpropagation: another activation, initialization, normalization, "
+                "residual connections. None of them is a matter of the optimizer.")],
+    rows=["R037", "R085", "E05", "E20"],
+)
+
+open_question(
+    "10.9", "Interview: without gradients, why and how?", difficulty=2, minutes=12, points=4,
+    rubric=[
+        "names what is asked: values of the loss, not derivatives (zeroth order)",
+        "names a case where gradients are not to be had: a black box, a score that counts, whole "
+        "numbers, memory for inference only",
+        "sketches a loop: propose points, evaluate, update, stop at a budget",
+        "states the price: proportional to the dimension, or better to the effective rank",
+        "names something that it does not cure, such as vanishing gradients",
+    ],
+    hints=["Four questions hide in this one: what, when, how, and at what price.",
+           "Use the words: zeroth order, black box, effective rank, budget.",
+           "One sentence each: what is asked; when it is needed; the loop; the price; what it does "
+           "not do."],
+    followups=[("Your interviewer says: \"It avoids the cost of backpropagation.\" Your answer?",
+                "A gradient costs about three losses whatever the dimension; an estimate of the "
+                "same quality costs hundreds. What it avoids is the *memory* of backpropagation.")],
+    rows=["R105", "R108", "R118", "R123", "R124", "R126", "R130", "R131", "E03"],
+)

@@ -1,0 +1,316 @@
+"""Chapter 13: fine-tuning a language model without backpropagation."""
+
+import numpy as np
+
+from zglearn.exercises.exercise import (
+    as_array,
+    choice,
+    exercise,
+    expect,
+    expect_close,
+    expect_form,
+    expect_parts,
+    incorrect,
+    open_question,
+    watched,
+)
+
+choice(
+    "13.1", "Which of the four would you do without a gradient?", difficulty=1, minutes=4,
+    points=1, right="c",
+    options={
+        "a": "Size is an argument for memory, never for the number of evaluations: on a new domain "
+             "a forward-only method pays more, the more parameters have to move. Pre-training is "
+             "the extreme of it.",
+        "b": "Vanishing gradients vanish from differences as well: the two probes then give the "
+             "same loss. Initialization, normalization and residual layers are the cure.",
+        "c": "Weights and gradient do not both fit, the question is put in words that the model "
+             "knows, and you can wait: this is what MeZO was made for.",
+        "d": "A forward-only method guesses at the very same gradient. What the trained model can "
+             "be asked about is the same either way.",
+    },
+    hints=["What does a forward-only method save, and what does it cost?",
+           "It saves the gradient, the averages and the stored activations. It costs evaluations, "
+           "in proportion to the directions that matter.",
+           "Look for the case where memory is what is short, and few directions matter."],
+    followups=[
+        ("When is a gradient-free method applicable, in one sentence?",
+         "When the gradient is unavailable, undefined or unaffordable in memory, and few "
+         "directions matter."),
+        ("Name real uses on language models.",
+         "Black-box tuning of prompts (2022), MeZO (2023), ES on billions of parameters (2025). "
+         "GPT-3 is not one of them: it was trained with Adam.")],
+    rows=["R107", "R119", "R121", "R125", "R128", "R051", "E04"],
+)
+
+
+@exercise("13.2", "One step in the memory of inference", kind="implement", difficulty=2,
+          minutes=12, points=3, names=["mezo_step"],
+          hints=["The same direction is needed four times. What do you have to remember to draw it "
+                 "again?",
+                 "p + εz, loss; p − εz, loss; slope = (plus − minus) / 2ε; p − lr · slope · z, "
+                 "with z from the seed each time.",
+                 "draw = lambda: np.random.default_rng(seed).standard_normal(p.size)\n"
+                 "p += eps * draw(); plus = loss(p); p -= 2 * eps * draw(); minus = loss(p)\n"
+                 "p += eps * draw(); then the step"],
+          followups=[
+              ("What is the peak of memory beyond p, and how would you lower it?",
+               "One vector z while it is drawn. Draw and add it a block at a time, as the package "
+               "does: then it is a block, whatever the size of the model."),
+              ("Why is p not quite p after + ε z − 2 ε z + ε z?",
+               "Each sum is rounded. The dust is about the last bit of p per step; on a grid on "
+               "which all sums are exact, there is none.")],
+          rows=["R105", "R131", "R073"])
+def mezo_step(answer, rng):
+    h, p = rng.uniform(0.5, 2, size=6), rng.normal(size=6)
+    lr, eps = rng.uniform(0.05, 0.2), 1e-3
+    loss, asked = watched(lambda x: 0.5 * float(np.sum(h * x * x)))
+
+    def step(seed):
+        asked.clear()
+        case = f"one step from a random point, seed {seed}"
+        return as_array(answer.call("mezo_step", p.copy(), loss, seed, lr, eps), case=case,
+                        shape=(6,))
+
+    new = step(3)
+    expect(len(asked) == 2, f"the loss was asked at {len(asked)} points: MeZO asks at two, p + eps "
+           "z and p - eps z.")
+    expect(not any(np.allclose(point, p, rtol=0, atol=1e-9) for point in asked), "the loss was "
+           "asked at p itself. MeZO asks at p + eps z and at p - eps z: from the one to the other "
+           "it is 2 eps z.")
+    middle, apart = (asked[0] + asked[1]) / 2, asked[0] - asked[1]
+    expect(np.allclose(middle, p, atol=1e-9), "the two points are not on opposite sides of p. "
+           "Usual cause: after the first question, p is moved by eps z back, and not by 2 eps z, "
+           "or each question draws a new direction.")
+    z = apart / (2 * eps)
+    expect(0.1 < np.linalg.norm(z) < 10, f"the two points are {np.linalg.norm(apart):.2g} apart; "
+           "expected 2 eps z, with z a standard normal vector.")
+    slope = float(h * p @ z)
+    moved = new - p
+    along = float(moved @ z) / float(z @ z)
+    expect(np.ptp(moved) > 1e-9 * np.abs(moved).max() or not moved.any(), "p moves by the same "
+           "number in every coordinate: the slope is to be multiplied by z.")
+    if np.linalg.norm(moved - along * z) > 1e-6 * np.linalg.norm(z) + 1e-9:
+        incorrect("the step does not lie along the direction that was probed. Usual cause: z was "
+                  "drawn anew for the step, from a generator that had moved on. Seed it again.")
+    expect_close(along, -lr * slope, case="the length of the step along z", rtol=1e-4, mistakes={
+        "it goes uphill: subtract": lr * slope,
+        "the difference was divided by eps; the points are 2 eps apart": -2 * lr * slope,
+        "the difference was not divided by 2 eps": -2 * lr * slope * eps,
+        "p was not put back before the step, so it starts from p - eps z": -lr * slope - eps,
+        "p was left where it was: the step itself is missing": 0.0})
+    expect_close(step(3), new, case="the same seed again", usually="z does not follow from the "
+                 "seed, so that no replay is possible")
+    other = step(4) - p
+    cosine = other @ moved / (np.linalg.norm(other) * np.linalg.norm(moved))
+    expect(abs(cosine) < 1 - 1e-9, "seeds 3 and 4 gave the same direction: the seed is not used.")
+
+
+@exercise("13.3", "Repair: two questions about two batches", kind="debug", difficulty=2,
+          minutes=8, points=2, names=["slope_along"],
+          hints=["The slope of what? Write down the two numbers that are subtracted, with all that "
+                 "they depend on.",
+                 "(loss(p + εz, batch) − loss(p − εz, batch)) / 2ε: one batch, and the distance "
+                 "between the points is 2ε.",
+                 "batch = draw_batch() once, then both losses with it"],
+          followups=[
+              ("How large is the error that the second batch brings, compared with the signal?",
+               "The losses of two batches differ by a fixed amount; divided by 2ε this grows as ε "
+               "shrinks, while the signal stays. With ε = 0.001 it is drowned."),
+              ("The same bug in disguise: dropout is on during the two passes. What now?",
+               "The two passes must share the mask, which means the seed of the dropout, or run "
+               "without it.")],
+          rows=["R105", "R145"])
+def slope_along(answer, rng):
+    p, z = rng.normal(size=(2, 5))
+    eps = 1e-3
+    batches = iter(rng.normal(size=(50, 5)))
+    drawn = []
+
+    def draw_batch():
+        drawn.append(next(batches))
+        return drawn[-1].copy()
+
+    def loss(p, batch):
+        return 0.5 * float(np.sum((np.asarray(p, dtype=float) - np.asarray(batch)) ** 2))
+
+    for _ in range(3):
+        drawn.clear()
+        got = answer.call("slope_along", loss, draw_batch, p, z, eps)
+        expect(len(drawn) > 0, "no batch was drawn: ask draw_batch().")
+        if len(drawn) > 1:
+            incorrect(f"{len(drawn)} batches were drawn. The two losses must be about the same "
+                      "batch, or their difference is mostly the difference of the batches.")
+        slope = float((p - drawn[0]) @ z)
+        expect_close(got, slope, case="the slope along z on one batch", rtol=1e-4, atol=1e-7,
+                     mistakes={
+                         "the two points are 2 eps apart, and it was divided by eps": 2 * slope,
+                         "the difference was not divided": 2 * eps * slope,
+                         "minus and plus are exchanged": -slope},
+                     usually="one of the two points is p itself, or the two are on the same side")
+
+
+@exercise("13.4", "A checkpoint made of seeds", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["replay"],
+          hints=["What does one step do to p, given its seed and its number? Is the loss needed?",
+                 "p ← p − step · z(seed), in the order of the log.",
+                 "copy p0; for seed, step in log: p = p - step * draw(seed, p.size); return p"],
+          followups=[
+              ("What must be the same on both machines for a replay to the last bit?",
+               "The start, the generator and its version, the precision, and the order of "
+               "operations. The data are not needed."),
+              ("How can this train one model on many machines?",
+               "Each machine sends its seed and its number; all apply all steps. The model itself "
+               "never travels."),
+              ("When is the log larger than the model?",
+               "After d / 2 steps, at 8 bytes a step and 4 bytes a parameter.")],
+          rows=["R106", "R120", "R148"])
+def replay(answer, rng):
+    d = 7
+    p0 = rng.normal(size=d)
+    log = [(int(seed), float(step)) for seed, step in
+           zip(rng.integers(1000, size=9), rng.normal(size=9), strict=True)]
+
+    def z(seed):
+        return np.random.default_rng(seed).standard_normal(d)
+
+    expect_close(answer.call("replay", p0.copy(), []), p0, case="an empty log",
+                 usually="with no step taken, the start comes back")
+    end = p0 - sum(step * z(seed) for seed, step in log)
+    one = np.random.default_rng(log[0][0])
+    drifting = p0 - sum(step * one.standard_normal(d) for _, step in log)
+    expect_close(answer.call("replay", p0.copy(), log), end, case="a log of nine steps", mistakes={
+        "the steps were added; the log holds what is subtracted": 2 * p0 - end,
+        "only the last step was taken: each one starts where the one before ended":
+            p0 - log[-1][1] * z(log[-1][0]),
+        "one generator serves all steps; each step has a seed of its own": drifting},
+        usually="z is np.random.default_rng(seed).standard_normal(p0.size) of each step's seed")
+
+
+@exercise("13.5", "How long a step can MeZO bear?", kind="derive", difficulty=3, minutes=15,
+          points=3, names=["mezo_on_a_bowl"],
+          hints=["Write x after one step as a matrix times x, then take the mean of its squared "
+                 "length.",
+                 "On f = λ‖x‖²/2 the slope along z is λ x·z exactly, so ‖x‖² becomes ‖x‖² − 2 α λ "
+                 "(x·z)² + α² λ² (x·z)² ‖z‖². For standard normal z the means are E(x·z)² = ‖x‖² "
+                 "and E (x·z)²‖z‖² = (d + 2)‖x‖².",
+                 "The factor is 1 − 2αλ + α²λ²(d + 2). Minimize over α; put it back in."],
+          followups=[
+              ("So how many evaluations does a thousandth of the loss take in d dimensions?",
+               "About 2 (d + 2) ln 1000, some 14 for each dimension: the number of the chapter."),
+              ("Only k of the d directions are curved. What changes?",
+               "d + 2 becomes k + 2 for the quadratic part: the rate follows the effective rank."),
+              ("And above which learning rate does it diverge?",
+               "Twice the best one, 2 / (λ (d + 2)): there the factor is 1 again.")],
+          rows=["R106", "R128", "E04"])
+def mezo_on_a_bowl(answer, rng):
+    for _ in range(3):
+        curvature, d = rng.uniform(0.2, 5), int(rng.integers(5, 500))
+        case = f"curvature {curvature:.3g}, d = {d}"
+        lr, factor = expect_parts(answer.call("mezo_on_a_bowl", curvature, d), 2, case=case,
+                                  what="the best lr and the factor")
+        best = 1 / (curvature * (d + 2))
+        expect_close(lr, best, case=f"{case}: lr", rtol=1e-4, mistakes={
+            "this is gradient descent's best rate; the noise of z forbids it": 1 / curvature,
+            "this is where it begins to diverge": 2 * best,
+            "the mean of (x·z)²‖z‖² is (d + 2)‖x‖², not d‖x‖²": 1 / (curvature * d),
+            "the curvature is missing": 1 / (d + 2)})
+        expect_close(factor, 1 - 1 / (d + 2), case=f"{case}: factor", rtol=1e-6, mistakes={
+            "this is the factor of the distance; the loss is its square": np.sqrt(1 - 1 / (d + 2)),
+            "at the best rate the two last terms do not cancel": 1 - 2 / (d + 2),
+            "this is how much is lost, not what remains": 1 / (d + 2)})
+
+
+@exercise("13.6", "A reward that repetition cannot earn", kind="implement", difficulty=1,
+          minutes=8, points=2, names=["reward"],
+          hints=["What would a model write to get the most out of your reward? Try it.",
+                 "The number of different dictionary words in the text, divided by the number of "
+                 "words in the text.",
+                 "words = text.split(); if there are none, 0.0; "
+                 "len(set(words) & set(dictionary)) / len(words)"],
+          followups=[
+              ("How would a model hack this one?",
+               "By writing a single known word and then nothing, or a list of different words. A "
+               "penalty on the drift from the start charges for all such ways at once."),
+              ("Could Adam maximize it?",
+               "Not directly: it is piecewise constant. REINFORCE can, by way of the probability "
+               "of the text; ES can, by trying.")],
+          rows=["R078", "R141"])
+def reward(answer, rng):
+    dictionary = ["array", "axis", "plot", "the", "value", "line"]
+    known = [str(w) for w in rng.permutation(dictionary)[:3]]
+    cases = {
+        "a text of known and unknown words": " ".join([known[0], "qx", known[1], "zzv", "wrt"]),
+        "a known word twice and an unknown one": " ".join([known[0], "qx", known[0]]),
+        "one known word, four times": " ".join([known[2]] * 4),
+        "no known word": "qx zzv",
+        "an empty text": "",
+        "blanks only": "   ",
+    }
+    for case, text in cases.items():
+        words = text.split()
+        n = max(len(words), 1)
+        hits = [w for w in words if w in dictionary]
+        mistakes = {"every repetition counts: count each word once": len(hits) / n}
+        if words:
+            mistakes |= {
+                "this divides by the number of different words, so repetition is free":
+                    len(set(hits)) / len(set(words)),
+                "this is the share of the dictionary, not of the text":
+                    len(set(hits)) / len(dictionary),
+                "this is a count; divide by the number of words": float(len(set(hits)))}
+        expect_close(answer.call("reward", text, list(dictionary)), len(set(hits)) / n, case=case,
+                     mistakes=mistakes, usually="a text without words has the reward 0")
+
+
+@exercise("13.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,
+          points=1, names=["answer_13_7"],
+          hints=["What is in the log, and what is in the parameters?",
+                 "8 bytes for each step; 4 bytes for each parameter.",
+                 "4 · 2,134,048 bytes divided by 8 · 400 bytes"],
+          followups=[("After how many steps would the log weigh as much as the parameters?",
+                      "After d / 2, here a million steps: at 8 bytes a step and 4 a parameter.")],
+          rows=["R106", "R132"])
+def checkpoint(answer, rng):
+    guess = answer.value("answer_13_7")
+    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool) and guess > 0,
+                "predict a ratio, such as 100")
+    ratio = 4 * 2_134_048 / (8 * 400)
+    if guess < 1:
+        incorrect("this says that the log is the larger one. It grows with the steps, not with "
+                  "the parameters.")
+    if guess < ratio / 2:
+        incorrect("too small. Is more than one number a step kept in your log? The seeds follow "
+                  "from the first one.")
+    if guess > 2 * ratio:
+        incorrect("too large: each of the 400 steps needs its 8 bytes.")
+    return f"The parameters weigh {ratio:,.0f} times as much as the log."
+
+
+open_question(
+    "13.8", "Four recommendations", difficulty=3, minutes=15, points=3, min_words=80,
+    rubric=[
+        "The interface: no gradient, so ES or CMA-ES in a small space (a prompt, a few numbers), "
+        "with an eye on the number of calls.",
+        "The 24 GB device: says from bytes per parameter what fits (2 for inference and MeZO, 16 "
+        "for Adam), and considers LoRA with Adam before MeZO.",
+        "Pre-training: a first-order method, because thousands of directions matter; gives the "
+        "price in forward passes.",
+        "The metric: names REINFORCE as well as ES, and a penalty on drift against reward hacking.",
+        "Each recommendation names what would change it, or says how it would be tested: same "
+        "budget, several seeds, held out.",
+    ],
+    hints=["For each, ask: what is scarce, and what may be asked of the model?",
+           "Access, memory, compute, the form of the objective: one of them decides in each case.",
+           "The decision table of the chapter has a row for each; add a number and a caveat."],
+    followups=[
+        ("What are the advantages and the drawbacks of forward-only methods, in a minute?",
+         "For: memory of inference, black boxes and metrics without slope, workers that exchange "
+         "only numbers, tiny checkpoints. Against: evaluations in proportion to the directions "
+         "that matter, noise, and a learning rate that shrinks with the dimension."),
+        ("Where is this field going?",
+         "Better estimates per pass (FZOO, low-rank perturbations), ES on large models (2025), "
+         "and the open question of why small populations suffice. Dates matter: say when you "
+         "last looked.")],
+    rows=["R106", "R107", "R109", "R119", "R120", "R122", "R125", "R140"],
+)

@@ -1,0 +1,173 @@
+"""Errata: what plausible articles claim, each claim with the run that decides it.
+
+A card is a function. Its docstring is the claim, as such an article would put it. Its body runs the
+evidence, asserts what decides the claim, and returns a sentence or two with the figures that came:
+
+    @card("gradient", "false", chapter="10", rows=["E01"],
+          right="All four are first-order methods: the gradient is all they know of the loss.")
+    def adam_needs_no_gradient():
+        '''Momentum, Adagrad, RMSprop and Adam do without gradients.'''
+        ...
+        return f"On an objective without a gradient {stopped} of the four stop at once."
+
+A claim about a program comes with that program, broken and repaired. The evidence is given both:
+
+    @card("factors", "false", chapter="01", rows=["E24"], broken=columns, repaired=scores, ...)
+    def first_columns(broken, repaired):
+        '''This function gives each row of A as its k most important numbers.'''
+        error = failure(broken, A, 5)
+        ...
+
+The cards of a theme stand in one module or a few of `errata/`. All programs are the course's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from zglearn.objective import Objective
+from zglearn.trajectory import run
+
+from . import errata
+
+VERDICTS = ("true", "false", "it depends")
+THEMES = {
+    "gradient": "With or without a gradient",
+    "factors": "Matrix factorization",
+    "momentum": "Momentum",
+    "adaptive": "Adagrad, RMSprop and Adam",
+    "networks": "Training programs",
+    "descent": "Gradient descent by hand",
+    "writing": "Writing and evaluating",
+    "references": "References",
+}
+
+
+class Finding(NamedTuple):
+    """What the evidence came to, and whether the broken program stopped with an exception."""
+
+    text: str
+    crashed: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim, its verdict, what is right, and the run that shows it."""
+
+    name: str
+    theme: str
+    claim: str
+    verdict: str
+    right: str
+    chapter: str
+    rows: tuple[str, ...]
+    evidence: Callable[..., str] = field(repr=False)
+    broken: Callable | None = field(repr=False)
+    repaired: Callable | None = field(repr=False)
+
+    def examine(self, broken: Callable | None = None, repaired: Callable | None = None) -> Finding:
+        """Run the evidence, on the card's own programs or on others in their place.
+
+        Raises AssertionError if it does not decide the claim as the card says.
+        """
+        if not self.broken:
+            return Finding(self.evidence(), False)
+        broken, repaired = broken or self.broken, repaired or self.repaired
+        crashes = []
+
+        def watched(*args, **kwargs):
+            try:
+                return broken(*args, **kwargs)
+            except Exception as error:
+                crashes.append(error)
+                raise
+
+        return Finding(self.evidence(watched, repaired), bool(crashes))
+
+
+_cards: dict[str, Card] = {}
+
+
+def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
+         broken: Callable | None = None, repaired: Callable | None = None):
+    """Register the decorated function as the evidence of a card; its docstring is the claim.
+
+    Parameters
+    ----------
+    theme : a key of `THEMES`
+    verdict : "true", "false" or "it depends"
+    right : what is right, and why, in a sentence or two
+    chapter : "04", the chapter that treats it
+    rows : ids of the errata table
+    broken, repaired : two functions, for a claim about a program
+
+    Raises ValueError, naming the card, for whatever of this is missing or malformed.
+    """
+
+    def register(evidence):
+        name, claim = evidence.__name__, inspect.getdoc(evidence)
+        for wrong, complaint in (
+            (name in _cards, "there are two cards of this name"),
+            (theme not in THEMES, f"there is no theme {theme!r}"),
+            (verdict not in VERDICTS, f"the verdict must be one of {', '.join(VERDICTS)}"),
+            (not claim, "its docstring, the claim, is missing"),
+            (not right.strip(), "`right` is empty"),
+            (bool(broken) != bool(repaired), "`broken` and `repaired` come together"),
+        ):
+            if wrong:
+                raise ValueError(f"card {name}: {complaint}")
+        _cards[name] = Card(name, theme, " ".join(claim.split()), verdict, right, chapter,
+                            tuple(rows), evidence, broken, repaired)
+        return evidence
+
+    return register
+
+
+def cards(theme: str = "") -> list[Card]:
+    """All cards, or those of a theme, in the order in which they are written."""
+    for module in sorted(m.name for m in pkgutil.iter_modules(errata.__path__)):
+        importlib.import_module(f"{errata.__name__}.{module}")
+    return [c for key in THEMES for c in _cards.values() if c.theme == key and theme in ("", key)]
+
+
+# --- for the evidence -------------------------------------------------------------------------
+
+
+def failure(function: Callable, *args, **kwargs) -> Exception:
+    """The exception with which this call stops. AssertionError if it does not stop."""
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return error
+    raise AssertionError(f"{function.__name__} did not fail")
+
+
+def said(error: Exception) -> str:
+    """An exception as the last line of its traceback, in backquotes."""
+    line = str(error).partition("\n")[0].strip()
+    return f"`{type(error).__name__}: {line}`"
+
+
+def steps_of(method: Callable, gradients, **hyper) -> np.ndarray:
+    """The steps, shape (n, d), of a method that is told these n gradients wherever it asks.
+
+    `gradients` has shape (n, d), or (n,) for one parameter.
+    """
+    gradients = np.reshape(gradients, (len(gradients), -1))
+    told = iter(gradients)
+    f = Objective(lambda x: 0.0, lambda x: next(told))
+    start = np.zeros(gradients.shape[1])
+    return np.diff(run(method, f, start, steps=len(gradients), **hyper).points, axis=0)
+
+
+def source(function: Callable) -> str:
+    """A program as it stands in the card's module."""
+    return textwrap.dedent(inspect.getsource(function)).rstrip()

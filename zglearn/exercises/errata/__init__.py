@@ -1,0 +1,1 @@
+"""The cards of the errata clinic, one module or a few for each theme: see `cards.py`."""

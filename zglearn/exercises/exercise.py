@@ -1,0 +1,483 @@
+"""The bank of exercises: how an author writes one, and how its check comes to a verdict.
+
+A bank module, `zglearn/exercises/bank/ch04_momentum.py`, holds one chapter:
+
+    from zglearn.exercises.exercise import choice, exercise, expect, expect_close
+
+    @exercise("04.2", "One method, three conventions", kind="implement", difficulty=2, minutes=10,
+              points=3, names=["heavy_ball"], rows=["R111", "E38"],
+              hints=["a nudge", "the formula", "the skeleton"],
+              followups=[("Why does ...?", "what a good answer says")])
+    def heavy_ball(answer, rng):
+        x, g = rng.normal(size=(2, 5))
+        expect_close(answer.call("heavy_ball", x, g, lr=0.1), x - 0.1 * g,
+                     case="one step from a random point",
+                     mistakes={"the sign of the step is flipped": x + 0.1 * g},
+                     usually="the learning rate multiplies something else")
+
+The check is given an `Answer` and a fresh random Generator. It asks the answer (`value`, `call`,
+`iterates`, `make`: see `answer.py`) and says what it expects with the helpers below; a check that
+returns has accepted the answer. The same check runs in the learner's kernel and in the grader.
+Checks compare what a method does, never in which order it draws its random numbers.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
+from .limits import TimeIsUp, bounded
+
+KINDS = ("concept", "derive", "implement", "debug", "predict")
+STATUSES = ("correct", "incorrect", "not_attempted", "answered")
+MIN_WORDS = 25
+TIME_LIMIT = 10  # seconds for one check
+TOO_LONG = ("Still running after {} seconds, so it was stopped. Is there a loop that never ends, "
+            "or a generator's loop that never reaches its `yield`?")
+
+
+class Incorrect(Exception):
+    """Raised inside a check: the answer is wrong, and the message says why."""
+
+
+class WrongForm(Incorrect):
+    """It is not even of the form that was asked for: as a prediction it does not count."""
+
+
+# --- what an author writes --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise of the bank. Use `exercise`, `choice` or `open_question` to make one."""
+
+    id: str
+    title: str
+    kind: str
+    difficulty: int
+    minutes: int
+    points: int
+    names: tuple[str, ...]
+    hints: tuple[str, str, str]
+    followups: tuple[tuple[str, str], ...]
+    rows: tuple[str, ...]
+    check: Callable
+    rubric: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def chapter(self) -> str:
+        return self.id[:2]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a person scores it, against the rubric."""
+        return bool(self.rubric)
+
+    @property
+    def line(self) -> str:
+        """What stands under the title in the notebook."""
+        points = f"{self.points} point" + "s" * (self.points != 1)
+        minutes = f"{self.minutes} minute" + "s" * (self.minutes != 1)
+        difficulty = f"difficulty {self.difficulty} of 3"
+        return " · ".join((self.kind.capitalize(), minutes, points, difficulty))
+
+
+def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
+             names: Iterable[str], hints: Iterable[str], followups=(), rows=()):
+    """Register the decorated function ``check(answer, rng)`` as an exercise.
+
+    Parameters
+    ----------
+    id : "04.2": chapter and number
+    kind : "concept", "derive", "implement", "debug" or "predict"
+    difficulty : 1, 2 or 3
+    minutes, points : whole numbers
+    names : what the answer cell must define, the most important first
+    hints : three texts: a nudge, the formula, the skeleton
+    followups : pairs (why-question, what a good answer says)
+    rows : ids of the coverage and errata tables that this exercise serves
+
+    Raises ValueError, naming the exercise, for whatever of this is missing or malformed.
+    """
+
+    def register(check):
+        _register(Exercise(id, title, kind, difficulty, minutes, points, tuple(names),
+                           tuple(hints), tuple(followups), tuple(rows), check))
+        return check
+
+    return register
+
+
+def choice(id: str, title: str, *, options: dict[str, str], right: str, difficulty: int,
+           minutes: int, points: int, hints: Iterable[str], followups=(), rows=(),
+           kind: str = "concept") -> None:
+    """Register a multiple-choice exercise; the learner sets ``answer_04_1 = "b"``.
+
+    `options` gives each letter what is said to a learner who chose it: for the wrong ones why
+    they are wrong, for the right one why it is right. The options' own text stands in the
+    notebook. For a prediction use ``kind="predict"``.
+    """
+    name = answer_name(id)
+    if right not in options or len(options) < 2:
+        raise ValueError(f"exercise {id}: `right` must be one of at least two options")
+    if not all(isinstance(why, str) and why.strip() for why in options.values()):
+        raise ValueError(f"exercise {id}: every option needs its reason, the right one too")
+
+    def check(answer, rng):
+        chosen = answer.value(name)
+        key = chosen.strip(" ().").lower() if isinstance(chosen, str) else chosen
+        if not isinstance(key, str) or key not in options:
+            raise Incorrect(f"choose one of {', '.join(map(repr, options))}, for example "
+                            f'`{name} = "{next(iter(options))}"`')
+        if key != right:
+            raise Incorrect(options[key])
+        return options[right]
+
+    _register(Exercise(id, title, kind, difficulty, minutes, points, (name,), tuple(hints),
+                       tuple(followups), tuple(rows), check, options=tuple(options)))
+
+
+def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,
+                  points: int, hints: Iterable[str], followups=(), rows=(),
+                  min_words: int = MIN_WORDS) -> None:
+    """Register a question that is answered in prose: ``answer_14_3 = \"\"\"...\"\"\"``.
+
+    No program can mark it. The check only sees that there is an answer (text, `min_words` words,
+    not the same few again and again), then shows the `rubric`, one line a criterion, to score
+    oneself against; the model answer is the notebook's solution.
+    """
+    name, rubric = answer_name(id), tuple(rubric)
+    if not rubric:
+        raise ValueError(f"exercise {id}: an open question needs a rubric")
+
+    def check(answer, rng):
+        text = answer.value(name)
+        if not isinstance(text, str):
+            raise Incorrect("answer in words: a text between triple quotes")
+        words = re.findall(r"\w+", text.lower())
+        if not words:
+            raise NotAttempted(f"`{name}` is empty")
+        if len(words) < min_words:
+            raise Incorrect(f"too short to judge ({len(words)} of at least {min_words} words): "
+                            "give the reason too")
+        if len(set(words)) < min_words // 2:
+            raise Incorrect("the same few words are repeated: write an answer that a reader "
+                            "could learn from")
+        return (f'Compare with `solution("{id}")`, then score yourself: `score("{id}", 2)` if your '
+                "answer says two of these lines.")
+
+    _register(Exercise(id, title, "concept", difficulty, minutes, points, (name,), tuple(hints),
+                       tuple(followups), tuple(rows), check, rubric))
+
+
+def answer_name(id: str) -> str:
+    """The name of a one-value answer: "04.1" -> "answer_04_1"."""
+    return "answer_" + id.replace(".", "_")
+
+
+# --- the registry -----------------------------------------------------------------------------
+
+_bank: dict[str, Exercise] = {}
+
+
+def find(id: str) -> Exercise:
+    """The exercise of that id. Raises KeyError with a message that says which there are."""
+    load(str(id)[:2])
+    if id not in _bank:
+        near = [known for known in sorted(_bank, key=sort_key) if known[:2] == str(id)[:2]]
+        there = f"chapter {str(id)[:2]} has {', '.join(near)}" if near else 'ids look like "04.2"'
+        raise UnknownExercise(f"there is no exercise {id!r}: {there}")
+    return _bank[id]
+
+
+def all_exercises(chapter: str = "") -> list[Exercise]:
+    """All exercises of the bank, or of one chapter ("04"), in order."""
+    load(chapter)
+    return [_bank[id] for id in sorted(_bank, key=sort_key) if id.startswith(chapter)]
+
+
+def load(chapter: str = "") -> None:
+    """Import the bank modules of a chapter ("04"), or all of them."""
+    from . import bank
+
+    for module in pkgutil.iter_modules(bank.__path__):
+        if module.name.startswith(f"ch{chapter}"):
+            importlib.import_module(f"{bank.__name__}.{module.name}")
+
+
+def sort_key(id: str) -> tuple[int, int]:
+    chapter, number = id.split(".")
+    return int(chapter), int(number)
+
+
+class UnknownExercise(KeyError):
+    """No exercise has that id."""
+
+    def __str__(self):
+        return self.args[0]
+
+
+def _register(exercise: Exercise) -> None:
+    wrong = _complaint(exercise)
+    if wrong:
+        raise ValueError(f"exercise {exercise.id}: {wrong}")
+    if exercise.id in _bank:
+        raise ValueError(f"exercise {exercise.id} stands twice in the bank")
+    _bank[exercise.id] = exercise
+
+
+def _complaint(e: Exercise) -> str:
+    if not isinstance(e.id, str) or not re.fullmatch(r"\d\d\.[1-9]\d?", e.id):
+        return 'an id is chapter and number, like "04.2"'
+    if not e.title.strip():
+        return "the title is missing"
+    if e.kind not in KINDS:
+        return f"kind must be one of {', '.join(KINDS)}, not {e.kind!r}"
+    if e.difficulty not in (1, 2, 3):
+        return f"difficulty must be 1, 2 or 3, not {e.difficulty!r}"
+    for what in ("minutes", "points"):
+        value = getattr(e, what)
+        if type(value) is not int or value < 1:
+            return f"{what} must be a whole number of at least 1, not {value!r}"
+    if not e.names or not all(isinstance(n, str) and n.isidentifier() for n in e.names):
+        return "names must list what the answer cell defines"
+    if len(e.hints) != 3 or not all(isinstance(h, str) and h.strip() for h in e.hints):
+        return "it needs three hints: a nudge, the formula, the skeleton"
+    if not all(len(pair) == 2 and all(pair) for pair in e.followups):
+        return "followups are pairs (question, what a good answer says)"
+    if not all(re.fullmatch(r"[RE]\d+", row) for row in e.rows):
+        return 'rows are ids such as "R111" or "E38"'
+    return ""
+
+
+# --- what a check says ------------------------------------------------------------------------
+
+
+def incorrect(message: str):
+    """Say that the answer is wrong, and why."""
+    raise Incorrect(message)
+
+
+def expect(condition, message: str) -> None:
+    """Say `message` unless the condition holds. The message names the case and what came."""
+    if not condition:
+        raise Incorrect(message)
+
+
+def expect_form(condition, message: str) -> None:
+    """Say `message` unless the answer has the form that was asked for: a number, say."""
+    if not condition:
+        raise WrongForm(message)
+
+
+def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | None = None,
+                 rtol: float = 1e-5, atol: float = 1e-8) -> None:
+    """Expect a number or an array to equal `want` within rtol of its largest entry, plus atol.
+
+    The default is wide enough for float32. `mistakes` maps the description of a known mistake to
+    the value it would give, and a learner who made it is told exactly that; otherwise they are
+    told `usually`, the usual cause.
+    """
+    want = np.asarray(want)
+    value = _numbers(got, case)
+    if value.shape != want.shape and not value.size == want.size == 1:
+        raise Incorrect(f"{case}: expected {_shape(want)}, got {_shape(value)}." + _cause(usually))
+    value = value.reshape(want.shape)
+    if _close(value, want, rtol, atol):
+        return
+    for mistake, outcome in (mistakes or {}).items():
+        outcome = np.asarray(outcome)
+        if outcome.shape == want.shape and _close(value, outcome, rtol, atol):
+            raise Incorrect(f"{case}: {_difference(value, want)}. It looks as if {mistake}.")
+    raise Incorrect(f"{case}: {_difference(value, want)}." + _cause(usually))
+
+
+def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
+    """Expect `count` things together, such as ``return U, V``, and give them back as a tuple.
+
+    An array is as good as a list: its rows, or its numbers, are the things.
+    """
+    if isinstance(got, np.ndarray) and got.ndim:
+        got = list(got) if got.ndim > 1 else got.tolist()
+    if not isinstance(got, list | tuple) or len(got) != count:
+        came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
+        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}.")
+    return tuple(got)
+
+
+def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
+    """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead."""
+    value = _numbers(got, case)
+    if shape is not None and value.shape != tuple(shape):
+        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}.")
+    if not np.isfinite(value).all():
+        raise Incorrect(f"{case}: the result holds nan or infinity. "
+                        "Look for a division by zero or a step that is too long.")
+    return value
+
+
+def watched(loss: Callable) -> tuple[Callable, list[np.ndarray]]:
+    """The loss, and the list of the points at which it was asked."""
+    asked: list[np.ndarray] = []
+
+    def watching(x):
+        asked.append(np.array(x, dtype=float))
+        return loss(asked[-1])
+
+    return watching, asked
+
+
+def _numbers(got, case) -> np.ndarray:
+    if got is None:
+        raise Incorrect(f"{case}: nothing came back (None). Is the `return` missing?")
+    try:
+        value = np.asarray(got)
+    except ValueError:
+        value = np.asarray(None)
+    if value.dtype.kind not in "biufc":
+        raise WrongForm(f"{case}: expected numbers, got {_kind(got)}.")
+    return value
+
+
+def _close(value, want, rtol, atol) -> bool:
+    scale = np.max(np.abs(want[np.isfinite(want)]), initial=0)
+    with np.errstate(invalid="ignore"):
+        same = (np.abs(value - want) <= rtol * scale + atol) | (value == want)
+        return bool((same | (np.isnan(value) & np.isnan(want))).all())
+
+
+def _difference(value, want) -> str:
+    if want.ndim == 0:
+        return f"expected {_number(want)}, got {_number(value)}"
+    if want.size <= 4 and want.ndim == 1:
+        return f"expected {_row(want)}, got {_row(value)}"
+    with np.errstate(invalid="ignore"):
+        gap = np.nan_to_num(np.abs(value - want), nan=np.inf)
+    worst = np.unravel_index(np.argmax(gap), want.shape)
+    place = ", ".join(map(str, worst))
+    return (f"expected {_number(want[worst])} at [{place}], got {_number(value[worst])} "
+            f"(the largest difference of {want.size})")
+
+
+def _number(value) -> str:
+    return f"{value.item():.4g}"
+
+
+def _row(values) -> str:
+    return "[" + ", ".join(f"{v:.4g}" for v in values.tolist()) + "]"
+
+
+def _shape(value) -> str:
+    return "a single number" if value.ndim == 0 else f"shape {value.shape}"
+
+
+def _kind(got) -> str:
+    if got is None:
+        return "None"
+    return f"the text {got[:40]!r}" if isinstance(got, str) else f"a {type(got).__name__}"
+
+
+def _cause(usually) -> str:
+    return f" Usual cause: {usually.rstrip('.')}." if usually else ""
+
+
+# --- the verdict ------------------------------------------------------------------------------
+
+LABEL = {"correct": "Correct", "incorrect": "Not yet", "not_attempted": "Not attempted",
+         "answered": "Answered"}
+COLOUR = {"correct": "#0072b2", "incorrect": "#d55e00", "not_attempted": "#888888",
+          "answered": "#0072b2"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says. `status` is "correct", "incorrect", "not_attempted", or, for an open
+    question, "answered"; `cause` is "", "error", "timeout" or "refused". An incorrect answer may be
+    `malformed`: not of the form that was asked for."""
+
+    exercise: Exercise
+    status: str
+    message: str = ""
+    cause: str = ""
+    printed: str = ""
+    malformed: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.status in ("correct", "answered")
+
+    def __repr__(self) -> str:
+        lines = [f"{LABEL[self.status]}: {self.exercise.id} {self.exercise.title}", self.message]
+        if self.status == "answered":
+            lines += [f"  [ ] {line}" for line in self.exercise.rubric]
+        if self.accepted:
+            lines += [f"Follow-up: {question}" for question, _ in self.exercise.followups]
+        if self.printed:
+            lines += ["Your code printed:", self.printed.rstrip()]
+        return "\n".join(line for line in lines if line)
+
+    def _repr_html_(self) -> str:
+        e = self.exercise
+        parts = [f"<b>{LABEL[self.status]}</b> · {e.id} {html.escape(e.title)}"]
+        if self.message:
+            parts.append(f"<div>{inline_code(self.message)}</div>")
+        if self.status == "answered":
+            parts.append("<ul>" + "".join(f"<li>{inline_code(r)}</li>" for r in e.rubric) + "</ul>")
+        if self.accepted:
+            parts += [f"<details><summary>Follow-up: {inline_code(question)}</summary>"
+                      f"{inline_code(good)}</details>" for question, good in e.followups]
+        if self.printed:
+            parts.append(f"<div>Your code printed:</div><pre>{html.escape(self.printed)}</pre>")
+        return framed("".join(parts), COLOUR[self.status])
+
+
+def framed(body: str, colour: str = "#888888") -> str:
+    """HTML with a coloured edge and the page's own text colour: legible in light and dark."""
+    return f'<div style="border-left: 4px solid {colour}; padding: 0.2em 0.8em">{body}</div>'
+
+
+def inline_code(text: str) -> str:
+    """Escaped for HTML, with `backquoted` parts as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verdict:
+    """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable;
+    `seconds` is what the caller allows (TIME_LIMIT), for the message."""
+    def verdict(status, message="", cause="", malformed=False):
+        printed = "" if status == "correct" else str(getattr(names, "printed", ""))
+        return Verdict(exercise, status, message, cause, printed, malformed)
+
+    try:
+        said = exercise.check(Answer(names), np.random.default_rng(seed))
+    except NotAttempted as reason:
+        return verdict("not_attempted", str(reason))
+    except Incorrect as reason:
+        return verdict("incorrect", str(reason), malformed=isinstance(reason, WrongForm))
+    except AnswerFailed as reason:
+        return verdict("incorrect", str(reason), reason.cause)
+    except TimeIsUp:
+        return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout")
+    except Exception as error:
+        return verdict("incorrect", "The check cannot use what your answer gave "
+                       f"({type(error).__name__}: {error}). Does it return what the task asks for?",
+                       "error")
+    return verdict("answered" if exercise.is_open else "correct", said or "")
+
+
+def judge_names(exercise: Exercise, names: dict, seed=None) -> Verdict:
+    """Run a check on a dict of names, within the time limit."""
+    space = LocalNamespace(names)
+    try:
+        return bounded(lambda: judge(exercise, space, seed), TIME_LIMIT)
+    except TimeIsUp:  # `judge` was interrupted again before it could say so itself
+        return Verdict(exercise, "incorrect", TOO_LONG.format(TIME_LIMIT), "timeout",
+                       str(space.printed))

@@ -1,0 +1,219 @@
+"""The engine of the grader: pre-imported processes that fork a referee and a student per notebook.
+
+    grader ── engine ─┬─ referee    one per submission: nbval runs the pristine notebook of checks
+                      └─ nursery ── supervisor ── student    the sandbox: the student's cells
+
+Importing takes seconds and a fork milliseconds, so both sides are forked from processes that have
+everything imported. The nursery is forked before anything secret is loaded, and a student is a
+child of the nursery: there are no checks in its memory. When the grader dies, the sockets close,
+and every process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import traceback
+from pathlib import Path
+
+from . import sandbox
+from .checks import use_course
+from .inputs import MAX_FILE
+from .wire import EngineFailed, Wire, WireBroken
+
+REFEREE_MEMORY = 4 * 2**30  # to read the largest notebooks, and not what only looks like one
+SLACK = 60  # seconds that a referee may take beyond the student's own time
+
+
+# --- the grader's end -------------------------------------------------------------------------
+
+
+class Engine:
+    """An engine process. `grade` may be called from several threads; each call is a fork.
+
+    Parameters
+    ----------
+    course : folder that holds solutions/ (and bank/, for exercises of one's own)
+    hidden : folders that no student's code may read
+    modules : what the notebooks import
+    chapters : numbers of the chapters whose checks will be needed
+    """
+
+    def __init__(self, course, hidden=(), modules=(), chapters=()):
+        self.dead, self.wanted = False, True
+        self.control, far = socket.socketpair()
+        settings = json.dumps({"course": str(course), "hidden": list(map(str, hidden)),
+                               "modules": list(modules), "chapters": list(chapters)})
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__, str(far.fileno()), settings],
+            pass_fds=[far.fileno()], env=self._environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, start_new_session=True)
+        far.close()
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        """A short list: whatever stands in the environment, a student can read."""
+        from zglearn.data.cache import cache_folder
+
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TZ", "TMPDIR")
+                if name in os.environ}
+        usual = sysconfig.get_paths().values()
+        path = [str(Path(__file__).resolve().parents[2])]
+        path += [p for p in sys.path if p.endswith(sandbox.PACKAGES) and p not in usual]
+        return kept | {
+            "PYTHONPATH": os.pathsep.join(path), "LANG": "C.UTF-8", "MPLBACKEND": "agg",
+            "ZGLEARN_CACHE": str(cache_folder()), "ZGLEARN_PROGRESS": ":memory:",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONWARNINGS": "ignore"}
+
+    def grade(self, job: dict, data: bytes) -> dict:
+        """What the referee says of a notebook. Raises EngineFailed."""
+        near, far = socket.socketpair()
+        try:
+            with near:
+                with far:
+                    socket.send_fds(self.control, [b"j"], [far.fileno()])
+                wire = Wire(near)
+                wire.send(job, [data])
+                near.settimeout(job["budget"] + SLACK)
+                result, _ = wire.receive()
+        except (OSError, EOFError, TimeoutError, WireBroken) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.dead = self.process.wait(timeout=0.2) is not None
+            raise EngineFailed(f"the referee process gave no answer ({error})") from error
+        if "crash" in result:
+            raise EngineFailed(result["crash"])
+        return result
+
+    def close(self) -> None:
+        """End all processes of the engine; returns when they have ended."""
+        self.control.close()
+        self.process.communicate()  # they all hold its output, and write nothing
+
+
+# --- the engine process -----------------------------------------------------------------------
+
+
+def main(control: socket.socket, settings: dict) -> None:
+    """Import everything, fork the nursery, then fork a referee for each job until hung up on."""
+    folder = tempfile.mkdtemp(prefix="zglearn-grade-")
+    os.environ.update(HOME=folder, TMPDIR=folder, IPYTHONDIR=folder)
+    tempfile.tempdir = folder
+    os.chmod(folder, 0o711)
+    nursery, far = socket.socketpair()
+    sandbox.adopt_orphans()  # should the nursery be killed: they still work in the folder
+    if os.fork() == 0:
+        control.close()
+        nursery.close()
+        try:
+            _nursery(far, settings, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # it is the last of all processes to end
+            os._exit(0)
+    far.close()
+    sys.modules["rfc3987_syntax"] = None  # two seconds of imports that nbformat makes no use of
+    from . import referee
+
+    use_course(settings["course"])
+    referee.warm_up(settings["chapters"])
+    me = os.getpid()
+    _fork_on_request(control, lambda fds: _referee(me, referee.grade, fds[0], nursery),
+                     nursery)
+    if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot clean up
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)  # the referees; supervisors end when they have lost theirs
+        with contextlib.suppress(ChildProcessError):
+            os.wait()  # until there is nobody who makes another file
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _referee(engine, grade, fd, nursery):
+    sandbox.die_with_parent(engine)
+    sandbox.limit_memory(REFEREE_MEMORY)
+    wire = Wire(socket.socket(fileno=fd), limit=MAX_FILE)
+    job, (data,) = wire.receive()
+    try:
+        result = grade(job, data, lambda rules: _launch(nursery, rules))
+    except Exception:
+        result = {"crash": traceback.format_exc()}
+    with contextlib.suppress(BrokenPipeError):  # the grader was stopped
+        wire.send(result)
+
+
+def _launch(nursery, rules):
+    """Start a student's process: the wire to it, and its lifeline."""
+    (wire, far_wire), (lifeline, far_lifeline) = socket.socketpair(), socket.socketpair()
+    with far_wire, far_lifeline:
+        socket.send_fds(nursery, [b"s"], [far_wire.fileno(), far_lifeline.fileno()])
+    Wire(lifeline).send(rules)
+    return wire, lifeline
+
+
+def _nursery(control, settings, folder):
+    from . import student as student_side
+
+    shell = student_side.prepare(settings["modules"])
+    scratch = os.path.join(folder, "students")
+    os.mkdir(scratch, 0o711)
+    readable = sandbox.libraries(settings["hidden"], more=[os.environ["ZGLEARN_CACHE"]])
+
+    def student(fds):
+        wire, lifeline = (socket.socket(fileno=fd) for fd in fds)
+        rules, _ = Wire(lifeline).receive()
+
+        def body(wire, failed_layers):
+            _keep_only(wire)
+            student_side.serve(wire, shell, failed_layers)
+
+        sandbox.supervise(lifeline, wire, body, sandbox.Rules(scratch, tuple(readable), **rules))
+
+    _fork_on_request(control, student)
+    with contextlib.suppress(ChildProcessError):
+        os.wait()  # until the last supervisor has cleaned up
+
+
+def _keep_only(sock):
+    """Close every other file; output goes nowhere and input is empty."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(nowhere, fd)
+    os.closerange(3, sock.fileno())
+    os.closerange(sock.fileno() + 1, 65536)
+
+
+def _fork_on_request(control, serve, *needed) -> None:
+    """Fork ``serve(fds)`` for each message of file descriptors, until the other end is closed, or
+    that of a socket which is `needed` and silent."""
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    while select.select([control, *needed], [], [])[0] == [control]:
+        message, fds, _, _ = socket.recv_fds(control, 1, 2)
+        if not message:
+            return
+        if os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                control.close()
+                serve(fds)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        for fd in fds:
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    from .engine import main as _main
+
+    _main(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2]))

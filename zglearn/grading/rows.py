@@ -1,0 +1,93 @@
+"""The lines of the gradebook: what counts after marks by hand, lateness and failures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from zglearn.exercises.exercise import Exercise, all_exercises
+
+from .store import Grade, Store
+
+STATUSES = ("correct", "incorrect", "not_attempted", "error", "timeout", "refused")
+DAY = 86400
+
+
+@dataclass(frozen=True)
+class Row:
+    """One student and one exercise. `waiting` says that a person has yet to mark it."""
+
+    student: str
+    exercise: Exercise
+    points: float
+    status: str
+    message: str
+    waiting: bool = False
+    printed: str = ""
+
+    @property
+    def max_points(self) -> int:
+        return self.exercise.points
+
+
+def gradebook(store: Store) -> list[Row]:
+    """All rows, by student and exercise."""
+    marks, deadlines = store.marks(), store.deadlines()
+    rows = []
+    for grade in store.current():
+        late = _days_late(grade.submitted, deadlines.get(grade.chapter))
+        for exercise in all_exercises(grade.chapter):
+            row = _row(grade, exercise)
+            if (grade.student, exercise.id) in marks:
+                row = _marked(row, *marks[grade.student, exercise.id])
+            if late and row.points:
+                row = _reduced(row, late, deadlines[grade.chapter][1])
+            rows.append(row)
+    return rows
+
+
+def _row(grade: Grade, exercise: Exercise) -> Row:
+    result = grade.result
+    if result.get("absent"):
+        said = {"status": "not_attempted", "message": "Nothing was handed in for this chapter."}
+    elif "failed" in result:
+        said = {"status": "error",
+                "message": f"The grader failed, not the student: {_last_line(result['failed'])}"}
+    elif "refused" in result:
+        said = {"status": "refused", "message": f"{result['file']}: {result['refused']}"}
+    else:
+        said = result["verdicts"].get(exercise.id) or {
+            "status": "refused", "message": "This exercise is newer than the grade."}
+    status, message = said["status"], said["message"]
+    waiting = status == "answered"
+    if waiting:
+        status, message = "correct", "Answered. The marks are provisional until a person reads it."
+    elif status == "incorrect" and said.get("cause"):
+        status = said["cause"]
+    if result.get("files", 1) > 1:
+        message += f" (Of {result['files']} notebooks handed in, {result['file']} was graded.)"
+    return Row(grade.student, exercise, said.get("points", 0), status, message.strip(), waiting,
+               said.get("printed", ""))
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else "no reason given"
+
+
+def _marked(row: Row, points: float, comment: str) -> Row:
+    return replace(row, points=points, waiting=False,
+                   status="correct" if points >= row.max_points else "incorrect",
+                   message=f"Marked by hand. {comment}".strip())
+
+
+def _days_late(submitted: float, deadline) -> int:
+    if not deadline or submitted <= deadline[0] + deadline[2]:
+        return 0
+    return math.ceil((submitted - deadline[0]) / DAY)
+
+
+def _reduced(row: Row, days: int, percent: float) -> Row:
+    off = min(days * percent, 100)
+    note = f"{days} day{'s' * (days != 1)} late: {off:g} % off."
+    return replace(row, points=round(row.points * (1 - off / 100), 2),
+                   message=f"{row.message} {note}".strip())

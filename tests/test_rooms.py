@@ -1,9 +1,12 @@
 """The package is a house: a room for each of those who live in it, and nobody looks upstairs."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
+
+from zglearn import moved
 
 PACKAGE = Path(__file__).parents[1] / "zglearn"
 
@@ -73,3 +76,9 @@ def test_there_are_no_circles():
 def test_every_folder_is_a_room():
     folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     assert folders == set(ROOMS) - {""}
+
+
+@pytest.mark.parametrize("old", sorted(moved.MOVED))
+def test_the_names_of_the_first_edition_lead_to_their_new_place(old):
+    assert importlib.import_module(old) is importlib.import_module(moved.MOVED[old])
+    assert importlib.import_module(old).__spec__.name == moved.MOVED[old]

@@ -405,7 +405,7 @@ def test_progress_is_shown_on_request(length, shown, capsys):
     assert shown in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("session", [None, "chapters/08_fair_race.ipynb"])
+@pytest.mark.parametrize("session", [None, "chapters/11_fair_race.ipynb"])
 def test_a_loop_shows_a_bar_where_somebody_watches(session, monkeypatch, capsys):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     if session:

@@ -13,7 +13,7 @@ from zglearn import shared_seeds
 from zglearn.landscapes import bowl
 from zglearn.shared_seeds import Replica, train
 
-CHAPTER = Path(__file__).parents[1] / "chapters/12_evolution_strategies.ipynb"
+CHAPTER = Path(__file__).parents[1] / "chapters/15_evolution_strategies.ipynb"
 SETTINGS = dict(population=12, sigma=0.1, lr=0.3)
 
 

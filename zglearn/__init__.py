@@ -24,6 +24,10 @@ import importlib
 import os
 import sys
 
+from . import moved
+
+moved.forward()
+
 # One BLAS thread: on small matrices more threads cost time, up to 47-fold on a busy machine.
 # The variables have to be set before numpy loads; where it is loaded already, threadpoolctl (which
 # scikit-learn brings) limits it afterwards. A learner who sets a variable keeps their own value.

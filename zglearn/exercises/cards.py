@@ -3,7 +3,7 @@
 A card is a function. Its docstring is the claim, as such an article would put it. Its body runs the
 evidence, asserts what decides the claim, and returns a sentence or two with the figures that came:
 
-    @card("gradient", "false", chapter="10", rows=["E01"],
+    @card("gradient", "false", chapter="13", rows=["E01"],
           right="All four are first-order methods: the gradient is all they know of the loss.")
     def adam_needs_no_gradient():
         '''Momentum, Adagrad, RMSprop and Adam do without gradients.'''

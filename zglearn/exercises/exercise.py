@@ -148,7 +148,7 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,
                   points: int, hints: Iterable[str], followups=(), rows=(),
                   min_words: int = MIN_WORDS) -> None:
-    """Register a question that is answered in prose: ``answer_14_3 = \"\"\"...\"\"\"``.
+    """Register a question that is answered in prose: ``answer_17_3 = \"\"\"...\"\"\"``.
 
     No program can mark it. The check only sees that there is an answer (text, `min_words` words,
     not the same few again and again), then shows the `rubric`, one line a criterion, to score

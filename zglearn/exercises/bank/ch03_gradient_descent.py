@@ -91,7 +91,7 @@ def line_gradient(answer, rng):
                "Two losses for each direction."),
               ("Why not take h = 1e-15?",
                "x + h rounds to x, or nearly: the difference of two equal numbers is noise. "
-               "Chapter 10 looks for the best h.")],
+               "Chapter 13 looks for the best h.")],
           rows=["R047", "E99"])
 def numerical_gradient(answer, rng):
     d = 5

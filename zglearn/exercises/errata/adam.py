@@ -224,7 +224,7 @@ def adam_from_adagrad_and_rmsprop():
             f"of the start, a factor of {ratio[0, 0]:.2f} at step 1 and {ratio[-1, 0]:.2f} at 50.")
 
 
-@card("adaptive", "false", chapter="08", rows=["E76"],
+@card("adaptive", "false", chapter="11", rows=["E76"],
       right="Adam is momentum and RMSprop in one. A second running mean on top makes it slower to "
             "turn. One chooses one rule; a schedule, clipping or weight decay goes with any.")
 def momentum_on_top_of_adam():

@@ -38,7 +38,7 @@ def encryption_against_leakage():
             f"apart, {split:.0%}, and {in_clear:.0%} without the key.")
 
 
-@card("writing", "true", chapter="10", rows=["E22"],
+@card("writing", "true", chapter="13", rows=["E22"],
       right="In a dense layer the gradient of one example is the input times a number, and the "
             "gradient of the bias is that number: a division gives the input back. For deeper "
             "parts there are searches (Zhu, Liu and Han 2019).")
@@ -54,7 +54,7 @@ def a_gradient_gives_the_example_away():
             f"{x.size} numbers of the example to nine decimals.")
 
 
-@card("writing", "false", chapter="13", rows=["E23"],
+@card("writing", "false", chapter="16", rows=["E23"],
       right="The Transformer is the architecture. BERT (Devlin et al. 2019) reads both ways and "
             "fills gaps; to write on, a model must have learned with what follows hidden from it.")
 def bert_writes_like_gpt():
@@ -79,7 +79,7 @@ def bert_writes_like_gpt():
             f"the mask of a generating model it changes by {moved[1]:.0f}.")
 
 
-@card("writing", "false", chapter="11", rows=["E20"],
+@card("writing", "false", chapter="14", rows=["E20"],
       right="They are older. Search without derivatives was there before networks were deep, and "
             "before backpropagation was well known (Rumelhart, Hinton and Williams 1986).")
 def search_was_invented_for_deep_learning():

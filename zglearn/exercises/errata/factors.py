@@ -331,7 +331,7 @@ def factors_that_are_never_handed_over(broken, repaired):
             "rank 2 allows.")
 
 
-@card("factors", "it depends", chapter="09", rows=["E31"],
+@card("factors", "it depends", chapter="12", rows=["E31"],
       right="Rank k costs k (m + n) numbers, so it saves some only below mn/(m+n), which for a "
             "square matrix is half of the full rank.")
 def factors_take_less_room():

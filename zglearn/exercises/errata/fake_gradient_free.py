@@ -33,7 +33,7 @@ def two_probes_a_step(f, x, rng, lr, steps):
     return x
 
 
-@card("gradient", "false", chapter="10", rows=["E85"],
+@card("gradient", "false", chapter="13", rows=["E85"],
       broken=no_gradient_flow, repaired=two_probes_a_step,
       right="A name is no property: this is gradient descent. A method without gradients has to "
             "get its information from losses; two of them give the slope along one direction.")
@@ -67,7 +67,7 @@ def climb_by_the_loss_on_data(model, X, y, rng):
     return p
 
 
-@card("gradient", "false", chapter="10", rows=["E86"],
+@card("gradient", "false", chapter="13", rows=["E86"],
       broken=climb, repaired=climb_by_the_loss_on_data,
       right="A model turns inputs into predictions. A loss compares these with the truth, so it "
             "needs data and targets; a linear layer has neither.")
@@ -84,7 +84,7 @@ def the_model_knows_its_loss(broken, repaired):
             "of ten points on their right side.")
 
 
-@card("gradient", "it depends", chapter="10", rows=["E87"],
+@card("gradient", "it depends", chapter="13", rows=["E87"],
       right="The kind of parameter decides: the change arrives in a writable array of floats, "
             "and a number is merely replaced under the name `p`. Return the new parameters, as "
             "the course's methods do, and the question does not arise.")
@@ -145,7 +145,7 @@ def remembered(y):
     return len(seen)
 
 
-@card("gradient", "true", chapter="10", rows=["E88"],
+@card("gradient", "true", chapter="13", rows=["E88"],
       right="The step needs the gradient's numbers only. A graph behind the gradient is for those "
             "who differentiate it once more, for curvatures or a penalty on its length.")
 def create_graph_is_not_needed():
@@ -183,7 +183,7 @@ class ModuleMomentum(Module):
         self.model, self.velocity = model, np.zeros(55)
 
 
-@card("gradient", "false", chapter="10", rows=["E89"],
+@card("gradient", "false", chapter="13", rows=["E89"],
       right="An optimizer needs a loss or a gradient to ask, and memory of its own. If it is made "
             "a part of a model, its memory passes for weights: counted, saved, even trained.")
 def an_optimizer_is_a_module():

@@ -14,7 +14,7 @@ def sphere(x):
     return np.sum(np.square(x), axis=-1)
 
 
-@card("gradient", "false", chapter="10", rows=["E01"],
+@card("gradient", "false", chapter="13", rows=["E01"],
       right="All four are first-order methods: the gradient is all they learn of the loss.")
 def adam_needs_no_gradient():
     """Momentum, Adagrad, RMSprop and Adam do without gradients."""
@@ -28,7 +28,7 @@ def adam_needs_no_gradient():
             f"function value. A (1+1)-ES finds {found.losses[-1]:.0e} there within 400 values.")
 
 
-@card("gradient", "false", chapter="13", rows=["E09"],
+@card("gradient", "false", chapter="16", rows=["E09"],
       right="The large models that we know of were pre-trained with gradients. Forward-only "
             "methods are tools for fine-tuning under constraints: little memory, or a model "
             "that only answers.")
@@ -48,7 +48,7 @@ def pretraining_without_gradients():
             f"gradients and {asked[0][0]} losses, and without a gradient it stops at once.")
 
 
-@card("gradient", "true", chapter="10", rows=["E10"],
+@card("gradient", "true", chapter="13", rows=["E10"],
       right="On average a step along one random direction, as long as the slope found there, is a "
             "step along the gradient; only the noise around that average is new.")
 def mezo_follows_the_gradient_on_average():
@@ -65,7 +65,7 @@ def mezo_follows_the_gradient_on_average():
             f"descent; the mean of 40 paths ends {mean:.2f} from it.")
 
 
-@card("gradient", "false", chapter="10", rows=["E11"],
+@card("gradient", "false", chapter="13", rows=["E11"],
       right="Without the loss or the data there is nothing to improve: what helps for one set of "
             "labels does harm for the opposite set.")
 def the_law_of_weights_alone():
@@ -86,7 +86,7 @@ def the_law_of_weights_alone():
             "other, none with both. A rule that sees only the weights cannot know which it needs.")
 
 
-@card("gradient", "false", chapter="10", rows=["E12"],
+@card("gradient", "false", chapter="13", rows=["E12"],
       right="An error says which way the output is wrong, not which way a weight has to move. How "
             "the output depends on each weight has to come from somewhere: from a derivative, or "
             "from a second try.")
@@ -104,7 +104,7 @@ def the_error_tells_the_direction():
             "The error does not tell the two apart.")
 
 
-@card("gradient", "true", chapter="12", rows=["E12"],
+@card("gradient", "true", chapter="15", rows=["E12"],
       right="Evolution strategies sort what they tried and use the order alone. So the scale of "
             "the loss, or any bending of it that keeps the order, makes no difference to them.")
 def the_better_of_two_is_enough():
@@ -138,7 +138,7 @@ def random_search_with_chance(X, y, w, rng, sigma=0.1):
     return w
 
 
-@card("gradient", "false", chapter="11", rows=["E13"],
+@card("gradient", "false", chapter="14", rows=["E13"],
       broken=random_search, repaired=random_search_with_chance,
       right="The error times the input is minus the gradient of half the squared error: this is "
             "the rule of Widrow and Hoff, stochastic gradient descent for a linear model.")

@@ -31,7 +31,7 @@ def symbols_of_adagrad():
             f"`{(introduced - used).pop()}`.")
 
 
-@card("writing", "false", chapter="08", rows=["E70"],
+@card("writing", "false", chapter="11", rows=["E70"],
       right="Print the loss: one number for all examples, and beside it that of the validation "
             "data.")
 def printing_the_outputs():
@@ -50,7 +50,7 @@ def printing_the_outputs():
             f"at {rises[1]} of them.")
 
 
-@card("writing", "it depends", chapter="08", rows=["E77"],
+@card("writing", "it depends", chapter="11", rows=["E77"],
       right="It depends on how common the classes are. With rare ones, look at precision and "
             "recall of the class that matters.")
 def right_in_95_of_100():
@@ -68,7 +68,7 @@ def right_in_95_of_100():
             f"found {careful:.0%} of them or more.")
 
 
-@card("writing", "false", chapter="08", rows=["E77"],
+@card("writing", "false", chapter="11", rows=["E77"],
       right="A language model gives a distribution, and often many words would do. Accuracy, "
             "recall and F1 look at its first guess alone; perplexity asks how much it gave to the "
             "word that came.")

@@ -61,7 +61,7 @@ def step_downhill(X, y, W1, W2, lr=1.0):
     return W1 - lr * X.T @ below, W2 - lr * hidden.T @ delta
 
 
-@card("networks", "false", chapter="08", rows=["E65"],
+@card("networks", "false", chapter="11", rows=["E65"],
       broken=training_step, repaired=step_downhill,
       right="A listing that is to run must bring its helpers. With `a = sigmoid(z)` the slope is "
             "`a * (1 - a)`; a helper that wants z instead would fail without a word.")
@@ -237,7 +237,7 @@ def backward_through_activations(sizes, weights, X, y):
     return gradients
 
 
-@card("networks", "false", chapter="08", rows=["E72"],
+@card("networks", "false", chapter="11", rows=["E72"],
       broken=backward, repaired=backward_through_activations,
       right="A layer's gradient is made of what came into the layer. The forward pass must keep "
             "these activations; the list of sizes is not them.")
@@ -275,7 +275,7 @@ def layer_gradients_sent_down(weights, X, y):
     return gradients
 
 
-@card("networks", "false", chapter="08", rows=["E73"],
+@card("networks", "false", chapter="11", rows=["E73"],
       broken=layer_gradients, repaired=layer_gradients_sent_down,
       right="The error of the output is right for the last layer alone. For the one below it goes "
             "back through the weights and the slope of the activation. Where widths are equal, "
@@ -317,7 +317,7 @@ class Network:
         return X
 
 
-@card("networks", "false", chapter="08", rows=["E74"], broken=Perceptron, repaired=Network,
+@card("networks", "false", chapter="11", rows=["E74"], broken=Perceptron, repaired=Network,
       right="A constructor is called `__init__`, with two underscores on either side. Any other "
             "name is a method that nobody calls.")
 def constructor_of_another_name(broken, repaired):
@@ -332,7 +332,7 @@ def constructor_of_another_name(broken, repaired):
 # --- what a network can learn -----------------------------------------------------------------
 
 
-@card("networks", "it depends", chapter="08", rows=["E71"],
+@card("networks", "it depends", chapter="11", rows=["E71"],
       right="At the input (0, 0), units without a bias are fixed. tanh is 0 there, so the output "
             "is ½ whatever the weights. A sigmoid is ½ there, and serves the next layer as a bias. "
             "Better put biases in.")
@@ -361,7 +361,7 @@ def xor_without_biases():
             "four cases.")
 
 
-@card("networks", "false", chapter="10", rows=["E71"],
+@card("networks", "false", chapter="13", rows=["E71"],
       right="A sum over n inputs has spread √n, so with many of them most units start at an end of "
             "their range, where the slope is next to nothing. Divide by √n.")
 def standard_normal_weights():
@@ -377,7 +377,7 @@ def standard_normal_weights():
             f"√n: {', '.join(f'{scaled:.1f}' for _, scaled in slopes.values())}.")
 
 
-@card("networks", "false", chapter="08", rows=["E75"],
+@card("networks", "false", chapter="11", rows=["E75"],
       right="On new examples 1/12, the variance of the targets, cannot be beaten. On the training "
             "examples it can: a model with many parameters learns the noise by heart, and does "
             "worse elsewhere. A falling training error shows nothing.")

@@ -18,7 +18,7 @@ from zglearn.objective import Objective
 from zglearn.trajectory import run
 
 
-@card("gradient", "false", chapter="10", rows=["E03"],
+@card("gradient", "false", chapter="13", rows=["E03"],
       right="Backpropagation goes back once over what the forward pass computed, however many "
             "weights there are. It is finite differences that cost a loss for each weight.")
 def a_gradient_costs_a_loss_per_parameter():
@@ -54,7 +54,7 @@ def cost_to_a_thousandth(method, f, start, budget, **hyper):
     return path.forward_equivalents[path.steps_to(path.losses[0] / 1000)]
 
 
-@card("gradient", "true", chapter="10", rows=["E15", "E03"],
+@card("gradient", "true", chapter="13", rows=["E15", "E03"],
       right="A step without a gradient costs two losses, and a gradient about three; but it takes "
             "many more steps. Efficient per step and slow on the way do not exclude each other.")
 def cheap_steps_and_a_dear_path():
@@ -72,7 +72,7 @@ def cheap_steps_and_a_dear_path():
             f"descent {with_gradient:,}.")
 
 
-@card("gradient", "it depends", chapter="10", rows=["E04"],
+@card("gradient", "it depends", chapter="13", rows=["E04"],
       right="What counts is in how many directions the loss is curved, its effective rank. If all "
             "directions count, the price grows with the dimension; if few do, it does not.")
 def home_in_high_dimensions():
@@ -117,7 +117,7 @@ def first_slope(*shape, **network):
     return abs(sigmoid_network(*shape, **network)(1e-30j, complex).imag / 1e-30)
 
 
-@card("gradient", "false", chapter="10", rows=["E05"],
+@card("gradient", "false", chapter="13", rows=["E05"],
       right="The difference of two losses close by is the gradient, seen along one direction. "
             "Where the gradient vanishes they become equal, and the last digits go first.")
 def no_gradient_cannot_vanish():
@@ -172,7 +172,7 @@ def digits():
     return task.train.X[:300], task.train.y[:300], task.test.X, task.test.y
 
 
-@card("gradient", "false", chapter="11", rows=["E06"],
+@card("gradient", "false", chapter="14", rows=["E06"],
       right="They do learn, but they need many times the effort: on a network every direction "
             "costs, and these methods try one, or a population, at a time.")
 def annealing_trains_as_well_as_adam():
@@ -195,7 +195,7 @@ def annealing_trains_as_well_as_adam():
 
 # --- large language models --------------------------------------------------------------------
 
-@card("gradient", "false", chapter="13", rows=["E07"],
+@card("gradient", "false", chapter="16", rows=["E07"],
       right="It was trained with Adam (Brown et al. 2020). A price that grows with the number of "
             "parameters is out of reach for 175 billion of them.")
 def gpt3_by_annealing():
@@ -213,7 +213,7 @@ def gpt3_by_annealing():
             f"counts as three losses, that is {training:.0e}.")
 
 
-@card("gradient", "true", chapter="13", rows=["E09"],
+@card("gradient", "true", chapter="16", rows=["E09"],
       right="Adam keeps 16 bytes per parameter (Rajbhandari et al. 2020), forward passes only the "
             "2 of the weight. Memory, not speed, is what speaks for doing without the gradient.")
 def thirty_billion_on_one_card():

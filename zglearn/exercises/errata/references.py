@@ -73,7 +73,7 @@ def telling_words(title):
 # --- numbers ----------------------------------------------------------------------------------
 
 
-@card("references", "false", chapter="14", rows=["E111"],
+@card("references", "false", chapter="17", rows=["E111"],
       right="Look the number up: under this one stands a paper on combinatorics, by Eric "
             "Naslund. Of the cited title we found no paper, under this number or another.")
 def a_paper_on_no_gradient_optimization():
@@ -88,7 +88,7 @@ def a_paper_on_no_gradient_optimization():
             "than three letters.")
 
 
-@card("references", "it depends", chapter="14", rows=["E112"],
+@card("references", "it depends", chapter="17", rows=["E112"],
       right="What is needed is the listing itself. We found no paper of this title, and could "
             "not read what stands under the number; so that stays unknown to us.")
 def a_number_of_the_right_form():
@@ -102,7 +102,7 @@ def a_number_of_the_right_form():
             f"{len(made_up):,} numbers made up by a program: the form decides nothing here.")
 
 
-@card("references", "true", chapter="14", rows=["E111", "E112"],
+@card("references", "true", chapter="17", rows=["E111", "E112"],
       right="The first four digits of such a number are the year and the month, and no year has "
             "a thirteenth month. A wrong form refutes a reference; a right one proves nothing.")
 def the_thirteenth_month():
@@ -114,7 +114,7 @@ def the_thirteenth_month():
             "publication or earlier, as it must be.")
 
 
-@card("references", "true", chapter="14", rows=["E116"],
+@card("references", "true", chapter="17", rows=["E116"],
       right="The number counts from the first version on arXiv, and conferences come later. The "
             "paper is real; about optimization without gradients it says nothing.")
 def a_number_older_than_the_conference():
@@ -127,7 +127,7 @@ def a_number_older_than_the_conference():
             f"({DROPOUT.seen}): {waited} months from the first version to the poster.")
 
 
-@card("references", "it depends", chapter="14", rows=["E117"],
+@card("references", "it depends", chapter="17", rows=["E117"],
       right="Two versions are cited: the preprint is of October 2018, the conference paper of "
             "June 2019. Name the venue, and the year follows.")
 def the_year_of_bert():
@@ -139,7 +139,7 @@ def the_year_of_bert():
             f"({BERT.seen}) are of {BERT.year}. The four authors are right.")
 
 
-@card("references", "false", chapter="14", rows=["E118", "E120"],
+@card("references", "false", chapter="17", rows=["E118", "E120"],
       right="A check digit finds slips of the pen. It knows nothing of titles: one number in ten "
             "passes by chance, and a real number can stand beside the wrong book.")
 def a_check_digit_proves_the_book():
@@ -158,7 +158,7 @@ def a_check_digit_proves_the_book():
 # --- titles and authors -----------------------------------------------------------------------
 
 
-@card("references", "false", chapter="14", rows=["E113"],
+@card("references", "false", chapter="17", rows=["E113"],
       right="That paper is “Improved Training of Wasserstein GANs”. The cited title sounds right, "
             "and we found no paper that has it: no proof, but a reason not to cite it.")
 def a_title_that_sounds_right():
@@ -184,7 +184,7 @@ def is_right_in_all_parts(reference, listed):
     return title == listed.title and year == listed.year and name in surnames
 
 
-@card("references", "false", chapter="14", rows=["E114"],
+@card("references", "false", chapter="17", rows=["E114"],
       broken=is_right, repaired=is_right_in_all_parts,
       right="Title, year and authors are compared one by one: two may be right and the third "
             "wrong. The jigsaw paper is by Mehdi Noroozi and Paolo Favaro.")
@@ -200,7 +200,7 @@ def a_reference_in_three_parts(broken, repaired):
             f"fails, and {len(PAPERS)} right ones pass.")
 
 
-@card("references", "false", chapter="14", rows=["E115"],
+@card("references", "false", chapter="17", rows=["E115"],
       right="It is by Steven Bird, Ewan Klein and Edward Loper; its makers say how to cite it "
             "in a file beside their program. Half a name that fits is not a name.")
 def which_steven():
@@ -213,7 +213,7 @@ def which_steven():
             "shares the word Steven with one of them, and no surname.")
 
 
-@card("references", "true", chapter="14", rows=["E118", "E119", "E120"],
+@card("references", "true", chapter="17", rows=["E118", "E119", "E120"],
       right="These three exist, by these authors. That is why invented references are hard to "
             "see: they stand between real ones.")
 def three_real_books():
@@ -230,7 +230,7 @@ def three_real_books():
         "the right check digit, and loses it if its last two digits change places.")
 
 
-@card("references", "false", chapter="14", rows=["E121"],
+@card("references", "false", chapter="17", rows=["E121"],
       right="Give author, publisher and year: here Koki Saitoh, 2018, in Chinese with Posts and "
             "Telecom Press. For 《深度学习实战》, cited in the same way, we found no book of "
             "just that title, so which one was meant stays open.")
@@ -255,7 +255,7 @@ COURSE = (
 )
 
 
-@card("references", "false", chapter="13", rows=["E114", "E116"],
+@card("references", "false", chapter="16", rows=["E114", "E116"],
       right="A reference has to say what it is cited for. Jigsaw puzzles, dropout and "
             "textbooks are real, and no evidence for a method without gradients.")
 def real_is_enough():
@@ -267,5 +267,5 @@ def real_is_enough():
                            for titles in (real, COURSE))
     assert not any(on_topic) and all(of_course)
     return (f"Of {len(real)} real works that such articles cite, {sum(on_topic)} name a method "
-            f"without gradients in the title. Of {len(COURSE)} from this course's chapters 10 to "
+            f"without gradients in the title. Of {len(COURSE)} from this course's chapters 13 to "
             f"13, {sum(of_course)} do.")

@@ -31,7 +31,7 @@ def logistic(X, y, ridge=0.1):
     return Objective(loss, gradient)
 
 
-@card("gradient", "false", chapter="10", rows=["E08"],
+@card("gradient", "false", chapter="13", rows=["E08"],
       right="Interpretability belongs to the model. Whoever finds the same minimum finds the same "
             "weights, and they mean the same.")
 def searched_weights_mean_less():
@@ -47,7 +47,7 @@ def searched_weights_mean_less():
             f"{np.abs(by_adam).max():.1f}.")
 
 
-@card("gradient", "false", chapter="08", rows=["E14"],
+@card("gradient", "false", chapter="11", rows=["E14"],
       right="The optimizer works before the model is used. What an answer costs is fixed by the "
             "size and shape of the model.")
 def a_fast_optimizer_makes_fast_models():
@@ -129,7 +129,7 @@ def cut_rank(W, k):
     return (U[:, :k] * s[:k]) @ Vt[:k]
 
 
-@card("gradient", "false", chapter="09", rows=["E17"],
+@card("gradient", "false", chapter="12", rows=["E17"],
       right="Rounding, and pruning by size, never ask for the loss, so nothing makes it fall. They "
             "change the stored model, as a penalty changes the objective and augmentation the "
             "data; all of it goes with any optimizer.")
@@ -146,7 +146,7 @@ def pruning_is_an_optimizer():
             f"{rounded[0]:.3f}, to 2 bits: {rounded[1]:.3f}.")
 
 
-@card("gradient", "true", chapter="09", rows=["E11", "E17"],
+@card("gradient", "true", chapter="12", rows=["E11", "E17"],
       right="Rounding to 8 bits looks at nothing but the weights. It does not improve the model; "
             "it makes it smaller at almost no harm.")
 def weights_alone_are_enough_to_round():
@@ -160,7 +160,7 @@ def weights_alone_are_enough_to_round():
             f"single precision: {before:.0%} of the test digits right before, {after:.0%} after.")
 
 
-@card("gradient", "false", chapter="09", rows=["E18"],
+@card("gradient", "false", chapter="12", rows=["E18"],
       right="A model of d parameters has d parameters, whoever found them. Smaller it becomes by "
             "fewer entries, a lower rank, fewer bits, or by being small from the start.")
 def searched_models_are_smaller():
@@ -176,7 +176,7 @@ def searched_models_are_smaller():
             f"{sizes[0][0]} bytes, and {sizes[0][1]} weights that are not zero.")
 
 
-@card("gradient", "it depends", chapter="09", rows=["E18", "E31"],
+@card("gradient", "it depends", chapter="12", rows=["E18", "E31"],
       right="It saves numbers only below the break-even rank mn/(m+n), and keeps the model only if "
             "the weights are nearly of such a rank. Trained weights often are not.")
 def low_rank_compresses_weights():
@@ -198,7 +198,7 @@ def low_rank_compresses_weights():
 
 # --- starts and losses ------------------------------------------------------------------------
 
-@card("gradient", "false", chapter="11", rows=["E19"],
+@card("gradient", "false", chapter="14", rows=["E19"],
       right="Whatever goes downhill from where it stands depends on where it starts, and gradient "
             "descent does. A population that is spread wide depends on it less.")
 def only_search_depends_on_the_start():

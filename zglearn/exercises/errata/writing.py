@@ -15,7 +15,7 @@ from zglearn.trajectory import run
 # --- evaluation -------------------------------------------------------------------------------
 
 
-@card("writing", "it depends", chapter="08", rows=["E95"],
+@card("writing", "it depends", chapter="11", rows=["E95"],
       right="The training error falls for noise as well, if there are few examples for each "
             "parameter. Only data held out can tell the two cases apart.")
 def a_thousand_falling_training_errors():
@@ -56,7 +56,7 @@ def best_on_validation(candidates, validation, test):
     return accuracy(best, test)
 
 
-@card("writing", "false", chapter="08", rows=["E96"],
+@card("writing", "false", chapter="11", rows=["E96"],
       broken=accuracy_of_the_best, repaired=best_on_validation,
       right="Choose on the validation data, report on the test data, and look at these once. The "
             "best of many results is partly the luckiest, and luck does not repeat.")
@@ -189,7 +189,7 @@ def line_that_sets_lr(listing):
     return next(line for line in listing.splitlines() if line.startswith("lr ="))
 
 
-@card("writing", "false", chapter="14", rows=["E105"],
+@card("writing", "false", chapter="17", rows=["E105"],
       broken=lr_line, repaired=line_that_sets_lr,
       right="Point at code by a name that stands in it. Line numbers are right until "
             "the next edit, and nothing reports when they stop being right.")
@@ -203,7 +203,7 @@ def line_numbers_in_an_explanation(broken, repaired):
             f"`{broken(edited)}`; the search for the name still finds `{repaired(edited)}`.")
 
 
-@card("writing", "it depends", chapter="14", rows=["E108"],
+@card("writing", "it depends", chapter="17", rows=["E108"],
       right="That changed with the versions. PyTorch came with Keras 3, and JAX with it; Keras 2.4 "
             "ran on TensorFlow only, and before that it was TensorFlow, Theano and CNTK.")
 def what_keras_runs_on():
@@ -231,7 +231,7 @@ def words_of_two_scripts(text):
     return len(re.findall(r"[\u4e00-\u9fff]|[A-Za-z0-9][A-Za-z0-9'-]*", text))
 
 
-@card("writing", "false", chapter="14", rows=["E107"],
+@card("writing", "false", chapter="17", rows=["E107"],
       broken=words, repaired=words_of_two_scripts,
       right="`len` of a string counts characters: letters, spaces, hashes, line ends. A Chinese "
             "character counts as a word, a Latin word as one, markup as none.")
@@ -244,7 +244,7 @@ def how_long_is_the_article(broken, repaired):
             "Whoever asks for 8,000 words is soon told that they are there.")
 
 
-@card("writing", "it depends", chapter="14", rows=["E109"],
+@card("writing", "it depends", chapter="17", rows=["E109"],
       right="What stands between the items decides. Markdown goes on counting only if that is "
             "indented, so that it belongs to the item above; else a new list begins at 1.")
 def one_one_one():
@@ -276,7 +276,7 @@ def numbers_that_repeat(text):
     return sorted({n for n in numbers if numbers.count(n) > 1})
 
 
-@card("writing", "false", chapter="14", rows=["E109"],
+@card("writing", "false", chapter="17", rows=["E109"],
       broken=repeated, repaired=numbers_that_repeat,
       right="Two sections of one number have different headings, so it is the numbers that must be "
             "compared. Better still, let a program number the sections.")
@@ -289,7 +289,7 @@ def section_five_twice(broken, repaired):
             f"Compared without their headings, {repaired(text)[0]} stands there twice.")
 
 
-@card("writing", "false", chapter="14", rows=["E110"],
+@card("writing", "false", chapter="17", rows=["E110"],
       right="It shows nothing: these are the names of examples, as John Doe is in English, common "
             "family names with the numerals from three to six. Thank people who helped, or nobody.")
 def thanks_to_four_colleagues():

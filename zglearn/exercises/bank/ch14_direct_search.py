@@ -1,4 +1,4 @@
-"""Chapter 11: search without derivatives."""
+"""Chapter 14: search without derivatives."""
 
 import math
 
@@ -16,7 +16,7 @@ from zglearn.exercises.exercise import (
 )
 
 
-@exercise("11.1", "The Metropolis rule", kind="derive", difficulty=1, minutes=4, points=1,
+@exercise("14.1", "The Metropolis rule", kind="derive", difficulty=1, minutes=4, points=1,
           names=["acceptance"],
           hints=["What happens to a step down? And how likely is a small step up when it is hot?",
                  "min(1, exp(−Δ / T)), with Δ the new loss minus the old one.",
@@ -43,7 +43,7 @@ def acceptance(answer, rng):
             case=f"a loss that changes by {delta:.2f} at T = {T:.2f}")
 
 
-@exercise("11.2", "Why it samples from exp(−f/T)", kind="derive", difficulty=3, minutes=15,
+@exercise("14.2", "Why it samples from exp(−f/T)", kind="derive", difficulty=3, minutes=15,
           points=3, names=["metropolis_matrix"],
           hints=["Row i: from state i each of the other states is proposed with the same "
                  "probability. What happens to the proposals that are refused?",
@@ -80,7 +80,7 @@ def metropolis_matrix(answer, rng):
             no_rest / no_rest.sum(axis=1, keepdims=True)})
 
 
-@exercise("11.3", "Repair: children with two heads", kind="debug", difficulty=2, minutes=12,
+@exercise("14.3", "Repair: children with two heads", kind="debug", difficulty=2, minutes=12,
           points=3, names=["crossover"],
           hints=["Count the letters of the child that the broken version makes.",
                  "Order crossover: a stretch from the mother stays in its place; the free places "
@@ -114,7 +114,7 @@ def crossover(answer, rng):
     expect((child == same).all(), "two equal parents must have a child equal to both")
 
 
-@exercise("11.4", "A random search that deserves the name", kind="implement", difficulty=1,
+@exercise("14.4", "A random search that deserves the name", kind="implement", difficulty=1,
           minutes=8, points=2, names=["random_search"],
           hints=["Draw a point in the box, ask, remember the best. How many questions in all?",
                  "x = low + (high − low) · u with u uniform in [0, 1]^d.",
@@ -154,7 +154,7 @@ def random_search(answer, rng):
         "the *worst* point was returned": worst})
 
 
-@exercise("11.5", "Why one fifth?", kind="derive", difficulty=2, minutes=8, points=2,
+@exercise("14.5", "Why one fifth?", kind="derive", difficulty=2, minutes=8, points=2,
           names=["standstill"],
           hints=["When does σ neither grow nor shrink in the long run?",
                  "p log(up) + (1 − p) log(down) = 0.",
@@ -179,7 +179,7 @@ def standstill(answer, rng):
 
 
 choice(
-    "11.6", "Predict: a text that is too short", kind="predict", difficulty=2, minutes=4, points=1,
+    "14.6", "Predict: a text that is too short", kind="predict", difficulty=2, minutes=4, points=1,
     right="c",
     options={
         "a": "With a long text it nearly always does. Here it finds keys that score *better* than "
@@ -198,7 +198,7 @@ choice(
 )
 
 choice(
-    "11.7", "What no free lunch says", difficulty=2, minutes=4, points=1, right="d",
+    "14.7", "What no free lunch says", difficulty=2, minutes=4, points=1, right="d",
     options={
         "a": "Only on average over *all* functions, nearly all of which are noise. On the smooth "
              "ones of the chapter the methods differ at once.",
@@ -218,7 +218,7 @@ choice(
 )
 
 open_question(
-    "11.8", "Interview: which method for which problem?", difficulty=2, minutes=12, points=3,
+    "14.8", "Interview: which method for which problem?", difficulty=2, minutes=12, points=3,
     rubric=[
         "asks first whether a gradient is to be had, and uses it if so",
         "distinguishes by dimension: a handful, tens, thousands and more",

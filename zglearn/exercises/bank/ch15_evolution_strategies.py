@@ -1,4 +1,4 @@
-"""Chapter 12: evolution strategies."""
+"""Chapter 15: evolution strategies."""
 
 import math
 
@@ -21,7 +21,7 @@ def random_slope(rng, d):
     return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
 
 
-@exercise("12.1", "The slope of a blurred step", kind="derive", difficulty=2, minutes=10, points=2,
+@exercise("15.1", "The slope of a blurred step", kind="derive", difficulty=2, minutes=10, points=2,
           names=["blurred_slope"],
           hints=["What is the blurred loss itself? With which probability does x + σε fall left of "
                  "0?",
@@ -54,7 +54,7 @@ def blurred_slope(answer, rng):
             case=f"x = {x:.2f}, σ = {sigma:.2f}, from {high:.2f} down to {low:.2f}")
 
 
-@exercise("12.2", "Ranks in the place of losses", kind="implement", difficulty=1, minutes=6,
+@exercise("15.2", "Ranks in the place of losses", kind="implement", difficulty=1, minutes=6,
           points=2, names=["shaped"],
           hints=["`argsort` says which loss is the lowest. You need to know how many are lower "
                  "than each.",
@@ -88,7 +88,7 @@ def shaped(answer, rng):
             case=f"{n} losses, one of them infinite")
 
 
-@exercise("12.3", "Pairs", kind="implement", difficulty=2, minutes=10, points=3,
+@exercise("15.3", "Pairs", kind="implement", difficulty=2, minutes=10, points=3,
           names=["es_gradient"],
           hints=["Each direction is used with both signs. What happens to a constant?",
                  "g = 1/(2 σ · pairs) Σ (f(x + σε) − f(x − σε)) ε.",
@@ -127,7 +127,7 @@ def es_gradient(answer, rng):
            f"{np.round(got, 2).tolist()}, too far off for chance")
 
 
-@exercise("12.4", "The heart of CMA-ES", kind="implement", difficulty=3, minutes=15, points=4,
+@exercise("15.4", "The heart of CMA-ES", kind="implement", difficulty=3, minutes=15, points=4,
           names=["cma_update"],
           hints=["Sort first. Then everything is a weighted sum over the μ best.",
                  "m' = Σ w_i x_(i), y_i = (x_(i) − m)/σ with the *old* m, "
@@ -171,7 +171,7 @@ def cma_update(answer, rng):
         usually="c and 1 − c are swapped")
 
 
-@exercise("12.5", "Repair: a strategy that gets worse", kind="debug", difficulty=2, minutes=10,
+@exercise("15.5", "Repair: a strategy that gets worse", kind="debug", difficulty=2, minutes=10,
           points=3, names=["es_step"],
           hints=["Which noise belongs to which loss? And which way is down?",
                  "x − lr/(population · σ) Σ F_i ε_i, with the same ε_i that was asked for F_i.",
@@ -209,7 +209,7 @@ def es_step(answer, rng):
                "Each loss must be multiplied by the noise that led to it")
 
 
-@exercise("12.6", "Rank-one noise, without the matrix", kind="implement", difficulty=2, minutes=10,
+@exercise("15.6", "Rank-one noise, without the matrix", kind="implement", difficulty=2, minutes=10,
           points=3, names=["outputs"],
           hints=["Multiply x (W + σ a bᵀ) out. Which part is the same for all members?",
                  "x W + σ (x · a) bᵀ: a number for each example and member, times a vector for "
@@ -239,7 +239,7 @@ def outputs(answer, rng):
 
 
 choice(
-    "12.7", "Predict: another scale", kind="predict", difficulty=1, minutes=3, points=1, right="b",
+    "15.7", "Predict: another scale", kind="predict", difficulty=1, minutes=3, points=1, right="b",
     options={
         "a": "That is what gradient descent would do. CMA-ES never multiplies anything by a loss.",
         "b": "It only uses the order of the losses, and an increasing function keeps the order.",
@@ -258,7 +258,7 @@ choice(
 )
 
 choice(
-    "12.8", "A worker comes late", difficulty=2, minutes=4, points=1, right="c",
+    "15.8", "A worker comes late", difficulty=2, minutes=4, points=1, right="c",
     options={
         "a": "It would do, but it is four megabytes. There is something that it can compute them "
              "from.",

@@ -1,4 +1,4 @@
-"""Chapter 10: what a loss can tell without its gradient, and what that costs."""
+"""Chapter 13: what a loss can tell without its gradient, and what that costs."""
 
 import numpy as np
 
@@ -33,8 +33,8 @@ WHY = {
 }
 
 
-@exercise("10.1", "Who asks for what?", kind="concept", difficulty=1, minutes=4, points=2,
-          names=["answer_10_1"],
+@exercise("13.1", "Who asks for what?", kind="concept", difficulty=1, minutes=4, points=2,
+          names=["answer_13_1"],
           hints=["Ask of each: which questions to the loss does one step need?",
                  "0: values f(x). 1: first derivatives, of any kind. 2: second derivatives.",
                  "three zeros, four ones, one two"],
@@ -47,7 +47,7 @@ WHY = {
                "ranks, and pays for it in evaluations.")],
           rows=["R127", "R126", "R118", "E01", "E10", "E49"])
 def who_asks(answer, rng):
-    got = answer.value("answer_10_1")
+    got = answer.value("answer_13_1")
     expect(isinstance(got, dict), "give a dict from the name of each method to 0, 1 or 2")
     missing = [name for name in ORDERS if name not in got]
     expect(not missing, f"no answer for: {', '.join(missing)}")
@@ -57,7 +57,7 @@ def who_asks(answer, rng):
         expect(got[name] == order, f"{name} is not of order {got[name]}: {WHY[name]}")
 
 
-@exercise("10.2", "How long is an estimate?", kind="derive", difficulty=3, minutes=15, points=3,
+@exercise("13.2", "How long is an estimate?", kind="derive", difficulty=3, minutes=15, points=3,
           names=["expected_square"],
           hints=["Turn the axes so that g lies along the first one. What is ĝ then, coordinate by "
                  "coordinate?",
@@ -89,7 +89,7 @@ def expected_square(answer, rng):
                          "the length of g is not squared": (q + d + 1) / q * square**0.5})
 
 
-@exercise("10.3", "The best probe length", kind="derive", difficulty=2, minutes=10, points=2,
+@exercise("13.3", "The best probe length", kind="derive", difficulty=2, minutes=10, points=2,
           names=["best_length"],
           hints=["Two errors: one grows with h, one shrinks. Where is their sum smallest?",
                  "error(h) = third · h²/6 + u · size / h. Set the derivative to zero.",
@@ -117,7 +117,7 @@ def best_length(answer, rng):
                          "a root of the wrong order": np.sqrt(3 * u * size / third)})
 
 
-@exercise("10.4", "A gradient from losses", kind="implement", difficulty=2, minutes=12, points=3,
+@exercise("13.4", "A gradient from losses", kind="implement", difficulty=2, minutes=12, points=3,
           names=["estimate_gradient"],
           hints=["One probe: a random z, two losses, a slope. What do you multiply by the slope?",
                  "ĝ = mean over q of [(f(x + εz) − f(x − εz)) / 2ε] z, with z of mean 0 and "
@@ -155,7 +155,7 @@ def estimate_gradient(answer, rng):
            "too far off for chance")
 
 
-@exercise("10.5", "Dual numbers", kind="implement", difficulty=2, minutes=12, points=3,
+@exercise("13.5", "Dual numbers", kind="implement", difficulty=2, minutes=12, points=3,
           names=["multiply", "logistic"],
           hints=["A pair (a, a') carries a value and its slope along one direction. Which rules of "
                  "calculus say what happens to the slope?",
@@ -186,7 +186,7 @@ def dual_numbers(answer, rng):
                                    [s, 1 / (1 + np.exp(-a[1]))]})
 
 
-@exercise("10.6", "Repair: an optimizer that is not what it says", kind="debug", difficulty=2,
+@exercise("13.6", "Repair: an optimizer that is not what it says", kind="debug", difficulty=2,
           minutes=10, points=3, names=["no_gradient_step"],
           hints=["Hand it an objective without a gradient. Which line fails?",
                  "Replace the gradient by a slope along a random direction: two losses.",
@@ -220,7 +220,7 @@ def no_gradient_step(answer, rng):
 
 
 choice(
-    "10.7", "Predict: twice the dimensions", kind="predict", difficulty=1, minutes=3, points=1,
+    "13.7", "Predict: twice the dimensions", kind="predict", difficulty=1, minutes=3, points=1,
     right="c",
     options={
         "a": "That holds if every new direction is curved. Here the new ones are flat: they change "
@@ -240,7 +240,7 @@ choice(
 )
 
 choice(
-    "10.8", "Predict: forty layers", kind="predict", difficulty=1, minutes=3, points=1, right="b",
+    "13.8", "Predict: forty layers", kind="predict", difficulty=1, minutes=3, points=1, right="b",
     options={
         "a": "The two losses differ by the gradient times the probe. If the gradient is 1e-28, so "
              "is the difference, and the loss has no digits left to show it.",
@@ -259,7 +259,7 @@ choice(
 )
 
 open_question(
-    "10.9", "Interview: without gradients, why and how?", difficulty=2, minutes=12, points=4,
+    "13.9", "Interview: without gradients, why and how?", difficulty=2, minutes=12, points=4,
     rubric=[
         "names what is asked: values of the loss, not derivatives (zeroth order)",
         "names a case where gradients are not to be had: a black box, a score that counts, whole "

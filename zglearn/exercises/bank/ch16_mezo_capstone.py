@@ -1,4 +1,4 @@
-"""Chapter 13: fine-tuning a language model without backpropagation."""
+"""Chapter 16: fine-tuning a language model without backpropagation."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from zglearn.exercises.exercise import (
 )
 
 choice(
-    "13.1", "Which of the four would you do without a gradient?", difficulty=1, minutes=4,
+    "16.1", "Which of the four would you do without a gradient?", difficulty=1, minutes=4,
     points=1, right="c",
     options={
         "a": "Size is an argument for memory, never for the number of evaluations: on a new domain "
@@ -44,7 +44,7 @@ choice(
 )
 
 
-@exercise("13.2", "One step in the memory of inference", kind="implement", difficulty=2,
+@exercise("16.2", "One step in the memory of inference", kind="implement", difficulty=2,
           minutes=12, points=3, names=["mezo_step"],
           hints=["The same direction is needed four times. What do you have to remember to draw it "
                  "again?",
@@ -106,7 +106,7 @@ def mezo_step(answer, rng):
     expect(abs(cosine) < 1 - 1e-9, "seeds 3 and 4 gave the same direction: the seed is not used.")
 
 
-@exercise("13.3", "Repair: two questions about two batches", kind="debug", difficulty=2,
+@exercise("16.3", "Repair: two questions about two batches", kind="debug", difficulty=2,
           minutes=8, points=2, names=["slope_along"],
           hints=["The slope of what? Write down the two numbers that are subtracted, with all that "
                  "they depend on.",
@@ -150,7 +150,7 @@ def slope_along(answer, rng):
                      usually="one of the two points is p itself, or the two are on the same side")
 
 
-@exercise("13.4", "A checkpoint made of seeds", kind="implement", difficulty=2, minutes=10,
+@exercise("16.4", "A checkpoint made of seeds", kind="implement", difficulty=2, minutes=10,
           points=3, names=["replay"],
           hints=["What does one step do to p, given its seed and its number? Is the loss needed?",
                  "p ← p − step · z(seed), in the order of the log.",
@@ -187,7 +187,7 @@ def replay(answer, rng):
         usually="z is np.random.default_rng(seed).standard_normal(p0.size) of each step's seed")
 
 
-@exercise("13.5", "How long a step can MeZO bear?", kind="derive", difficulty=3, minutes=15,
+@exercise("16.5", "How long a step can MeZO bear?", kind="derive", difficulty=3, minutes=15,
           points=3, names=["mezo_on_a_bowl"],
           hints=["Write x after one step as a matrix times x, then take the mean of its squared "
                  "length.",
@@ -221,7 +221,7 @@ def mezo_on_a_bowl(answer, rng):
             "this is how much is lost, not what remains": 1 / (d + 2)})
 
 
-@exercise("13.6", "A reward that repetition cannot earn", kind="implement", difficulty=1,
+@exercise("16.6", "A reward that repetition cannot earn", kind="implement", difficulty=1,
           minutes=8, points=2, names=["reward"],
           hints=["What would a model write to get the most out of your reward? Try it.",
                  "The number of different dictionary words in the text, divided by the number of "
@@ -263,8 +263,8 @@ def reward(answer, rng):
                      mistakes=mistakes, usually="a text without words has the reward 0")
 
 
-@exercise("13.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,
-          points=1, names=["answer_13_7"],
+@exercise("16.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,
+          points=1, names=["answer_16_7"],
           hints=["What is in the log, and what is in the parameters?",
                  "8 bytes for each step; 4 bytes for each parameter.",
                  "4 · 2,134,048 bytes divided by 8 · 400 bytes"],
@@ -272,7 +272,7 @@ def reward(answer, rng):
                       "After d / 2, here a million steps: at 8 bytes a step and 4 a parameter.")],
           rows=["R106", "R132"])
 def checkpoint(answer, rng):
-    guess = answer.value("answer_13_7")
+    guess = answer.value("answer_16_7")
     expect_form(isinstance(guess, int | float) and not isinstance(guess, bool) and guess > 0,
                 "predict a ratio, such as 100")
     ratio = 4 * 2_134_048 / (8 * 400)
@@ -288,7 +288,7 @@ def checkpoint(answer, rng):
 
 
 open_question(
-    "13.8", "Four recommendations", difficulty=3, minutes=15, points=3, min_words=80,
+    "16.8", "Four recommendations", difficulty=3, minutes=15, points=3, min_words=80,
     rubric=[
         "The interface: no gradient, so ES or CMA-ES in a small space (a prompt, a few numbers), "
         "with an eye on the number of calls.",

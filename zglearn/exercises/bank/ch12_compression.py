@@ -1,4 +1,4 @@
-"""Chapter 09: rank, entries and bits; LoRA and GaLore."""
+"""Chapter 12: rank, entries and bits; LoRA and GaLore."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from zglearn.exercises.exercise import (
 )
 
 
-@exercise("09.1", "What a rank really stores", kind="derive", difficulty=1, minutes=5, points=2,
+@exercise("12.1", "What a rank really stores", kind="derive", difficulty=1, minutes=5, points=2,
           names=["stored_share"],
           hints=["How many numbers are in the two factors, and in the matrix?",
                  "k (m + n) / (m n), over all matrices together.",
@@ -38,7 +38,7 @@ def stored_share(answer, rng):
                          "this is the share that is saved": 1 - want})
 
 
-@exercise("09.2", "Repair: a quantizer with the wrong scale", kind="debug", difficulty=2,
+@exercise("12.2", "Repair: a quantizer with the wrong scale", kind="debug", difficulty=2,
           minutes=10, points=3, names=["quantize"],
           hints=["What does the broken version make of a column of negative entries?",
                  "Symmetric: step = max|column| / (2^(b−1) − 1); round(W / step) · step.",
@@ -79,7 +79,7 @@ def quantize(answer, rng):
            "the nearest level is off by at most half a step")
 
 
-@exercise("09.3", "Prune by size", kind="implement", difficulty=1, minutes=6, points=2,
+@exercise("12.3", "Prune by size", kind="implement", difficulty=1, minutes=6, points=2,
           names=["prune"],
           hints=["Which entries matter least? And how many are to go?",
                  "The threshold is a quantile of |W|.",
@@ -107,7 +107,7 @@ def prune(answer, rng):
             "`share` is what to remove, and this is what is left": kept})
 
 
-@exercise("09.4", "LoRA's gradient", kind="derive", difficulty=2, minutes=10, points=3,
+@exercise("12.4", "LoRA's gradient", kind="derive", difficulty=2, minutes=10, points=3,
           names=["lora_gradient"],
           hints=["W = W₀ + A B / r. How does the loss change if one entry of A changes a little?",
                  "Chain rule: ∂A = ∂W Bᵀ / r, ∂B = Aᵀ ∂W / r.",
@@ -136,7 +136,7 @@ def lora_gradient(answer, rng):
         usually="it is not A.T @ dW / r")
 
 
-@exercise("09.5", "GaLore's projection", kind="implement", difficulty=2, minutes=10, points=3,
+@exercise("12.5", "GaLore's projection", kind="implement", difficulty=2, minutes=10, points=3,
           names=["project", "project_back"],
           hints=["Which r directions of the columns' space hold most of the gradient?",
                  "P = the r leading left singular vectors of G; R = Pᵀ G; back: P R.",
@@ -164,7 +164,7 @@ def galore(answer, rng):
 
 
 choice(
-    "09.6", "Predict: which cut hurts least?", kind="predict", difficulty=1, minutes=3, points=1,
+    "12.6", "Predict: which cut hurts least?", kind="predict", difficulty=1, minutes=3, points=1,
     right="a",
     options={
         "a": "Rounding to eight bits moves each weight by less than half a per cent of the "
@@ -183,7 +183,7 @@ choice(
 )
 
 choice(
-    "09.7", "Does the optimizer make the model smaller?", difficulty=1, minutes=3, points=1,
+    "12.7", "Does the optimizer make the model smaller?", difficulty=1, minutes=3, points=1,
     right="c",
     options={
         "a": "It may save memory *while training*. The model that comes out has as many numbers.",

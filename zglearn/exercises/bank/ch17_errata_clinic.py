@@ -1,4 +1,4 @@
-"""Chapter 14: reviewing what others wrote, and the questions that an interviewer asks."""
+"""Chapter 17: reviewing what others wrote, and the questions that an interviewer asks."""
 
 from itertools import combinations
 
@@ -39,7 +39,7 @@ def _perplexity(train, test, V, columns=False, spread=False, base=False, trainin
     return np.exp(np.mean(nats) / (np.log(2) if base else 1))
 
 
-@exercise("14.1", "Repair: a perplexity that is too good", kind="debug", difficulty=2, minutes=12,
+@exercise("17.1", "Repair: a perplexity that is too good", kind="debug", difficulty=2, minutes=12,
           points=3, names=["held_out_perplexity"],
           hints=["One mistake stops the program. Of the others, ask at each line: whose counts, "
                  "which sum, which logarithm, whose text?",
@@ -116,7 +116,7 @@ def _selection(train, validation, test, strengths, everywhere=False, on_test=Fal
     return best, error(fitted(strengths[-1] if last else best), test)
 
 
-@exercise("14.2", "Repair: chosen by the examination", kind="debug", difficulty=2, minutes=15,
+@exercise("17.2", "Repair: chosen by the examination", kind="debug", difficulty=2, minutes=15,
           points=3, names=["select"],
           hints=["Run it: the first mistake stops it. Then follow `w` through the loop: what does "
                  "it hold after the last turn? And which part decides?",
@@ -175,7 +175,7 @@ def select(answer, rng):
               "the training part alone?")
 
 
-@exercise("14.3", "Repair: an annealing that never cools", kind="debug", difficulty=3, minutes=15,
+@exercise("17.3", "Repair: an annealing that never cools", kind="debug", difficulty=3, minutes=15,
           points=4, names=["anneal"],
           hints=["Test it at the two ends. At a temperature near zero it must only go down; at a "
                  "huge one it must accept everything. What does yours do?",
@@ -246,7 +246,7 @@ def anneal(answer, rng):
            "included.")
 
 
-@exercise("14.4", "Repair: data and a line, both wrong", kind="debug", difficulty=2, minutes=12,
+@exercise("17.4", "Repair: data and a line, both wrong", kind="debug", difficulty=2, minutes=12,
           points=3, names=["make_data", "fit"],
           hints=["Look at the two functions apart. What are the shape of `y` and the mean of "
                  "`y - 2 * x - 1`? And when does the fit make its prediction?",
@@ -339,7 +339,7 @@ TAKEN_FOR = {
 }
 
 
-@exercise("14.5", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
+@exercise("17.5", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
           points=4, names=["which"],
           hints=["Do not guess from the size of the steps: the learning rate is unknown. Ask what "
                  "happens when *your* gradients change.",
@@ -383,7 +383,7 @@ def which(answer, rng):
                           f"tell them apart: {advice}.")
 
 
-@exercise("14.6", "Other units, the same run", kind="derive", difficulty=3, minutes=12, points=3,
+@exercise("17.6", "Other units, the same run", kind="derive", difficulty=3, minutes=12, points=3,
           names=["same_run"],
           hints=["Write down what becomes of the gradient: loss over weight. Then of the step, "
                  "which must be in the unit of the weights.",
@@ -433,7 +433,7 @@ def same_run(answer, rng):
                 "Newton's rate was given the unit of a weight; H⁻¹g has it already": lr * s})
 
 
-@exercise("14.7", "A formula and its limits", kind="implement", difficulty=2, minutes=12, points=3,
+@exercise("17.7", "A formula and its limits", kind="implement", difficulty=2, minutes=12, points=3,
           names=["failed"],
           hints=["What is the velocity when γ = 0? And when nothing is ever forgotten?",
                  "Under a steady gradient, v = g + γv once it has settled. So gain(0) = 1, the "
@@ -487,7 +487,7 @@ def failed(answer, rng):
 # --- references and data ----------------------------------------------------------------------
 
 
-@exercise("14.8", "What an arXiv number tells", kind="implement", difficulty=2, minutes=15,
+@exercise("17.8", "What an arXiv number tells", kind="implement", difficulty=2, minutes=15,
           points=3, names=["arxiv_date"],
           hints=["Two schemes, so two patterns. What is the same in both?",
                  "Since April 2007: YYMM, a point, and four digits until 1412, five from 1501 on. "
@@ -562,7 +562,7 @@ def _hyphens(digits):
     return "-".join((text[:3], text[3], text[4:7], text[7:12], text[12]))
 
 
-@exercise("14.9", "A number that checks itself", kind="implement", difficulty=2, minutes=12,
+@exercise("17.9", "A number that checks itself", kind="implement", difficulty=2, minutes=12,
           points=3, names=["isbn_ok", "doi_prefix"],
           hints=["For the ISBN: digits only, thirteen of them, then one sum. For the DOI: what "
                  "stands in front of the slash?",
@@ -640,7 +640,7 @@ LISTINGS = {
 VERDICTS = ("real", "wrong authors", "not that paper", "no such title")
 
 
-@exercise("14.10", "Check the references", kind="implement", difficulty=2, minutes=15, points=4,
+@exercise("17.10", "Check the references", kind="implement", difficulty=2, minutes=15, points=4,
           names=["judge"],
           hints=["Two ways lead into the listings: by the number and by the title. What if they "
                  "lead to different papers?",
@@ -709,7 +709,7 @@ def judge(answer, rng):
             incorrect(f"{got!r}, where {wanted!r} was expected, as {why}. The reference: {shown}.")
 
 
-@exercise("14.11", "A leak detector", kind="implement", difficulty=2, minutes=10, points=3,
+@exercise("17.11", "A leak detector", kind="implement", difficulty=2, minutes=10, points=3,
           names=["leaks"],
           hints=["In which two ways can a test snippet be known from the training part?",
                  "By its file, which also gave a training snippet; or by its words, which stand in "
@@ -769,7 +769,7 @@ def leaks(answer, rng):
 # --- claims -----------------------------------------------------------------------------------
 
 choice(
-    "14.12", "Does the table bear the claim?", difficulty=2, minutes=5, points=2, right="c",
+    "17.12", "Does the table bear the claim?", difficulty=2, minutes=5, points=2, right="c",
     options={
         "a": "A step is not a unit of cost. One of ES's steps is 100 forward passes, one of Adam's "
              "about three: at the same number of steps ES had thirty times the compute.",
@@ -817,8 +817,8 @@ STATEMENTS = {
 }
 
 
-@exercise("14.13", "Ten sentences, some of them true", kind="concept", difficulty=2, minutes=8,
-          points=3, names=["answer_14_13"],
+@exercise("17.13", "Ten sentences, some of them true", kind="concept", difficulty=2, minutes=8,
+          points=3, names=["answer_17_13"],
           hints=["Do not count on an article being wrong throughout. Look for words that make a "
                  "sentence weaker, such as \"can\", and for words that make it exact.",
                  "For each sentence about a method, write down the method's formula and read the "
@@ -833,7 +833,7 @@ STATEMENTS = {
                "Right things called wrong are errors, too.")],
           rows=["E49", "E55", "E08", "E21", "E23", "E42", "E14", "E11", "R123", "R146"])
 def ten_sentences(answer, rng):
-    chosen = answer.value("answer_14_13")
+    chosen = answer.value("answer_17_13")
     expect(isinstance(chosen, str | list | tuple | set)
            and all(isinstance(letter, str) for letter in chosen),
            'answer with the letters of the true sentences, for example "cd"')
@@ -858,7 +858,7 @@ def ten_sentences(answer, rng):
 # --- interview --------------------------------------------------------------------------------
 
 open_question(
-    "14.14", "Interview: for and against", difficulty=2, minutes=10, points=3, min_words=60,
+    "17.14", "Interview: for and against", difficulty=2, minutes=10, points=3, min_words=60,
     rubric=[
         "for: the memory of inference, and why (no stored activations, no averages)",
         "for: objectives without a usable gradient: black boxes, counts, discrete choices",
@@ -870,7 +870,7 @@ open_question(
     ],
     hints=["Three for and two against; each with its reason, not only its name.",
            "Memory, black boxes, communication; evaluations, noise. Which numbers do you remember "
-           "from chapters 10 and 13?",
+           "from chapters 13 and 16?",
            "\"They save …, because …; they can …, where …; they cost …, about … times …\""],
     followups=[
         ("\"It saves computing time, as no gradient is computed.\" Right or wrong?",
@@ -883,7 +883,7 @@ open_question(
 )
 
 open_question(
-    "14.15", "Interview: where it is used, and where it goes", difficulty=2, minutes=12, points=3,
+    "17.15", "Interview: where it is used, and where it goes", difficulty=2, minutes=12, points=3,
     min_words=60,
     rubric=[
         "names real uses on language models with their year: black-box tuning of prompts (2022), "
@@ -909,7 +909,7 @@ open_question(
 )
 
 open_question(
-    "14.16", "Interview: one example at a time", difficulty=1, minutes=8, points=2, min_words=50,
+    "17.16", "Interview: one example at a time", difficulty=1, minutes=8, points=2, min_words=50,
     rubric=[
         "what it is: a gradient step after each example, that is, stochastic gradient descent "
         "with batch size 1; not a class of methods beside gradient descent",
@@ -932,7 +932,7 @@ open_question(
 )
 
 open_question(
-    "14.17", "Interview: which optimizer, and what does it change?", difficulty=2, minutes=10,
+    "17.17", "Interview: which optimizer, and what does it change?", difficulty=2, minutes=10,
     points=3, min_words=60,
     rubric=[
         "a sensible default with a reason (Adam or AdamW for language models, momentum where it "
@@ -950,7 +950,7 @@ open_question(
            "choice changes …, and not ….\""],
     followups=[
         ("Which matters more, the method or its learning rate?",
-         "The rate, in the race of chapter 08: all six basins were about equally deep, and outside "
+         "The rate, in the race of chapter 11: all six basins were about equally deep, and outside "
          "of its own basin each method failed."),
         ("\"Choose the optimizer that makes real-time applications fast.\" Your reply?",
          "Real-time applications predict. What makes prediction fast is a smaller model, "
@@ -959,7 +959,7 @@ open_question(
 )
 
 open_question(
-    "14.18", "Interview: what travels?", difficulty=3, minutes=10, points=3, min_words=60,
+    "17.18", "Interview: what travels?", difficulty=3, minutes=10, points=3, min_words=60,
     rubric=[
         "the optimizer as such neither protects nor leaks data: encryption, access and consent "
         "are questions of storage and transport",
@@ -985,7 +985,7 @@ open_question(
 )
 
 open_question(
-    "14.19", "Interview: over-fitting", difficulty=1, minutes=8, points=2, min_words=50,
+    "17.19", "Interview: over-fitting", difficulty=1, minutes=8, points=2, min_words=50,
     rubric=[
         "how it is noticed: the training loss falls on while the loss on data kept apart rises, or "
         "a wide gap between the two",
@@ -1002,7 +1002,7 @@ open_question(
            "\"I see it when …. I would …, as strongly as … says. Pruning …. The optimizer …\""],
     followups=[
         ("You tune the penalty until the test error is lowest. What have you done?",
-         "Fitted the penalty to the test part: its error is now too good, as in 14.2."),
+         "Fitted the penalty to the test part: its error is now too good, as in 17.2."),
         ("Can early stopping be called a property of the optimizer?",
          "It is a rule about when to end, and works with any of them. What it limits is how far "
          "the weights get from their start.")],

@@ -1,4 +1,4 @@
-"""Chapter 08: a fair race."""
+"""Chapter 11: a fair race."""
 
 from itertools import combinations
 
@@ -16,7 +16,7 @@ from zglearn.exercises.exercise import (
 )
 
 choice(
-    "08.1", "A claim to judge", difficulty=1, minutes=4, points=1, right="b",
+    "11.1", "A claim to judge", difficulty=1, minutes=4, points=1, right="b",
     options={
         "a": "Longer runs help whoever was slow at a rate that did not suit it. The rates still do "
              "not suit, and the training loss still is not what we want to know.",
@@ -55,7 +55,7 @@ def _forward(X, W1, b1, W2, b2):
     return A, P / P.sum(axis=1, keepdims=True)
 
 
-@exercise("08.2", "Backpropagation by hand", kind="implement", difficulty=3, minutes=20, points=4,
+@exercise("11.2", "Backpropagation by hand", kind="implement", difficulty=3, minutes=20, points=4,
           names=["loss_and_gradients"],
           hints=["Go forward and keep what each layer receives. Then start at the top: what is the "
                  "gradient of the mean cross-entropy in the logits?",
@@ -113,7 +113,7 @@ def _sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-@exercise("08.3", "Repair: one error for all layers", kind="debug", difficulty=3, minutes=15,
+@exercise("11.3", "Repair: one error for all layers", kind="debug", difficulty=3, minutes=15,
           points=3, names=["layer_gradients"],
           hints=["Which two arrays make the gradient of a layer's weights? Are they the same for "
                  "every layer?",
@@ -183,7 +183,7 @@ def _reference(method, lr, gradients):
     return steps
 
 
-@exercise("08.4", "Three optimizers, one network", kind="implement", difficulty=2, minutes=20,
+@exercise("11.4", "Three optimizers, one network", kind="implement", difficulty=2, minutes=20,
           points=4, names=["Optimizer"],
           hints=["A network has several arrays, and each needs its own memory. Where do you keep "
                  "as many velocities as there are arrays? And what is counted once per step, not "
@@ -241,7 +241,7 @@ def _optimizer_mistakes(method, t, w, g, lr, change):
     return mistakes
 
 
-@exercise("08.5", "When to stop", kind="implement", difficulty=2, minutes=10, points=2,
+@exercise("11.5", "When to stop", kind="implement", difficulty=2, minutes=10, points=2,
           names=["early_stop"],
           hints=["Two things have to be remembered on the way: the lowest loss so far with its "
                  "epoch, and how long ago that was.",
@@ -298,8 +298,8 @@ def _stop(losses, patience):
     return len(losses), best + 1
 
 
-@exercise("08.6", "Predict: learning noise", kind="predict", difficulty=2, minutes=5, points=1,
-          names=["answer_08_6"],
+@exercise("11.6", "Predict: learning noise", kind="predict", difficulty=2, minutes=5, points=1,
+          names=["answer_11_6"],
           hints=["The inputs say nothing about the target. What is the best a network can answer?",
                  "The best constant guess under squared error is the mean. What is left is the "
                  "variance.",
@@ -313,7 +313,7 @@ def _stop(losses, patience):
                "be judged.")],
           rows=["E75", "R053"])
 def learning_noise(answer, rng):
-    guess = answer.value("answer_08_6")
+    guess = answer.value("answer_11_6")
     expect_form(isinstance(guess, int | float) and not isinstance(guess, bool),
                 "predict one number, such as 0.5")
     if guess < 0.078:
@@ -328,7 +328,7 @@ def learning_noise(answer, rng):
     return "1/12, the variance of the target: the score of no knowledge."
 
 
-@exercise("08.7", "A start that keeps lengths", kind="implement", difficulty=2, minutes=10,
+@exercise("11.7", "A start that keeps lengths", kind="implement", difficulty=2, minutes=10,
           points=2, names=["orthogonal"],
           hints=["Which factorization of a random matrix gives orthonormal columns?",
                  "A = Q R: the columns of Q are orthonormal. If the matrix is wider than tall, "
@@ -368,7 +368,7 @@ def orthogonal(answer, rng):
                f"{case}: two seeds gave the same matrix. It should be random.")
 
 
-@exercise("08.8", "The price of tuning", kind="derive", difficulty=3, minutes=12, points=3,
+@exercise("11.8", "The price of tuning", kind="derive", difficulty=3, minutes=12, points=3,
           names=["expected_lowest"],
           hints=["Sort the losses. When is the lowest of n draws the i-th of them?",
                  "When all n draws are i-th or worse, but not all worse than i-th: "

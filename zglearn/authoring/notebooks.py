@@ -25,6 +25,7 @@ from zglearn.course.learner import CourseError
 from zglearn.exercises.originals import cells_of, is_untouched
 
 from .derive import Malformed, derive, leaked_lines
+from .length import say_length
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -166,8 +167,8 @@ def _failed_cell(notebook) -> str:
 
 
 def normalise(notebook):
-    """A copy with one kernel name and nothing volatile. Raises Malformed for an output that no
-    other machine could reproduce."""
+    """A copy with one kernel name, the reading time that follows from its length, and nothing
+    volatile. Raises Malformed for an output that no other machine could reproduce."""
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
@@ -179,6 +180,7 @@ def normalise(notebook):
             number += 1
             cell.execution_count = number if cell.execution_count else None
             cell.outputs = [_output(output, cell) for output in cell.outputs]
+    say_length(notebook)
     return notebook
 
 

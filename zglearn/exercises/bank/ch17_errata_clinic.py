@@ -977,7 +977,7 @@ open_question(
     followups=[
         ("Two machines train one model with MeZO. What exactly does each send per step?",
          "The seed of its direction and the slope, eight bytes or so. Both replay all steps, as in "
-         "13.4."),
+         "16.4."),
         ("Somebody calls this \"private by design\". What would you want to see?",
          "A stated attacker, a bound on what the numbers reveal, and an attack that was tried and "
          "failed. A small message is not a proof.")],

@@ -268,4 +268,4 @@ def real_is_enough():
     assert not any(on_topic) and all(of_course)
     return (f"Of {len(real)} real works that such articles cite, {sum(on_topic)} name a method "
             f"without gradients in the title. Of {len(COURSE)} from this course's chapters 13 to "
-            f"13, {sum(of_course)} do.")
+            f"16, {sum(of_course)} do.")

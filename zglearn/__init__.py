@@ -2,7 +2,15 @@
 
 Start with `objective.py` (what may be asked of a loss, and what it costs), then read
 `gradient_methods.py` and `gradient_free_methods.py` (one short generator a method), then
-`trajectory.py` (`run` drives any of them).
+`trajectory.py` (`run` drives any of them). Around this mathematics there is a room for each of
+those who live here, and none imports from a room below it in this list:
+
+    models/  data/  visual/   networks, the text tasks, figures and widgets
+    exercises/                what an exercise is; the bank of checks, the cards of the clinic
+    course/                   what a learner types: check, hint, predict, dashboard, interview
+    authoring/                what an author runs: notebooks, trials, the hand-out
+    grading/                  what an instructor runs: from submissions to a gradebook
+    setup/                    the machine: environment, doctor, new versions
 
 Conventions that every method here keeps (chapter 07 shows what each changes):
 

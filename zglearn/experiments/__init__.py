@@ -9,13 +9,13 @@
 
     def price(method, seeds, **settings):
         starts = [np.random.default_rng(seed).normal(size=10) for seed in seeds]
-        return reach([run(method, f, x0, steps=500, **settings) for x0 in starts], 1e-3)
+        return reach([run(method, f, x0, steps=300, **settings) for x0 in starts], 1e-3)
 
     tuned = tune(lambda method, **settings: price(method, range(5), **settings).costs, {
         gradient_descent: {"lr": geometric(0.001, 0.1, 5)},
-        momentum: {"lr": geometric(0.001, 0.1, 5), "beta": near_one(0, 0.9, 3)}}, trials=25)
+        momentum: {"lr": geometric(0.001, 0.1, 5), "beta": near_one(0, 0.9, 3)}}, trials=21)
     new = {method: price(method, range(10, 20), **tuned[method].settings) for method in tuned}
-    print(tuned, new, sep="\\n")
+    print(tuned, *new.values(), sep="\\n")
     print(compare(new[momentum].costs, new[gradient_descent].costs, test_share=0))
 
 `tuning` has the rules for whoever has a knob, `comparing` the intervals, `reaching` the prices.

@@ -25,7 +25,7 @@ class Comparison:
         return self.p < 1 - self.level
 
     def __repr__(self) -> str:
-        among = f", p corrected for {self.family}" if self.family > 1 else ""
+        among = f" after Holm's correction for {self.family}" if self.family > 1 else ""
         return (f"{self.difference:+.3g} ({self.level:.0%} interval {self.low:+.3g} to "
                 f"{self.high:+.3g}, n = {self.n}, p = {self.p:.2g}{among}): "
                 + ("shown" if self.shown else "not shown"))
@@ -50,6 +50,15 @@ def compare(a, b, *, test_share: float, level: float = 0.95) -> Comparison:
     ValueError
         For fewer than two pairs, unequal lengths, what is not finite, or differences that are all
         the same and not 0.
+
+    Notes
+    -----
+    How often the 95 % interval covers (simulated in `tests/test_experiments.py`): over seeds with
+    normal differences, 95 %. Over ten resplits of 100 examples it depends on what correlates the
+    splits. If training changes nothing they share just the test examples that the correction
+    counts: 95 %, and 56 to 84 % without it. Two ridges, or two nearest-centroid classifiers: 97 to
+    100 %, and 81 to 94 % without it. It is no guarantee: if outliers decide what all splits learn
+    it can be 86 %, and if two classifiers hardly ever disagree, 71 %.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:

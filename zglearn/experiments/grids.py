@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -35,8 +36,10 @@ def linear(low: float, high: float, count: int, *, bounds=(-math.inf, math.inf))
     return _grid(low, high, count, float, float, bounds)
 
 
-def fixed(values: Sequence, *, bounds=(-math.inf, math.inf)) -> Knob:
+def fixed(values: Iterable, *, bounds=(-math.inf, math.inf)) -> Knob:
     """These values and no others. Names have no order; numbers have, and so an edge."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"a setting to tune needs a grid or a list of values, not {values!r}")
     values = list(values)
     ordered = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
     return Knob(len(values), values.__getitem__, ordered, bounds, fixed=True)
@@ -44,10 +47,10 @@ def fixed(values: Sequence, *, bounds=(-math.inf, math.inf)) -> Knob:
 
 def _grid(low, high, count, scale, back, bounds) -> Knob:
     try:
-        step = (scale(high) - scale(low)) / (count - 1)
-    except (ValueError, ZeroDivisionError):  # the logarithm of a negative number; one value
+        step = (scale(high) - scale(low)) / (operator.index(count) - 1)
+    except (ValueError, TypeError, ZeroDivisionError):  # log of a negative number; 2.5 or 1 values
         step = math.nan
-    if not 0 < step < math.inf or not isinstance(count, int):
+    if not 0 < step < math.inf:
         raise ValueError(f"no grid of {count!r} values from {low} to {high}: it needs two or more, "
                          "from low to high; geometric ones are above 0, those near one below 1")
     floor, ceiling = bounds

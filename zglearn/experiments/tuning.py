@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -110,7 +111,7 @@ def tune(validation_loss: Callable, contenders: dict, *, trials: int,
     validation_loss : callable
         ``validation_loss(contender, **settings)``, on validation data, lower is better: a number,
         or one for each seed (the same in every trial; the median counts), or `Scored`. What is
-        not finite diverged.
+        not finite loses: it diverged, or did not arrive.
     contenders : dict
         ``{contender: {knob: values}}``. The values are `geometric`, `near_one`, `linear` or a list
         (`fixed`). A contender is a method, or a name that ``validation_loss`` understands.
@@ -126,7 +127,7 @@ def tune(validation_loss: Callable, contenders: dict, *, trials: int,
         If the best value of a knob is still the lowest or highest that was tried, is no bound, and
         none inside is as good to a thousandth.
     ValueError
-        For knobs, trials or losses that cannot be used, or if a whole grid diverges.
+        For knobs, trials or losses that cannot be used, or a whole grid without a finite loss.
     """
     kept = {} if kept is None else kept
     knobs = {one: _checked(one, given, trials) for one, given in contenders.items()}
@@ -175,7 +176,8 @@ def _search(contender, knobs, trials) -> Iterator[dict]:
     while step >= FINEST:
         centre = best(trials, knobs)
         if centre.loss == math.inf:
-            raise ValueError(f"{_name(contender)} diverged everywhere in its grid: begin lower")
+            raise ValueError(f"no finite loss in the whole grid of {_name(contender)}: move it (down, "
+                             "if runs diverged), or make it finer")
         centre, moves = seen[tuple(centre.settings.values())], np.arange(-1, 1 + step, step)
         around = itertools.product(*([i] if knob.fixed else i + moves
                                      for knob, i in zip(knobs.values(), centre, strict=True)))
@@ -187,11 +189,12 @@ def _search(contender, knobs, trials) -> Iterator[dict]:
 
 
 def best(trials, knobs) -> Trial:
-    """The lowest loss or, if there is the same one inside of what was tried, that."""
+    """The first with the lowest loss, and rather one inside of what was tried. What is the same to
+    a thousandth is the same, so that no rounding, and no processor, decides."""
     lowest = min(trial.loss for trial in trials)
     same = [trial for trial in trials if trial.loss <= lowest + SAME * abs(lowest)]
     inside = [trial for trial in same if not edges(trial, trials, knobs)]
-    return min(inside or same, key=lambda trial: trial.loss)
+    return (inside or same)[0]
 
 
 def edges(trial, trials, knobs) -> list[str]:
@@ -225,7 +228,7 @@ def _checked(contender, knobs, trials) -> dict[str, Knob]:
     points = math.prod(knob.count for knob in knobs.values())
     if not points:
         raise ValueError(f"{_name(contender)} has a knob without values")
-    if not isinstance(trials, int) or trials < points:
+    if not isinstance(trials, numbers.Integral) or trials < points:
         raise ValueError(f"{_name(contender)} has a grid of {points} points, so trials must be a "
                          f"whole number from there on, not {trials!r}")
     return knobs

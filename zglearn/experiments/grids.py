@@ -15,19 +15,19 @@ class Knob:
 
     count: int
     at: Callable[[float], object]
-    ordered: bool = True
+    scale: Callable[[float], float] | None  # on which they are even; None if they have no order
     bounds: tuple[float, float] = (-math.inf, math.inf)  # a best there is at no edge
     fixed: bool = False  # no values but the first
 
 
 def geometric(low: float, high: float, count: int) -> Knob:
     """The same factor from one value to the next: for learning rates, epsilons, penalties."""
-    return _grid(low, high, count, math.log, math.exp, (-math.inf, math.inf))
+    return _grid(low, high, count, math.log10, lambda z: 10**z, (-math.inf, math.inf))
 
 
 def near_one(low: float, high: float, count: int) -> Knob:
     """The same factor from one 1 - x to the next, and nothing below 0: for momenta and decays."""
-    return _grid(low, high, count, lambda x: -math.log(1 - x), lambda z: 1 - math.exp(-z),
+    return _grid(low, high, count, lambda x: -math.log10(1 - x), lambda z: 1 - 10**-z,
                  (0, math.inf))
 
 
@@ -42,7 +42,7 @@ def fixed(values: Iterable, *, bounds=(-math.inf, math.inf)) -> Knob:
         raise ValueError(f"a setting to tune needs a grid or a list of values, not {values!r}")
     values = list(values)
     ordered = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
-    return Knob(len(values), values.__getitem__, ordered, bounds, fixed=True)
+    return Knob(len(values), values.__getitem__, float if ordered else None, bounds, fixed=True)
 
 
 def _grid(low, high, count, scale, back, bounds) -> Knob:
@@ -58,4 +58,4 @@ def _grid(low, high, count, scale, back, bounds) -> Knob:
     def at(i):  # six digits read well, and are the same on every processor
         return float(f"{min(max(back(scale(low) + i * step), floor), ceiling):.6g}")
 
-    return Knob(count, at, bounds=bounds)
+    return Knob(count, at, scale, bounds)

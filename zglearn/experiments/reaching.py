@@ -11,7 +11,7 @@ from ..trajectory import Trajectory
 from .tuning import AtTheEdge, Trial, Tuned, best, edges, told
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reached:
     """What a loss of ``level`` cost: ``costs`` (seeds,) are inf where it was not reached for what
     was ``spent`` (seeds,). ``settings`` are those that `earliest` found."""

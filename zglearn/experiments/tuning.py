@@ -27,7 +27,7 @@ class Scored(NamedTuple):
     curves: Sequence = ()  # one for each seed, for `earliest`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """Settings that were tried. ``losses`` (seeds,) are inf where the run diverged."""
 
@@ -42,7 +42,7 @@ class Trial:
         return float(np.median(self.losses))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuned:
     """A contender's ``trials`` and the ``best`` of them, whose loss flatters, being the lowest of
     many: what is reported comes from other data."""
@@ -64,7 +64,7 @@ class Tuned:
         """The range of ``knob`` around the best in which the loss, with the other knobs as they
         suit each value, is higher by no more than this share. It is at least so wide: it ends with
         a value that was tried."""
-        if not self.knobs[knob].ordered:
+        if self.knobs[knob].scale is None:
             raise ValueError(f"the values of {knob} have no order, and so no range")
         lowest = {}
         for trial in self.trials:
@@ -77,10 +77,15 @@ class Tuned:
         above = itertools.takewhile(is_good.__getitem__, range(i, len(values)))
         return values[min(below)], values[max(above)]
 
+    def width(self, knob: str, within: float = 0.1) -> float:
+        """Of the `good` range: in decades of x (`geometric`), of 1 - x (`near_one`), or in x."""
+        low, high = map(self.knobs[knob].scale, self.good(knob, within))
+        return high - low
+
     def __repr__(self) -> str:
         cost = "" if math.isnan(self.cost) else f", {self.cost:,.0f} forward-equivalents"
-        good = ["{} good from {:.3g} to {:.3g}".format(name, *self.good(name))
-                for name, knob in self.knobs.items() if knob.ordered]
+        good = ["{} is good from {:.3g} to {:.3g}".format(name, *self.good(name))
+                for name, knob in self.knobs.items() if knob.scale]
         return "; ".join([f"loss {self.best.loss:.4g} with {told(self.settings)}", *good,
                           f"{len(self.trials)} trials{cost}"])
 
@@ -119,7 +124,7 @@ def tune(validation_loss: Callable, contenders: dict, *, trials: int,
         Of each contender: at least as many as its grid has points.
     kept : dict, optional
         Takes every result as it comes, and what it holds is not tried again: after an interrupt,
-        or to give more trials, call again with the same dict.
+        or to give more trials, call again with the same dict and the same validation loss.
 
     Raises
     ------
@@ -141,7 +146,7 @@ def tune(validation_loss: Callable, contenders: dict, *, trials: int,
             if settings is None:
                 raise ValueError(f"{_name(one)} has no more than {len(tried[one])} settings, so "
                                  f"trials={trials} cannot be equal for all: choose fewer")
-            key = (_name(one), *settings.items())
+            key = (one, *settings.items())
             if key not in kept:
                 kept[key] = _try(validation_loss, one, settings)
             tried[one].append(kept[key])
@@ -176,8 +181,8 @@ def _search(contender, knobs, trials) -> Iterator[dict]:
     while step >= FINEST:
         centre = best(trials, knobs)
         if centre.loss == math.inf:
-            raise ValueError(f"no finite loss in the whole grid of {_name(contender)}: move it (down, "
-                             "if runs diverged), or make it finer")
+            raise ValueError(f"no finite loss in the whole grid of {_name(contender)}: move it "
+                             "(down, if runs diverged), or make it finer")
         centre, moves = seen[tuple(centre.settings.values())], np.arange(-1, 1 + step, step)
         around = itertools.product(*([i] if knob.fixed else i + moves
                                      for knob, i in zip(knobs.values(), centre, strict=True)))
@@ -202,7 +207,7 @@ def edges(trial, trials, knobs) -> list[str]:
     found = []
     for name, knob in knobs.items():
         x, values = trial.settings[name], [t.settings[name] for t in trials]
-        if knob.ordered and x in (min(values), max(values)) and x not in knob.bounds:
+        if knob.scale and x in (min(values), max(values)) and x not in knob.bounds:
             found.append(f"{name} = {x:.4g}")
     return found
 

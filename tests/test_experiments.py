@@ -148,8 +148,8 @@ def test_the_good_region_and_the_ledger():
     assert tuned.good("lr", within=0.3) == (0.0316228, 0.316228)  # half a decade: 1.25
     assert tuned.good("lr", within=1.5) == (0.01, 1) and tuned.width("lr", within=1.5) == 2
     assert tuned.cost == 63
-    assert repr(tuned) == ("loss 1 with lr = 0.1; lr is good from 0.1 to 0.1; "
-                           "9 trials, 63 forward-equivalents")
+    assert repr(tuned) == ("loss 1 with lr = 0.1 (good: 0.1 to 0.1); "
+                           "9 trials for 63 forward-equivalents")
     assert math.isnan(tune(basin(0.1), {"a": {"lr": geometric(0.01, 1, 3)}}, trials=3)["a"].cost)
 
 

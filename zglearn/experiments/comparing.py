@@ -57,8 +57,8 @@ def compare(a, b, *, test_share: float, level: float = 0.95) -> Comparison:
     normal differences, 95 %. Over ten resplits of 100 examples it depends on what correlates the
     splits. If training changes nothing they share just the test examples that the correction
     counts: 95 %, and 56 to 84 % without it. Two ridges, or two nearest-centroid classifiers: 97 to
-    100 %, and 81 to 94 % without it. It is no guarantee: if outliers decide what all splits learn
-    it can be 86 %, and if two classifiers hardly ever disagree, 71 %.
+    100 %, and 81 to 94 % without it. It is no guarantee: where outliers decide what all splits
+    learn it was 86 %, and of two classifiers that hardly ever disagree 72 %.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:

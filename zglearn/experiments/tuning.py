@@ -83,11 +83,13 @@ class Tuned:
         return high - low
 
     def __repr__(self) -> str:
-        cost = "" if math.isnan(self.cost) else f", {self.cost:,.0f} forward-equivalents"
-        good = ["{} is good from {:.3g} to {:.3g}".format(name, *self.good(name))
-                for name, knob in self.knobs.items() if knob.scale]
-        return "; ".join([f"loss {self.best.loss:.4g} with {told(self.settings)}", *good,
-                          f"{len(self.trials)} trials{cost}"])
+        told_good = []
+        for name, knob in self.knobs.items():
+            good = " (good: {:.3g} to {:.3g})".format(*self.good(name)) if knob.scale else ""
+            told_good.append(told({name: self.settings[name]}) + good)
+        cost = "" if math.isnan(self.cost) else f" for {self.cost:,.0f} forward-equivalents"
+        return (f"loss {self.best.loss:.4g} with {', '.join(told_good)}; {len(self.trials)} trials"
+                f"{cost}")
 
 
 class Tuning(dict):

@@ -43,6 +43,9 @@ def basin(best, width=1.0):
     return lambda contender, lr, **_: 1 + (np.log10(lr / best) / width) ** 2
 
 
+LR = {"lr": geometric(0.01, 1, 3)}
+
+
 def values(grid):
     return [grid.at(i) for i in range(grid.count)]
 
@@ -99,6 +102,12 @@ def test_everybody_has_the_same_number_of_trials_whatever_they_have_to_tune():
     assert tuned["two"].best.loss < 1.02 and tuned["three"].settings["kind"] == "a"
     lrs = [len({t.settings["lr"] for t in tuned[name].trials}) for name in ("one", "two")]
     assert lrs[0] > lrs[1]  # one knob, the finer grid
+
+
+def test_where_all_around_the_best_was_tried_it_looks_at_half_the_distance():
+    tried = tune(basin(0.1), {"a": LR}, trials=9)["a"].trials
+    assert [trial.settings["lr"] for trial in tried] == pytest.approx([
+        0.01, 0.1, 1, *10 ** np.array([-1.5, -0.5, -1.25, -0.75, -1.75, -0.25])], rel=1e-5)
 
 
 def test_two_knobs_that_depend_on_each_other_are_followed():
@@ -211,9 +220,6 @@ def test_a_run_that_was_cut_short_is_no_trial(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         tune(loss, {gradient_descent: {"lr": geometric(1e-5, 1e-3, 3)}}, trials=3, kept=kept)
     assert not kept
-
-
-LR = {"lr": geometric(0.01, 1, 3)}
 
 
 @pytest.mark.parametrize("contenders, trials, loss, message", [

@@ -20,6 +20,7 @@ from .progress_bar import progress_bar
 
 IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
 LONG = 1.0  # seconds: work that took less is not worth keeping when the user asks to stop
+interrupted: list[float] = []  # when a user asked to stop and a run returned what it had reached
 PEEK = 2**15  # numbers in the points whose losses are looked up together after the run
 
 
@@ -181,6 +182,7 @@ def interrupts():
         if asked or time.monotonic() - start < LONG:
             raise KeyboardInterrupt
         asked.append(True)
+        interrupted.append(time.monotonic())
 
     if threading.current_thread() is not threading.main_thread():  # only there can it be asked
         yield asked

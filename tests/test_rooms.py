@@ -12,15 +12,16 @@ PACKAGE = Path(__file__).parents[1] / "zglearn"
 
 # From the ground up. A room may import from itself and from what stands before it.
 ROOMS = (
-    "",           # the mathematics, at the top of the package: methods, objective, run
-    "data",       # the text tasks
-    "models",     # networks over one flat vector
-    "visual",     # figures and widgets
-    "exercises",  # what an exercise is, the bank, the cards of the clinic
-    "course",     # what a learner types
-    "authoring",  # what an author runs
-    "grading",    # what an instructor runs
-    "setup",      # the machine: environment, doctor, new versions
+    "",             # the mathematics, at the top of the package: methods, objective, run
+    "experiments",  # tuning and comparing fairly
+    "data",         # the text tasks
+    "models",       # networks over one flat vector
+    "visual",       # figures and widgets
+    "exercises",    # what an exercise is, the bank, the cards of the clinic
+    "course",       # what a learner types
+    "authoring",    # what an author runs
+    "grading",      # what an instructor runs
+    "setup",        # the machine: environment, doctor, new versions
 )
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
 

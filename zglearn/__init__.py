@@ -5,6 +5,7 @@ Start with `objective.py` (what may be asked of a loss, and what it costs), then
 `trajectory.py` (`run` drives any of them). Around this mathematics there is a room for each of
 those who live here, and none imports from a room below it in this list:
 
+    experiments/              tuning and comparing fairly
     models/  data/  visual/   networks, the text tasks, figures and widgets
     exercises/                what an exercise is; the bank of checks, the cards of the clinic
     course/                   what a learner types: check, hint, predict, dashboard, interview

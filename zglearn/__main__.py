@@ -13,6 +13,7 @@ COMMANDS = {
     "lab": ("zglearn.launcher", "lab", "open the course in JupyterLab (installs it first)"),
     "test": ("zglearn.launcher", "test", "run everything that CI runs"),
     "notebooks": ("zglearn.course.notebooks", "main", "authors: run notebooks, derive exercises"),
+    "kernels": ("zglearn.authoring.kernels", "main", "authors: do the outputs hold on any CPU?"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview", "main", "a mock interview from the exercises"),
     "grade": ("zglearn.course.grade", "main", "instructors: grade a folder of notebooks"),

@@ -13,17 +13,20 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..course import notebooks
+from ..course import notebooks, paths
 from ..course.learner import CourseError
+from ..data import build_cache
 from . import tolerance
 
 CORES = ("Nehalem", "Haswell", "SkylakeX", "Zen")
+CELL_LIMIT = 3600  # seconds: the loops of an old processor are slow, and so is a model to train
 AVX512 = re.compile("AVX512|X86_V4")
 PROBE = """
 import json, numpy, scipy.linalg, threadpoolctl
@@ -49,6 +52,9 @@ class Arithmetic:
     blas: tuple[str, ...] = ()
     simd: tuple[str, ...] = ()
 
+    def equals(self, other: Arithmetic) -> bool:
+        return (self.blas, self.simd) == (other.blas, other.simd)
+
     def __str__(self):
         return (f"{self.name}: {' and '.join(dict.fromkeys(self.blas))} kernels, "
                 f"NumPy with {', '.join(self.simd) or 'its baseline only'}")
@@ -64,28 +70,46 @@ def probe(name: str, environ: dict[str, str]) -> Arithmetic | None:
     return Arithmetic(name, environ, tuple(map(str, blas)), tuple(simd))
 
 
-def arithmetics() -> list[Arithmetic]:
-    """Each different arithmetic that this machine can run, its own first.
+def arithmetics() -> tuple[list[Arithmetic], dict[str, str]]:
+    """Each different arithmetic of this machine, its own first and the farthest last; and of each
+    other name why it is left out.
 
-    OpenBLAS takes other kernels than asked for where a processor lacks the instructions; what
-    equals an earlier arithmetic is left out.
+    OpenBLAS takes other kernels than asked for where a processor lacks the instructions, or where
+    two names stand for the same kernels.
     """
-    own = probe("own", {})
-    if own is None:
-        raise CourseError("NumPy, SciPy or threadpoolctl does not start here: "
-                          "run `python3 -m zglearn doctor`")
+    found, left_out = [_own()], {}
+    for name, environ in _asked(found[0]).items():
+        other = probe(name, environ)
+        if other is None:
+            left_out[name] = "does not run here"
+        elif same := [earlier.name for earlier in found if other.equals(earlier)]:
+            left_out[name] = f"here the same as {same[0]}"
+        else:
+            found.append(other)
+    return found, left_out
+
+
+def farthest() -> Arithmetic | None:
+    """The last of `arithmetics`, or None if this machine can run its own only."""
+    own = _own()
+    others = (probe(*asked) for asked in reversed(_asked(own).items()))
+    return next((other for other in others if other and not other.equals(own)), None)
+
+
+def _own() -> Arithmetic:
+    if own := probe("own", {}):
+        return own
+    raise CourseError("NumPy, SciPy or threadpoolctl does not start here: "
+                      "run `python3 -m zglearn doctor`")
+
+
+def _asked(own: Arithmetic) -> dict[str, dict[str, str]]:
+    core = {name: {"OPENBLAS_CORETYPE": name} for name in CORES}
     no_avx512 = _without([name for name in own.simd if AVX512.search(name)])
     baseline = _without(own.simd)
-    asked = {core: {"OPENBLAS_CORETYPE": core} for core in CORES}
-    asked |= {"NumPy without AVX-512": no_avx512, "NumPy's baseline": baseline,
-              "Haswell, without AVX-512": asked["Haswell"] | no_avx512,
-              "Nehalem, NumPy's baseline": asked["Nehalem"] | baseline}
-    found = [own]
-    for name, environ in asked.items():
-        other = probe(name, environ)
-        if other and (other.blas, other.simd) not in [(a.blas, a.simd) for a in found]:
-            found.append(other)
-    return found
+    return core | {"NumPy without AVX-512": no_avx512, "NumPy's baseline": baseline,
+                   "Haswell, NumPy without AVX-512": core["Haswell"] | no_avx512,
+                   "Nehalem, NumPy's baseline": core["Nehalem"] | baseline}
 
 
 def _without(groups) -> dict[str, str]:
@@ -107,21 +131,30 @@ def moved(path: Path, arithmetic: Arithmetic) -> list[tuple[str, tolerance.Move]
     except tolerance.Malformed as error:
         raise notebooks.Malformed(str(error)) from None
     now = copy.deepcopy(saved)
-    notebooks.execute(now, path, arithmetic.environ)
+    notebooks.execute(now, path, arithmetic.environ, CELL_LIMIT)
     return [(cell.id, move) for cell, ran in zip(saved.cells, now.cells, strict=True)
             if cell.cell_type == "code"
             and tolerance.UNCHECKED not in cell.metadata.get("tags", [])
             for move in tolerance.moves(cell.outputs, ran.outputs, allowed[cell.id])]
 
 
-def _report(path: Path, arithmetic: Arithmetic) -> tuple[int, str]:
-    """(outputs that moved too far, or 1 if a cell fails; what to print)."""
+def _report(path: Path, arithmetic: Arithmetic) -> tuple[bool, str]:
+    """(whether the notebook holds, what moved: a line for each output)."""
     try:
         found = moved(path, arithmetic)
     except CourseError as error:
-        return 1, f"  {error}"
-    lines = [f"  {id} {'(allowed)' if move.allowed else 'DIFFERS'}: {move}" for id, move in found]
-    return sum(not move.allowed for _, move in found), "\n".join(lines)
+        return False, f"\n  {error}"
+    lines = [f"\n  {id}{' (allowed)' if move.allowed else ''}: {move}" for id, move in found]
+    return all(move.allowed for _, move in found), "".join(lines)
+
+
+def with_own_cache(arithmetic: Arithmetic) -> Arithmetic:
+    """The same with a cache folder of its own, which holds the texts and no trained model yet: a
+    model that was trained in one arithmetic must not be read in another."""
+    folder = paths.private() / "kernels" / re.sub(r"\W+", "-", arithmetic.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(build_cache(progress=False).path, folder)
+    return replace(arithmetic, environ=arithmetic.environ | {"ZGLEARN_CACHE": str(folder)})
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -141,29 +174,25 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.workers < 1:
         parser.error("-n: at least 1")
-    found = arithmetics()
-    print("\n".join(map(str, found)), flush=True)
+    found, left_out = arithmetics()
+    print("\n".join([*map(str, found), *map(": ".join, left_out.items())]), flush=True)
     if options.list:
         return 0
     if unknown := set(options.only or ()) - {arithmetic.name for arithmetic in found}:
         parser.error(f"--only: not of the list above: {', '.join(sorted(unknown))}")
-    chosen = [a for a in found if not options.only or a.name in options.only]
-    from ..data import build_cache
-
-    build_cache(progress=False)  # a notebook that built it would print a bar
-    jobs = [(path, arithmetic) for path in options.paths or notebooks.hand_edited()
-            for arithmetic in chosen]
-    beyond = {}
+    chosen = [with_own_cache(arithmetic) for arithmetic in found
+              if not options.only or arithmetic.name in options.only]
+    every = options.paths or notebooks.hand_edited()
+    jobs = [(path, arithmetic) for path in every for arithmetic in chosen]
+    differs: dict[Path, list[str]] = {}
     with ThreadPoolExecutor(options.workers) as pool:
-        for (path, arithmetic), (count, text) in zip(
-                jobs, pool.map(lambda job: _report(*job), jobs), strict=True):
-            print(f"{path}, {arithmetic.name}: {'differs' if count else 'holds'}", flush=True)
-            if text:
-                print(text, flush=True)
-            if count:
-                beyond.setdefault(path, []).append(arithmetic.name)
-    for path, names in beyond.items():
-        print(f"\n{path} differs under {'; '.join(names)}", end="")
-    print(f"\n{len({path for path, _ in jobs}) - len(beyond)} of "
-          f"{len({path for path, _ in jobs})} notebooks hold under every arithmetic above.")
-    return 1 if beyond else 0
+        reports = pool.map(lambda job: _report(*job), jobs)
+        for (path, arithmetic), (good, text) in zip(jobs, reports, strict=True):
+            print(f"{path}, {arithmetic.name}: {'holds' if good else 'DIFFERS'}{text}", flush=True)
+            if not good:
+                differs.setdefault(path, []).append(arithmetic.name)
+    print(f"\n{len(every) - len(differs)} of {len(every)} notebooks hold in "
+          + ", ".join(arithmetic.name for arithmetic in chosen))
+    for path, names in differs.items():
+        print(f"{path} differs in {', '.join(names)}")
+    return 1 if differs else 0

@@ -133,10 +133,12 @@ def check_ids(cells: list[tuple[str, str]]) -> None:
         raise Malformed("\n  ".join(["cell ids:", *wrong]))
 
 
-def execute(notebook, path: Path, environ: dict[str, str] | None = None) -> None:
+def execute(notebook, path: Path, environ: dict[str, str] | None = None,
+            limit: int = CELL_LIMIT) -> None:
     """Run all cells in the notebook's folder, in a fresh kernel that records no progress.
 
-    `environ` holds environment variables for the kernel, beside those that are set here.
+    `environ` holds environment variables for the kernel, beside those that are set here; a cell
+    may take `limit` seconds.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -144,7 +146,7 @@ def execute(notebook, path: Path, environ: dict[str, str] | None = None) -> None
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(notebook, timeout=CELL_LIMIT, kernel_name="python3",
+    client = NotebookClient(notebook, timeout=limit, kernel_name="python3",
                             record_timing=False, store_widget_state=False, coalesce_streams=True,
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(path.resolve().parent)}})

@@ -26,6 +26,7 @@ LOCKED = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.lock").read_
 # this one can imitate; `python3 -m zglearn kernels` runs all of them in all.
 ELSEWHERE = {"chapters": ["01_svd_and_lsa"],
              "solutions": ["02_nmf_als_textgen", "03_gradient_descent"]}
+farthest = functools.cache(kernels.farthest)
 KERNEL_TROUBLE = re.compile("Address already in use|Kernel died before|Kernel didn't respond")
 
 
@@ -45,7 +46,7 @@ def test_in_order_and_exercises_in_step(path):
 def test_nbval_gets_the_outputs_that_are_saved(path):
     if path.parent.name == "chapters" and library_versions().items() - LOCKED.items():
         pytest.skip("the saved figures belong to the texts of the libraries in the lock")
-    elsewhere = kernels.farthest() if path.stem in ELSEWHERE[path.parent.name] else None
+    elsewhere = farthest() if path.stem in ELSEWHERE[path.parent.name] else None
     for attempt in (1, 2):
         done = nbval(path, elsewhere.environ if elsewhere else {})
         if done.returncode == 0 or not KERNEL_TROUBLE.search(done.stdout) or attempt == 2:

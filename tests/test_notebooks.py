@@ -15,6 +15,7 @@ from small_course import ANSWER, notebook, trial
 from zglearn.authoring import kernels
 from zglearn.course import derive, notebooks
 from zglearn.course import exercise as bank
+from zglearn.course.paths import notebook as notebook_of
 from zglearn.course.trials import counts, run_trials
 from zglearn.data.docstrings import library_versions
 
@@ -24,8 +25,8 @@ SOLUTIONS = [path for path in ALL if notebooks.is_solutions(path)]
 LOCKED = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
 # A few that are quick and full of sums run in the arithmetic of the farthest other processor that
 # this one can imitate; `python3 -m zglearn kernels` runs all of them in all.
-ELSEWHERE = {"chapters": ["01_svd_and_lsa"],
-             "solutions": ["02_nmf_als_textgen", "03_gradient_descent"]}
+ELSEWHERE = [notebook_of("chapters", "01"), notebook_of("solutions", "02"),
+             notebook_of("solutions", "03")]
 farthest = functools.cache(kernels.farthest)
 KERNEL_TROUBLE = re.compile("Address already in use|Kernel died before|Kernel didn't respond")
 
@@ -46,7 +47,7 @@ def test_in_order_and_exercises_in_step(path):
 def test_nbval_gets_the_outputs_that_are_saved(path):
     if path.parent.name == "chapters" and library_versions().items() - LOCKED.items():
         pytest.skip("the saved figures belong to the texts of the libraries in the lock")
-    elsewhere = farthest() if path.stem in ELSEWHERE[path.parent.name] else None
+    elsewhere = farthest() if path in ELSEWHERE else None
     for attempt in (1, 2):
         done = nbval(path, elsewhere.environ if elsewhere else {})
         if done.returncode == 0 or not KERNEL_TROUBLE.search(done.stdout) or attempt == 2:

@@ -70,7 +70,7 @@ def test_what_differs_is_named_and_fails(two, capsys):
     assert f"{path}, own: holds\n" in said
     assert (f"{path}, other: DIFFERS\n  a-cell: 1 moved, by up to 0.15 (5.00 to 5.15) and 3.00% "
             "(5.00 to 5.15)\n") in said
-    assert f"0 of 1 notebooks hold in own, other\n{path} differs in other\n" in said
+    assert f"0 of 1 notebooks hold in own; other\n{path} differs in other\n" in said
 
 
 def test_what_is_allowed_holds_and_only_what_is_asked_runs(two, capsys):

@@ -192,7 +192,7 @@ def main(argv: list[str]) -> int:
             if not good:
                 differs.setdefault(path, []).append(arithmetic.name)
     print(f"\n{len(every) - len(differs)} of {len(every)} notebooks hold in "
-          + ", ".join(arithmetic.name for arithmetic in chosen))
+          + "; ".join(arithmetic.name for arithmetic in chosen))
     for path, names in differs.items():
-        print(f"{path} differs in {', '.join(names)}")
+        print(f"{path} differs in {'; '.join(names)}")
     return 1 if differs else 0

@@ -344,6 +344,15 @@ def test_expect_close_accepts_what_is_close(got, want):
     bank.expect_close(got, want, case="a case")
 
 
+@pytest.mark.parametrize("last_digits", [(0, 1e-12, 0), (1e-12, 0, 0), (0, 0, 1e-12)])
+def test_of_equal_differences_the_first_is_named(last_digits):
+    """Which is the largest would be for the last digit to say, and so for the processor."""
+    with pytest.raises(bank.Incorrect) as error:
+        bank.expect_close(np.array([0.0, 1, -1, 1, 0, 0]), np.append([0, 0], last_digits + (0,)),
+                          case="a case")
+    assert "expected 0 at [1], got 1" in str(error.value).replace("1e-12", "0")
+
+
 def test_expect_close_keeps_the_scale_of_small_numbers():
     with pytest.raises(bank.Incorrect):
         bank.expect_close(2e-6, 1e-6, case="small")

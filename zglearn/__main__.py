@@ -14,6 +14,7 @@ COMMANDS = {
     "test": ("zglearn.setup.launcher", "test", "run everything that CI runs"),
     "notebooks": ("zglearn.authoring.notebooks", "main",
                   "authors: run notebooks, derive exercises"),
+    "kernels": ("zglearn.authoring.kernels", "main", "authors: do the outputs hold on any CPU?"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview.talk", "main",
                   "a mock interview from the exercises"),

@@ -135,30 +135,28 @@ def check_ids(cells: list[tuple[str, str]]) -> None:
         raise Malformed("\n  ".join(["cell ids:", *wrong]))
 
 
-def execute(notebook, path: Path) -> None:
-    """Run all cells in the notebook's folder, in a fresh kernel that records no progress."""
+def execute(notebook, path: Path, environ: dict[str, str] | None = None,
+            limit: int = CELL_LIMIT) -> None:
+    """Run all cells in the notebook's folder, in a fresh kernel that records no progress.
+
+    `environ` holds environment variables for the kernel, beside those that are set here; a cell
+    may take `limit` seconds.
+    """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    before = os.environ.get("ZGLEARN_PROGRESS")
-    os.environ["ZGLEARN_PROGRESS"] = ":memory:"
-    client = NotebookClient(notebook, timeout=CELL_LIMIT, kernel_name="python3",
+    client = NotebookClient(notebook, timeout=limit, kernel_name="python3",
                             record_timing=False, store_widget_state=False, coalesce_streams=True,
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(path.resolve().parent)}})
     try:
-        client.execute()
+        client.execute(env=os.environ | {"ZGLEARN_PROGRESS": ":memory:"} | (environ or {}))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         said = re.sub(r"\x1b\[[\d;]*m", "", getattr(error, "traceback", str(error))).strip()
         raise Malformed(f"{_failed_cell(notebook)}: {said}") from None
-    finally:
-        if before is None:
-            del os.environ["ZGLEARN_PROGRESS"]
-        else:
-            os.environ["ZGLEARN_PROGRESS"] = before
 
 
 def _failed_cell(notebook) -> str:

@@ -361,7 +361,8 @@ def _difference(value, want) -> str:
         return f"expected {_row(want)}, got {_row(value)}"
     with np.errstate(invalid="ignore"):
         gap = np.nan_to_num(np.abs(value - want), nan=np.inf)
-    worst = np.unravel_index(np.argmax(gap), want.shape)
+    tied = gap >= (1 - 1e-6) * gap.max()  # which of equals is largest is for the last digit to say
+    worst = np.unravel_index(np.argmax(tied), want.shape)
     place = ", ".join(map(str, worst))
     return (f"expected {_number(want[worst])} at [{place}], got {_number(value[worst])} "
             f"(the largest difference of {want.size})")

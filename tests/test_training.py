@@ -312,7 +312,7 @@ def test_progress_is_shown_on_request(task, capsys):
     (dict(method="adma"), ValueError, "method is one of gradient_descent"),
     (dict(beta3=1), TypeError, "adam has no hyperparameter 'beta3': it has lr, beta1, beta2"),
     (dict(decoupled=True), TypeError, "no hyperparameter 'decoupled'"),
-    (dict(method="mezo", noise="uniform"), ValueError, 'noise is "gaussian" or "rademacher"'),
+    (dict(method="mezo", noise="uniform"), ValueError, 'noise must be "gaussian" or "rademacher"'),
     (dict(epochs=None), ValueError, "say how long to train"),
     (dict(steps=3), ValueError, "one of the two"),
     (dict(epochs=0), ValueError, "epochs must be a whole number"),

@@ -591,9 +591,13 @@ def test_hyperparameters_become_sliders():
     assert "momentum:lr" in names and "momentum:beta" not in names
     assert "random_search:radius" in names and "random_search:population" in names
     assert widget.controls["momentum:lr"].default == 0.02
-    odd = explorer(ravine(10), {momentum: {"lr": 0, "beta": 1.0}})
-    assert odd.controls["momentum:lr"].values[0] == 0
-    assert odd.controls["momentum:beta"].values[-1] == 1
+
+    def mine(f, x, *, lr=0.1, beta=0.9):
+        yield x
+
+    odd = explorer(ravine(10), {mine: {"lr": 0, "beta": 1.0}})
+    assert odd.controls["mine:lr"].values[0] == 0
+    assert odd.controls["mine:beta"].values[-1] == 1
 
 
 # --- the momentum plane

@@ -102,8 +102,8 @@ def method_name(method) -> str:
 
 def is_method(method) -> bool:
     """Whether calling it makes a generator of iterates."""
-    return (inspect.isgeneratorfunction(method)
-            or inspect.isgeneratorfunction(getattr(type(method), "__call__", None)))
+    return inspect.isgeneratorfunction(method) or (
+        callable(method) and inspect.isgeneratorfunction(type(method).__call__))
 
 
 def _unwrapped(method):

@@ -184,7 +184,8 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
         iterates.close()
     evaluations, gradients = np.array(ledger).T
     points = np.array(points)
-    if stopped != "diverged" and (gradients[-1] or name in RESTLESS):
+    restless = name in RESTLESS or gradients[-1] > 0
+    if restless and stopped != "diverged" and np.any(hyper.get("lr", 1)):
         _warn_of_standstill(name, f, points, over.steps)
     return Trajectory(points, _losses(f, points), evaluations, gradients, tuple(tried), stopped)
 

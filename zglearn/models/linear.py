@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..objective import Objective
+from ..hyperparameters import check_value
+from ..objective import Objective, without_mask
+from .flat import checked_features, checked_labels, is_count
 
 
 class SoftmaxRegression:
@@ -22,6 +24,10 @@ class SoftmaxRegression:
     """
 
     def __init__(self, features: int, classes: int, ridge: float = 0.0):
+        if not (is_count(features) and is_count(classes)) or classes < 2:
+            raise ValueError("softmax regression needs a whole number of features, and of at least "
+                             f"two classes: {features!r} and {classes!r} will not do")
+        check_value("ridge", ridge, "[0, inf)")
         self.shape, self.ridge = (features, classes), ridge
         self.size = features * classes
 
@@ -31,27 +37,56 @@ class SoftmaxRegression:
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (n, classes); every row sums to 1."""
+        return self._probabilities(self._checked(p), checked_features(X, self.shape[0]))
+
+    def loss(self, p, X, y) -> float:
+        """Mean cross-entropy plus the ridge penalty."""
+        return self._loss(self._checked(p), *self.check_data(X, y))
+
+    def gradient(self, p, X, y) -> np.ndarray:
+        """The gradient of `loss`, flat: Xᵀ (probabilities - truth) / n + ridge · p."""
+        return self._gradient(self._checked(p), *self.check_data(X, y))
+
+    def predict(self, p, X) -> np.ndarray:
+        """The most likely class of each row, shape (n,)."""
+        X = checked_features(X, self.shape[0])
+        return (X @ self._checked(p).reshape(self.shape)).argmax(axis=1)
+
+    def accuracy(self, p, X, y) -> float:
+        """The share of rows whose most likely class is the right one."""
+        X, y = self.check_data(X, y)
+        return float(np.mean(self.predict(p, X) == y))
+
+    def objective(self, X, y) -> Objective:
+        """The loss on all of (X, y), with its gradient, as an Objective."""
+        X, y = self.check_data(X, y)
+        return Objective(lambda p: self._loss(self._checked(p), X, y),
+                         lambda p: self._gradient(self._checked(p), X, y))
+
+    def check_data(self, X, y) -> tuple:
+        """X and y as the model computes with them. ValueError says what is wrong with them."""
+        X = checked_features(X, self.shape[0])
+        return X, checked_labels(y, X.shape[0], self.shape[1])
+
+    def _checked(self, p) -> np.ndarray:
+        p = np.asarray(without_mask(p, "p"))
+        if p.shape != (self.size,) or p.dtype.kind not in "fiu":
+            raise ValueError(f"this model has {self.size} parameters, but p is {p.dtype} of shape "
+                             f"{p.shape}")
+        return p
+
+    def _probabilities(self, p, X):
         Z = X @ p.reshape(self.shape)
         E = np.exp(Z - Z.max(axis=1, keepdims=True))
         return E / E.sum(axis=1, keepdims=True)
 
-    def loss(self, p, X, y) -> float:
-        """Mean cross-entropy plus the ridge penalty."""
+    def _loss(self, p, X, y):
         Z = X @ p.reshape(self.shape)
         Z = Z - Z.max(axis=1, keepdims=True)
         log_p = Z[np.arange(len(y)), y] - np.log(np.exp(Z).sum(axis=1))
         return -log_p.mean() + self.ridge / 2 * (p @ p)
 
-    def gradient(self, p, X, y) -> np.ndarray:
-        """The gradient of `loss`, flat: Xᵀ (probabilities - truth) / n + ridge · p."""
-        D = self.probabilities(p, X)
+    def _gradient(self, p, X, y):
+        D = self._probabilities(p, X)
         D[np.arange(len(y)), y] -= 1
         return (X.T @ D).ravel() / len(y) + self.ridge * p
-
-    def predict(self, p, X) -> np.ndarray:
-        """The most likely class of each row, shape (n,)."""
-        return (X @ p.reshape(self.shape)).argmax(axis=1)
-
-    def objective(self, X, y) -> Objective:
-        """The loss on all of (X, y), with its gradient, as an Objective."""
-        return Objective(lambda p: self.loss(p, X, y), lambda p: self.gradient(p, X, y))

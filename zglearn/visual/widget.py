@@ -18,6 +18,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from ..hyperparameters import check_value
 from . import figures, panels
 from .worker import Bounded, Stale, Stopped, Worker
 
@@ -40,6 +41,7 @@ def slider(name, label, low, high, default, *, scale="linear", whole=False, posi
     The scale is "linear", "log", or "near 1": even in the logarithm of 1 - value, for what
     remembers 1 / (1 - value) steps.
     """
+    check_value(label, default, "whole (-inf, inf)" if whole else "(-inf, inf)")
     if scale == "near 1":
         values = 1 - np.geomspace(1 - low, 1 - high, positions)
         values = {round(1 - float(f"{1 - v:.3g}"), 12) for v in values}
@@ -54,14 +56,21 @@ def slider(name, label, low, high, default, *, scale="linear", whole=False, posi
 def positions(name, label, values, default=None, *, group=""):
     """A slider over given values; it starts at the first unless a default is given."""
     values = tuple(values)
+    _check_default(label, values, default)
     return Control(name, label, "slider", values[0] if default is None else default, values, group)
 
 
 def choice(name, label, options, default=None, *, group=""):
     """One of several words; the first one unless a default is given."""
     options = tuple(options)
+    _check_default(label, options, default)
     return Control(name, label, "choice", options[0] if default is None else default, options,
                    group)
+
+
+def _check_default(label, values, default):
+    if default is not None and default not in values:
+        raise ValueError(f"{label} cannot start at {default!r}: it is one of {values}")
 
 
 def toggle(name, label, default, *, group=""):

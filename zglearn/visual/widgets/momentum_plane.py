@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...gradient_methods import momentum
+from ...hyperparameters import check_value
 from ...landscapes import ravine
 from ...trajectory import run
 from .. import panels as draw
@@ -26,6 +27,8 @@ def momentum_plane(kappa=25, *, steps=150, alt=""):
     steps : int
         The length of the path shown.
     """
+    check_value("kappa", kappa, "[1, inf)")
+    check_value("steps", steps, "whole [1, inf)")
     return Widget(
         "The momentum plane",
         panels=[draw.Panel("plane", "how fast: click or drag", "lr × L (L: largest curvature)", "β",
@@ -85,7 +88,8 @@ def plane(kappa):
 def path(steps):
     def compute(step, beta, kappa):
         f = ravine(kappa)
-        trajectory = run(momentum, f.objective(), f.start, steps=steps, lr=step / kappa, beta=beta)
+        trajectory = run(momentum, f.objective(), f.start, steps=steps, lr=step / kappa,
+                         beta=min(beta, 1 - 1e-12))  # on the edge, the path right beside it
         t, rho = np.arange(len(trajectory) + 1), float(spectral_radius(step, beta, kappa))
         return [draw.line("path", *trajectory.points.T, timed=True, label="momentum", marker=True),
                 draw.line("loss", t, trajectory.losses, timed=True, label="momentum"),

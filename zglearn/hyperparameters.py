@@ -81,9 +81,19 @@ def check_value(name: str, value, domain: str) -> None:
                 and (value <= high if interval[-1] == "]" else value < high)
                 and (not whole or isinstance(value, int | np.integer)))
     if not fits:
-        domain = f"a whole number in {interval}" if whole else domain
-        domain = f"in {domain}" if domain == interval and domain[0] in "[(" else domain
-        raise ValueError(f"{name} must be {domain}, not {value!r}")
+        raise ValueError(f"{name} must be {_in_words(domain)}, not {value!r}")
+
+
+def _in_words(domain: str) -> str:
+    whole, interval = domain.startswith("whole "), domain.removeprefix("whole ")
+    if interval[0] not in "[(":
+        return domain
+    if interval == "(-inf, inf)":
+        return "a whole number" if whole else "a finite number"
+    low, high = interval[1:-1].split(", ")
+    words = (f"in {interval}" if high != "inf" else
+             f"at least {low}" if interval[0] == "[" else f"above {low}")
+    return f"a whole number {'' if words.startswith('in') else 'of '}{words}" if whole else words
 
 
 def is_number(value) -> bool:

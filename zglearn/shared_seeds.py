@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .gradient_free_methods import _centred_ranks
+from .hyperparameters import check_value, check_values
 
 _replicas: dict = {}  # in each process that works: the replica of the newest run, by its name
 
@@ -32,7 +33,8 @@ class Replica:
     """
 
     def __init__(self, problem: Callable, *, seed: int, population=50, sigma=0.1, lr=0.01):
-        if population < 2 or population % 2:
+        check_values("evolution_strategy", {}, {"population": population, "sigma": sigma, "lr": lr})
+        if population % 2:
             raise ValueError(f"population must be even, for pairs, not {population}")
         self.f, self.x = problem()
         self.seed, self.population, self.sigma, self.lr = seed, population, sigma, lr
@@ -46,7 +48,10 @@ class Replica:
 
     def ask(self, share: slice) -> np.ndarray:
         """The losses of a share of the population, in single precision: that is what travels."""
-        return np.asarray(self.f(self.x + self.sigma * self.noise()[share]), dtype=np.float32)
+        F = np.asarray(self.f(self.x + self.sigma * self.noise()[share]), dtype=np.float32)
+        if np.isnan(F).any():
+            raise ValueError("the loss is nan: look for 0/0, log of a negative number or inf - inf")
+        return F
 
     def tell(self, F) -> None:
         """Take the step to which the losses F of the whole population lead."""
@@ -96,8 +101,8 @@ def train(problem: Callable, *, generations: int, workers: int, seed: int, **hyp
     """
     from joblib import Parallel, wrap_non_picklable_objects
 
-    if generations < 1 or workers < 1:
-        raise ValueError("generations and workers must be at least 1")
+    check_value("generations", generations, "whole [1, inf)")
+    check_value("workers", workers, "whole [1, inf)")
     replica, log, traffic = Replica(problem, seed=seed, **hyper), [], Traffic()
     begin = wrap_non_picklable_objects(problem), seed, hyper  # a notebook's functions travel whole
     shares = [slice(k, None, workers) for k in range(workers)]

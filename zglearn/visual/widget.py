@@ -167,7 +167,7 @@ class Widget(anywidget.AnyWidget):
         layers = [y for answer in answers for y in answer.get("layers", ())]
         fig = panels.draw(self.panels, layers, self.settings)
         fig.suptitle("\n".join([self.title, *(a["error"] for a in answers if "error" in a)]),
-                     fontsize=12)
+                     fontsize=12, **figures.AS_IT_IS)
         return fig
 
     def _ipython_display_(self):

@@ -35,7 +35,7 @@ def check_method(method, given: dict) -> None:
                 if name != "rng" and q.kind is not q.VAR_KEYWORD}
     if not any(q.kind is q.VAR_KEYWORD for q in parameters.values()):
         check_names(method_name(method), defaults, given)
-    if getattr(plain, "__module__", "").startswith("zglearn.gradient_"):
+    if is_ours(method):
         check_values(plain.__name__, inspect.signature(plain).parameters, fixed | given)
     for name, value in given.items():
         if isinstance(defaults.get(name), float) and not _is_finite(value):
@@ -114,6 +114,11 @@ def is_method(method) -> bool:
     """Whether calling it makes a generator of iterates."""
     return inspect.isgeneratorfunction(method) or (
         callable(method) and inspect.isgeneratorfunction(type(method).__call__))
+
+
+def is_ours(method) -> bool:
+    """Whether it is a method of this package."""
+    return getattr(_unwrapped(method)[0], "__module__", "").startswith("zglearn.gradient_")
 
 
 def _unwrapped(method):

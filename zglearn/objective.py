@@ -150,6 +150,8 @@ class Objective:
         self._asking = True
         try:
             return function(x, *self._batch)
+        except StopIteration as error:  # a method is a generator, which it would seem to end
+            raise RuntimeError("the objective's function raised StopIteration") from error
         finally:
             self._asking = False
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .hyperparameters import check_method, is_method, method_name
+from .hyperparameters import check_method, is_method, is_ours, method_name
 from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective, without_mask
 from .progress_bar import progress_bar
 
@@ -184,9 +184,10 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
         iterates.close()
     evaluations, gradients = np.array(ledger).T
     points = np.array(points)
-    restless = name in RESTLESS or gradients[-1] > 0
-    if restless and stopped != "diverged" and np.any(hyper.get("lr", 1)):
-        _warn_of_standstill(name, f, points, over.steps)
+    still = points[over.steps[0] - 1 if over.steps else 0:]
+    if len(still) > 1 and (still[-1] == still[0]).all() and (still == still[0]).all() and (
+            stopped != "diverged"):
+        _warn_of_standstill(method, f, still[0], gradients[-1], over.steps, hyper)
     return Trajectory(points, _losses(f, points), evaluations, gradients, tuple(tried), stopped)
 
 
@@ -204,19 +205,28 @@ class _Overflow:
             self.invalid = True
 
 
-def _warn_of_standstill(name, f, points, overflows):
-    """Say so if no step moved x, or none from the first overflow on."""
-    since = overflows[0] - 1 if overflows else 0
-    still, kind = points[since:], points.dtype
-    if len(still) < 2 or (still[-1] != still[0]).any() or (still != still[0]).any():
-        return
+def _warn_of_standstill(method, f, x, gradients, overflows, hyper):
+    """Say so where x stood still from the start, or from an overflow on, and should not have."""
+    name, kind = method_name(method), x.dtype
     if overflows:
-        warnings.warn(f"{name} overflowed {kind} in step {overflows[0]}, and x did not move any "
-                      "more: scale the loss, or start from a point in float64", RuntimeWarning,
-                      stacklevel=3)
-    elif name in RESTLESS or np.any(f._ask(f._grad, still[0].copy())):
-        warnings.warn(f"{name} did not move x in {len(still) - 1} steps: they were zero, or too "
-                      f"small to change x in {kind}", RuntimeWarning, stacklevel=3)
+        why = (f"{name} overflowed {kind} in step {overflows[0]}, and x did not move any more: "
+               "scale the loss, or start from a point in float64")
+    elif not np.any(hyper.get("lr", 1)):
+        return
+    elif name in RESTLESS or gradients and np.any(f._ask(f._grad, x.copy())):
+        why = (f"{name} did not move x in any step: they were zero, or too small to change x in "
+               f"{kind}")
+    elif is_ours(method) and not gradients and _tries_nothing_else(method, x, hyper):
+        why = f"{name} tries only points that are x itself in {kind}: its steps are too small"
+    else:
+        return
+    warnings.warn(why, RuntimeWarning, stacklevel=3)
+
+
+def _tries_nothing_else(method, x, hyper) -> bool:
+    asked = []
+    next(_start(method, Objective(lambda y: asked.append(y) or 0.0), x.copy(), 0, hyper))
+    return all((y == x).all() for y in asked)
 
 
 @contextmanager

@@ -49,7 +49,8 @@ class FlatModel:
 
     def unpack(self, p) -> list[np.ndarray]:
         """The model's arrays, as views into p; of a population, with one more axis in front."""
-        if p.shape[-1] != self.size:
+        p = np.asarray(p)
+        if p.shape[-1:] != (self.size,):
             raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
         if p.ndim == 1:
             return [p[part].reshape(shape) for part, shape in self._layout]

@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 
 from ..hyperparameters import check_names, check_value, check_values, is_number
-from ..objective import FORWARD_COST, GRADIENT_COST
+from ..objective import FORWARD_COST, GRADIENT_COST, _answer
 from ..progress_bar import progress_bar
 from ..trajectory import interrupts
 from .flat import FlatModel, is_count, minibatches
@@ -374,7 +374,8 @@ class _Questions:
         self.p = p if part is None else p[model.parts[part]]
         self.clip, self.measure, self.seen = clip, model.loss_of_checked, p
         if loss is not None:  # it may look at p, but not write into it
-            self.measure, self.seen = loss, p.view()
+            self.measure = lambda p, X, y: _answer(loss(p, X, y), "loss", float, ())
+            self.seen = p.view()
             self.seen.flags.writeable = False
         self.layers, self.slopes = model.layers(p), None
         self.lr = self.batch = self.log = None
@@ -443,6 +444,8 @@ def _start(method, f, rng, loss, lr, hyper):
     """The method's generator, with its name and hyperparameters checked first."""
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss must be a function (p, X, y), not {type(loss).__name__}")
     if loss is not None and method != "mezo":
         raise ValueError(f'only "mezo" minimises a loss of your own: {method} needs the gradient, '
                          "which the model has for its own loss alone")

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
-from ..hyperparameters import check_value
+from ..hyperparameters import check_value, is_number
 from . import figures, panels
 from .worker import Bounded, Stale, Stopped, Worker
 
@@ -192,8 +191,14 @@ class Widget(anywidget.AnyWidget):
                 raise ValueError(f"there is no setting {name!r}: there are "
                                  f"{', '.join(self.controls)}")
             control = self.controls[name]
-            numeric = control.kind == "slider" and isinstance(value, Real)
-            if not control.values or value in control.values or numeric and name in dragged:
+            numeric = control.kind == "slider" and is_number(value)
+            if control.kind == "hidden":
+                if not _is_like(control.default, value):
+                    raise ValueError(f"{name} cannot be {value!r}: its form is {control.default}")
+                continue
+            if numeric and name in dragged:
+                continue
+            if isinstance(value, Hashable) and value in control.values:
                 continue
             if numeric:
                 nearest = min(control.values, key=lambda v: abs(v - value))
@@ -236,6 +241,14 @@ class Widget(anywidget.AnyWidget):
             buffers.append(buffer)
             at += len(buffer) // 4
         self.send({"answers": posted}, buffers=[b"".join(buffers)])
+
+
+def _is_like(default, value) -> bool:
+    """Whether a value is a finite number, or as many of them as the default has."""
+    if not isinstance(default, list):
+        return is_number(value)
+    return (isinstance(value, list | tuple) and len(value) == len(default)
+            and all(map(is_number, value)))
 
 
 def explain(error) -> str:

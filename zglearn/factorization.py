@@ -46,12 +46,13 @@ class Factors:
 
     def rmse(self, A, mask=None) -> float:
         """Root mean squared error over the entries of A that `mask` names, as in `als`."""
-        A = _matrix(A) if mask is None else _known_entries(A, mask)
+        A = _matrix(A, dtype=float) if mask is None else _known_entries(A, mask)
         if A.shape != (len(self.W), self.H.shape[1]):
             raise ValueError(f"these are factors of a matrix of shape "
                              f"{(len(self.W), self.H.shape[1])}, not {A.shape}")
         unit = _unit(max(_largest(A), _largest(self.W) * _largest(self.H)), A.dtype)
-        W, H, A = _ldexp(self.W, -unit // 2), _ldexp(self.H, -unit // 2), _in_units(A, unit)
+        A = _in_units(A, unit)
+        W, H = (_ldexp(F.astype(float, copy=False), -unit // 2) for F in (self.W, self.H))
         if mask is None:
             error = _squared_error(A, W, H) / (A.shape[0] * A.shape[1])
         else:

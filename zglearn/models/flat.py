@@ -97,13 +97,13 @@ class FlatModel:
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (examples, classes); every row sums to 1."""
-        Z = self.logits(self._one(p), self.check(X))
+        Z = self.logits(self.cast_one(p), self.check(X))
         E = np.exp(Z - Z.max(axis=0))
         return (E / E.sum(axis=0)).T
 
     def predict(self, p, X) -> np.ndarray:
         """The most probable class of each example, int array (examples,)."""
-        p, X = self._one(p), self.check(X)
+        p, X = self.cast_one(p), self.check(X)
         return np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
                                for rows in self._examples_at_once(X.shape[0])])
 
@@ -131,13 +131,13 @@ class FlatModel:
 
     def loss_of_checked(self, p, X, y):
         """`loss` without the check of the data, which costs as much as a small batch does."""
-        p, total = self._cast(p), 0.0
+        p, total = self.cast(p), 0.0
         for rows in self._examples_at_once(len(y)):
             total = total + self._summed_loss(p, X[rows], y[rows])
         return total / len(y)
 
     def _both(self, p, X, y):
-        p = self._one(p)
+        p = self.cast_one(p)
         g = np.empty_like(p)
         return self.backprop(self.layers(p), self.layers(g), X, y), g
 
@@ -158,16 +158,18 @@ class FlatModel:
         X = self.check(X)
         return X, checked_labels(y, X.shape[0], self.classes)
 
-    def _cast(self, p) -> np.ndarray:
+    def cast(self, p) -> np.ndarray:
+        """p, or a population of them, in the model's precision. ValueError if it is neither."""
         p = np.asarray(without_mask(p, "p"))
         if p.dtype.kind not in "fiu" or p.ndim not in (1, 2):
             raise ValueError("p must be real numbers of shape (size,) or (population, size), not "
                              f"{p.dtype} of shape {p.shape}")
         return p.astype(self.dtype, copy=False)
 
-    def _one(self, p) -> np.ndarray:
-        p = self._cast(p)
-        if p.shape != (self.size,):  # a population would be taken for something else
+    def cast_one(self, p) -> np.ndarray:
+        """The same where a population would be taken for something else."""
+        p = self.cast(p)
+        if p.shape != (self.size,):
             raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
         return p
 

@@ -124,7 +124,7 @@ class LanguageModel(FlatModel):
         differentiation), so that nothing has to be kept for a way back. It costs about two
         evaluations of the loss.
         """
-        (X, y), p, u = self.check_data(X, y), self._one(p), self._one(u)
+        (X, y), p, u = self.check_data(X, y), self.cast_one(p), self.cast_one(u)
         E, layers, U, c = self.layers(p)
         dE, d_layers, dU, dc = self.layers(u)
         H, dH = E[X].reshape(len(X), -1), dE[X].reshape(len(X), -1)
@@ -147,7 +147,7 @@ class LanguageModel(FlatModel):
         if prompt.ndim != 1 or prompt.dtype.kind not in "iu":
             raise ValueError("the prompt must hold symbols: whole numbers in one row, as encode "
                              f"gives them, not {prompt.dtype} of shape {prompt.shape}")
-        rng, p, start = np.random.default_rng(rng), self._one(p), self.context + len(prompt)
+        rng, p, start = np.random.default_rng(rng), self.cast_one(p), self.context + len(prompt)
         text = np.zeros(start + length, dtype=np.intp)
         text[self.context:start] = prompt
         if text.min() < 0 or text.max() >= self.classes:

@@ -140,7 +140,7 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     if not callable(schedule):
         raise ValueError(f"schedule is {', '.join(SCHEDULES)} or a function, not {schedule!r}")
 
-    p = model.init(for_batches) if p is None else np.array(p, dtype=model.dtype)
+    p = model.init(for_batches) if p is None else model.cast(p).copy()
     f = _Questions(model, p, part, clip, loss)
     update = _start(method, f, for_noise, loss, lr, hyper)
     records, stopped = _Records(f, validation, patience), "steps"
@@ -312,7 +312,7 @@ class SeedLog:
 
     def replay(self, model, p) -> np.ndarray:
         """The parameters at the end of the training that began at p; p itself stays as it is."""
-        p = np.array(p, dtype=model.dtype)
+        p = model.cast(p).copy()
         view = p if self.part is None else p[model.parts[self.part]]
         grid, rng = _to_grid(view), copy.deepcopy(self.rng)
         for step in self.steps:

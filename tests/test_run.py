@@ -401,6 +401,12 @@ def test_centred_rmsprop_takes_no_root_of_a_negative_number():
     assert path.stopped == "steps" and np.isfinite(path.points).all()
 
 
+def test_nan_of_an_overflow_is_not_called_divergence():
+    f = Objective(lambda x: float(x.sum()), lambda x: np.full_like(x, 1e20))
+    with pytest.raises(ValueError, match="rmsprop made nan .* it overflowed float32"):
+        run(guided.rmsprop, f, np.ones(2, np.float32), steps=5, centered=True)
+
+
 @pytest.mark.parametrize("method", [guided.adagrad, guided.rmsprop, guided.adam])
 def test_nan_that_the_method_made_is_not_called_divergence(method):
     f = Objective(lambda x: float(x[0] ** 2), lambda x: np.array([2 * x[0], 0.0]))

@@ -150,9 +150,10 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
                     raise ValueError(f"{name} yielded shape {x.shape}, "
                                      f"but the start point has {x0.shape}")
                 if not np.isfinite(x).all():
-                    if over.invalid and not over.steps and not f._strange:
-                        raise ValueError(f"{name} made nan of finite losses and gradients: it "
-                                         "divided 0 by 0, or took the root of a negative number")
+                    if over.invalid and not f._strange:
+                        why = (f"overflowed {x.dtype}" if over.steps else
+                               "divided 0 by 0, or took the root of a negative number")
+                        raise ValueError(f"{name} made nan of finite losses and gradients: it {why}")
                     stopped = "diverged"
                     break
                 if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:

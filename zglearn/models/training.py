@@ -312,7 +312,7 @@ class SeedLog:
 
     def replay(self, model, p) -> np.ndarray:
         """The parameters at the end of the training that began at p; p itself stays as it is."""
-        p = model.cast(p).copy()
+        p = model.cast_one(p).copy()
         view = p if self.part is None else p[model.parts[self.part]]
         grid, rng = _to_grid(view), copy.deepcopy(self.rng)
         for step in self.steps:
@@ -407,7 +407,8 @@ class _Questions:
 
 
 def _norm(g) -> float:
-    length = float(np.linalg.norm(g))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(g))
     if length == math.inf:  # the squares did not fit into its precision
         largest = float(np.abs(g).max())
         length = largest * float(np.linalg.norm(g / largest))

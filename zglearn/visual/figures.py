@@ -104,6 +104,8 @@ def contour_levels(Z, n=15):
 
     Unlike equal steps of the loss, they show a narrow valley and its walls alike.
     """
+    if not np.isfinite(Z).any():
+        raise ValueError("no loss in this box is finite: there is nothing to draw")
     levels = np.quantile(Z[np.isfinite(Z)], np.linspace(0, 1, n) ** 2)
     return np.unique(levels) if np.ptp(levels) > 0 else levels[0] + np.arange(2)
 

@@ -12,6 +12,7 @@ where squares would not fit, all is computed in other units. Bad input raises Va
 
 from __future__ import annotations
 
+import functools
 import itertools
 import numbers
 from dataclasses import dataclass
@@ -110,14 +111,26 @@ def subspace_iteration(A, k, rng, *, rounds=8, extra=10):
     that belong to the largest singular values. Returns U, s, Vt as `truncated_svd`, which is
     faster and knows when to stop. The `extra` columns are thrown away: they speed up the others.
     """
-    A = _matrix(A)
-    unit = _unit(_largest(A), A.dtype)
-    A = _in_units(A, unit)
     Q, _ = np.linalg.qr(rng.normal(size=(A.shape[1], min(k + extra, *A.shape))))
     for _ in range(rounds):
         Q, _ = np.linalg.qr(A.T @ (A @ Q))
     U, s, Wt = np.linalg.svd(A @ Q, full_matrices=False)
-    return U[:, :k], _back(s[:k], unit), (Wt @ Q.T)[:k]
+    return U[:, :k], s[:k], (Wt @ Q.T)[:k]
+
+
+def _in_any_units(svd):
+    @functools.wraps(svd)
+    def checked(A, k, rng, **how):
+        A = _matrix(A)
+        _check_rank(k, A.shape)
+        unit = _unit(_largest(A), A.dtype)
+        U, s, Vt = svd(_in_units(A, unit), k, rng, **how)
+        return U, _back(s, unit), Vt
+
+    return checked
+
+
+subspace_iteration = _in_any_units(subspace_iteration)  # whose code is shown as in the paper
 
 
 def _block_krylov(A, k, tol, rng):

@@ -33,8 +33,7 @@ class Replica:
     """
 
     def __init__(self, problem: Callable, *, seed: int, population=50, sigma=0.1, lr=0.01):
-        check_values("evolution_strategy", {}, {"population": population, "sigma": sigma, "lr": lr})
-        if population % 2:
+        if population < 2 or population % 2:
             raise ValueError(f"population must be even, for pairs, not {population}")
         self.f, self.x = problem()
         self.seed, self.population, self.sigma, self.lr = seed, population, sigma, lr
@@ -48,10 +47,7 @@ class Replica:
 
     def ask(self, share: slice) -> np.ndarray:
         """The losses of a share of the population, in single precision: that is what travels."""
-        F = np.asarray(self.f(self.x + self.sigma * self.noise()[share]), dtype=np.float32)
-        if np.isnan(F).any():
-            raise ValueError("the loss is nan: look for 0/0, log of a negative number or inf - inf")
-        return F
+        return np.asarray(self.f(self.x + self.sigma * self.noise()[share]), dtype=np.float32)
 
     def tell(self, F) -> None:
         """Take the step to which the losses F of the whole population lead."""
@@ -103,6 +99,7 @@ def train(problem: Callable, *, generations: int, workers: int, seed: int, **hyp
 
     check_value("generations", generations, "whole [1, inf)")
     check_value("workers", workers, "whole [1, inf)")
+    check_values("evolution_strategy", {}, hyper)
     replica, log, traffic = Replica(problem, seed=seed, **hyper), [], Traffic()
     begin = wrap_non_picklable_objects(problem), seed, hyper  # a notebook's functions travel whole
     shares = [slice(k, None, workers) for k in range(workers)]
@@ -121,6 +118,9 @@ def train(problem: Callable, *, generations: int, workers: int, seed: int, **hyp
             for share, (part, pid) in zip(shares, answers, strict=True):
                 F[share] = part
                 traffic.pids.add(pid)
+            if np.isnan(F).any():
+                raise ValueError("the loss is nan: look for 0/0, log of a negative number or "
+                                 "inf - inf in it")
             traffic.losses += F.nbytes * (1 + workers)  # each sends its share and is told all
             replica.tell(F)
             log.append(F)

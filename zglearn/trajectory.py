@@ -150,10 +150,10 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
                     raise ValueError(f"{name} yielded shape {x.shape}, "
                                      f"but the start point has {x0.shape}")
                 if not np.isfinite(x).all():
-                    if over.invalid and not f._strange:
-                        why = (f"overflowed {x.dtype}" if over.steps else
-                               "divided 0 by 0, or took the root of a negative number")
-                        raise ValueError(f"{name} made nan of finite losses and gradients: it {why}")
+                    if over.invalid and not f._strange and _fell(f, points):
+                        why = (f"it overflowed {x0.dtype}" if over.steps else
+                               "it divided 0 by 0, or took the root of a negative number")
+                        raise ValueError(f"{name} made nan of finite losses and gradients: {why}")
                     stopped = "diverged"
                     break
                 if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:
@@ -204,6 +204,12 @@ class _Overflow:
             self.steps.append(len(self.points))
         elif not self.f._asking:
             self.invalid = True
+
+
+def _fell(f, points) -> bool:
+    """Whether the loss is no higher than at the start."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return f.peek(points[-1]) <= f.peek(points[0])
 
 
 def _warn_of_standstill(method, f, x, gradients, overflows, hyper):

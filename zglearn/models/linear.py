@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ..hyperparameters import check_value
 from ..objective import Objective, without_mask
 from .flat import checked_features, checked_labels, is_count
+
+
+def _on_sound_data(formula):
+    @functools.wraps(formula)
+    def checked(self, p, X, y=None):
+        p = np.asarray(without_mask(p, "p"))
+        if p.shape != (self.size,) or p.dtype.kind not in "fiu":
+            raise ValueError(f"this model has {self.size} parameters, but p is {p.dtype} of shape "
+                             f"{p.shape}")
+        return formula(self, p, self.check(X)) if y is None else formula(
+            self, p, *self.check_data(X, y))
+
+    return checked
 
 
 class SoftmaxRegression:
@@ -29,7 +44,7 @@ class SoftmaxRegression:
                              f"two classes: {features!r} and {classes!r} will not do")
         check_value("ridge", ridge, "[0, inf)")
         self.shape, self.ridge = (features, classes), ridge
-        self.size = features * classes
+        self.size, self._sound = features * classes, None
 
     def init(self) -> np.ndarray:
         """The start: all zeros, so every class is equally likely."""
@@ -37,20 +52,30 @@ class SoftmaxRegression:
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (n, classes); every row sums to 1."""
-        return self._probabilities(self._checked(p), checked_features(X, self.shape[0]))
+        Z = X @ p.reshape(self.shape)
+        E = np.exp(Z - Z.max(axis=1, keepdims=True))
+        return E / E.sum(axis=1, keepdims=True)
 
     def loss(self, p, X, y) -> float:
         """Mean cross-entropy plus the ridge penalty."""
-        return self._loss(self._checked(p), *self.check_data(X, y))
+        Z = X @ p.reshape(self.shape)
+        Z = Z - Z.max(axis=1, keepdims=True)
+        log_p = Z[np.arange(len(y)), y] - np.log(np.exp(Z).sum(axis=1))
+        return -log_p.mean() + self.ridge / 2 * (p @ p)
 
     def gradient(self, p, X, y) -> np.ndarray:
         """The gradient of `loss`, flat: Xᵀ (probabilities - truth) / n + ridge · p."""
-        return self._gradient(self._checked(p), *self.check_data(X, y))
+        D = self.probabilities(p, X)
+        D[np.arange(len(y)), y] -= 1
+        return (X.T @ D).ravel() / len(y) + self.ridge * p
 
     def predict(self, p, X) -> np.ndarray:
         """The most likely class of each row, shape (n,)."""
-        X = checked_features(X, self.shape[0])
-        return (X @ self._checked(p).reshape(self.shape)).argmax(axis=1)
+        return (X @ p.reshape(self.shape)).argmax(axis=1)
+
+    # The formulas stand as in a book. What they are given is checked before it reaches them.
+    probabilities, loss, gradient, predict = map(
+        _on_sound_data, (probabilities, loss, gradient, predict))
 
     def accuracy(self, p, X, y) -> float:
         """The share of rows whose most likely class is the right one."""
@@ -60,33 +85,15 @@ class SoftmaxRegression:
     def objective(self, X, y) -> Objective:
         """The loss on all of (X, y), with its gradient, as an Objective."""
         X, y = self.check_data(X, y)
-        return Objective(lambda p: self._loss(self._checked(p), X, y),
-                         lambda p: self._gradient(self._checked(p), X, y))
+        return Objective(lambda p: self.loss(p, X, y), lambda p: self.gradient(p, X, y))
 
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
-        X = checked_features(X, self.shape[0])
+        X = self.check(X)
         return X, checked_labels(y, X.shape[0], self.shape[1])
 
-    def _checked(self, p) -> np.ndarray:
-        p = np.asarray(without_mask(p, "p"))
-        if p.shape != (self.size,) or p.dtype.kind not in "fiu":
-            raise ValueError(f"this model has {self.size} parameters, but p is {p.dtype} of shape "
-                             f"{p.shape}")
-        return p
-
-    def _probabilities(self, p, X):
-        Z = X @ p.reshape(self.shape)
-        E = np.exp(Z - Z.max(axis=1, keepdims=True))
-        return E / E.sum(axis=1, keepdims=True)
-
-    def _loss(self, p, X, y):
-        Z = X @ p.reshape(self.shape)
-        Z = Z - Z.max(axis=1, keepdims=True)
-        log_p = Z[np.arange(len(y)), y] - np.log(np.exp(Z).sum(axis=1))
-        return -log_p.mean() + self.ridge / 2 * (p @ p)
-
-    def _gradient(self, p, X, y):
-        D = self._probabilities(p, X)
-        D[np.arange(len(y)), y] -= 1
-        return (X.T @ D).ravel() / len(y) + self.ridge * p
+    def check(self, X):
+        """X as the model computes with it; it is not read again if it is the one of last time."""
+        if X is not self._sound:
+            self._sound = checked_features(X, self.shape[0])
+        return self._sound

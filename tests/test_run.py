@@ -241,6 +241,42 @@ def test_what_the_objective_does_to_its_arrays_does_not_change_the_path(method):
     assert (x0 == valley.start).all()
 
 
+@pytest.mark.parametrize("method", [free.hill_climbing, free.simulated_annealing])
+def test_what_a_neighbour_does_to_its_arrays_does_not_change_the_path(method):
+    buffer = np.empty(2)
+
+    def tidy(x, rng):
+        return x + 0.1 * rng.normal(size=2)
+
+    def untidy(x, rng):
+        buffer[:] = tidy(x, rng)
+        x[:] = np.nan
+        return buffer
+
+    one, two = (run(method, ravine().f, [1.0, 1.0], steps=30, seed=0, neighbour=neighbour)
+                for neighbour in (tidy, untidy))
+    np.testing.assert_array_equal(one.points, two.points)
+
+
+def test_what_noise_does_to_the_point_does_not_change_the_path():
+    def untidy(rng, x, count):
+        x[:] = np.nan
+        return rng.standard_normal((count, 2))
+
+    one, two = (run(free.evolution_strategy, ravine().f, [1.0, 1.0], steps=30, seed=0, noise=noise)
+                for noise in (None, untidy))
+    np.testing.assert_array_equal(one.points, two.points)
+
+
+@pytest.mark.parametrize("wrong", [1j, "a", np.datetime64("2026-01-01")])
+def test_an_iterate_that_is_no_real_number_is_refused(wrong):
+    def yields(f, x):
+        yield [wrong, wrong]
+
+    with pytest.raises(ValueError, match="yields must yield real numbers"):
+        run(yields, ravine().objective(), [1.0, 1.0], steps=3)
+
+
 def restarts(f, x, rng, *, steps=5):
     while True:
         path = run(free.cma_es, f, x + rng.normal(size=x.size), steps=steps, seed=rng)

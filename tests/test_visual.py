@@ -13,6 +13,7 @@ import matplotlib.text
 import nbformat
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from nbconvert import HTMLExporter
 from widget_examples import EXAMPLES
 
@@ -156,6 +157,15 @@ def test_a_widget_shows_names_as_they_are():
 
     still = explorer(himmelblau(), [broken]).still()
     assert any("neither $x_ nor $y^" in text for text in drawn_texts(still))
+
+
+def test_what_is_masked_is_a_hole():
+    A = np.ma.masked_equal([[1.0, 2.0], [3.0, 999.0]], 999)
+    shown = visual.heatmap(A).images[0]
+    assert np.isnan(shown.get_array().filled(np.nan)[1, 1]) and shown.norm.vmax == 3
+    line = visual.plot_lines([1, 2], {"a": A[1]}).lines[0].get_ydata()
+    np.testing.assert_array_equal(line, [3, np.nan])
+    assert visual.heatmap(sp.csr_array([[0.0, 5.0]])).images[0].norm.vmax == 5
 
 
 def test_a_box_without_a_finite_loss_cannot_be_drawn():

@@ -144,8 +144,7 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
                 f.next_batch()
                 f._strange = over.invalid = False
                 with np.errstate(over="call", invalid="call", call=over):
-                    x = np.array(without_mask(next(iterates), f"what {name} yielded"),
-                                 dtype=x0.dtype)
+                    x = _real(next(iterates), name).astype(x0.dtype)  # a copy
                 if x.shape != x0.shape:
                     raise ValueError(f"{name} yielded shape {x.shape}, "
                                      f"but the start point has {x0.shape}")
@@ -276,8 +275,24 @@ def _start(method, f, x, seed, hyper):
         raise TypeError(f"{method_name(method)} is not a generator function: a method yields each "
                         "new point")
     check_method(method, hyper)
+    if is_ours(method):
+        hyper = {key: _on_copies(value) if callable(value) else value
+                 for key, value in hyper.items()}
     takes_rng = "rng" in inspect.signature(method).parameters
     return method(f, x, *((np.random.default_rng(seed),) if takes_rng else ()), **hyper)
+
+
+def _on_copies(function):
+    """A user's function that may write into what it is given, and later into what it returned."""
+    return lambda *args: np.array(function(*(
+        a.copy() if isinstance(a, np.ndarray) else a for a in args)))
+
+
+def _real(x, name) -> np.ndarray:
+    x = np.asarray(without_mask(x, f"what {name} yielded"))
+    if x.dtype.kind in "cUSmM":
+        raise ValueError(f"{name} must yield real numbers, not {x.dtype}")
+    return x
 
 
 def _start_point(x0) -> np.ndarray:

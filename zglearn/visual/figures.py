@@ -155,7 +155,7 @@ def plot_lines(x, lines, *, ax=None, xlabel="", ylabel="", title="", log=""):
     """
     ax = ax or figure(width=6.4, height=3.8)[1]
     for i, (label, y) in enumerate(lines.items()):
-        runs = np.atleast_2d(y)
+        runs = np.atleast_2d(_filled(y))
         marker = MARKERS[i % 7] if len(x) <= 60 else None
         ax.plot(x, np.median(runs, axis=0), label=named(label), marker=marker, markersize=4.5,
                 **_line(i))
@@ -188,7 +188,7 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     Values on both sides of zero get a diverging map centred on zero. ``numbers`` (a format such
     as ".2f") writes the values into the cells.
     """
-    A = np.asarray(A, dtype=float)
+    A = _filled(A)
     ax = ax or figure(width=6.4, height=min(6.0, 1.4 + 6.0 * len(A) / max(A.shape[1], 8)))[1]
     top = np.nanmax(np.abs(A), initial=0.0)
     signed = np.nanmin(A) < 0 < np.nanmax(A)
@@ -205,6 +205,12 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     ax.set_title(title)
     ax.grid(False)
     return ax
+
+
+def _filled(values) -> np.ndarray:
+    """An array, in which what was masked is nan: a hole in the picture."""
+    values = values.toarray() if hasattr(values, "toarray") else values
+    return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
 
 
 def named(label) -> str:

@@ -32,7 +32,7 @@ def frequency_race(problems, x0, methods, groups, *, steps=100, alt=""):
         def race(problem, **rate):
             f, losses = problems[problem]
             (lr,) = rate.values()
-            held = learned(method(f, x0, lr=lr), losses, x0, steps)
+            held = learned(method(f, np.array(x0), lr=lr), losses, x0, steps)
             t = np.arange(len(held))
             held = np.where(held > 0, held, np.nan)  # for the logarithm
             look = dict(colour=colour, label=method_name(method))

@@ -419,6 +419,13 @@ def test_a_search_too_fine_for_the_precision_is_not_silent(method, tiny):
         run(method, lambda x: float(x @ x), np.full(3, 1e10), steps=5, seed=0, **{tiny: 1e-9})
 
 
+def test_a_run_asks_no_gradient_but_the_methods():
+    recorded = iter([np.full(2, 1e-30)] * 5)  # a sixth question would end in StopIteration
+    f = Objective(lambda x: 0.0, lambda x: next(recorded))
+    with pytest.warns(RuntimeWarning, match="did not move"):
+        assert len(run(guided.gradient_descent, f, [1.0, 1.0], steps=5)) == 5
+
+
 @every_method
 def test_an_ordinary_run_warns_of_nothing(method):
     valley = ravine(kappa=10, d=3)

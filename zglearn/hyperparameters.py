@@ -16,6 +16,7 @@ DOMAINS = {
     "lr": "[0, inf)", "weight_decay": "[0, inf)", "eps": "[0, inf)",
     "mezo eps": "(0, inf)", "spsa eps": "(0, inf)",  # the length of a probe
     "beta": "[0, 1)", "beta1": "[0, 1)", "beta2": "[0, 1)", "rho": "[0, 1)",
+    "momentum beta": "[0, 1]",  # at 1 nothing is ever forgotten: a ball without friction
     "sigma": "(0, inf)", "radius": "(0, inf)", "size": "(0, inf)", "spread": "[0, inf)",
     "temperature": "[0, inf)", "cooling": "[0, 1]", "a": "(1, inf)",
     "A": "[0, inf)", "alpha": "[0, inf)", "gamma": "[0, inf)",

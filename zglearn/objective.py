@@ -73,7 +73,8 @@ class Objective:
         self._limit: int | None = None  # what `run` sets while it lasts: the budget's end,
         self._watch: list | None = None  # the points asked,
         self._asking = False  # whether it is the user's function that computes,
-        self._strange = False  # and whether an answer was not finite
+        self._strange = False  # whether an answer was not finite,
+        self._sloped = False  # and whether a gradient was not zero
         self.evaluations = self.gradients = self.examples = 0
         if batches is not None:
             self.next_batch()
@@ -115,6 +116,7 @@ class Objective:
         self._charge(1, GRADIENT_COST)
         self.gradients += 1
         g = _answer(self._ask(self._grad, x.copy()), "gradient", x.dtype, x.shape)
+        self._sloped = self._sloped or bool(g.any())
         if not _all_finite(g):
             self._strange = True
             if np.isnan(g).any() and np.isfinite(self.peek(x)):

@@ -137,7 +137,7 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     f._limit = end if f._limit is None else min(end, f._limit)
     f._watch = [] if f._watch is None and x0.size == 2 else f._watch
     watched = 0 if f._watch is None else len(f._watch)
-    stopped, over = "steps", _Overflow(f, points)
+    stopped, over, f._sloped = "steps", _Overflow(f, points), False
     try:
         with interrupts() as asked, progress_bar(steps or budget, progress) as bar:
             while steps is None or len(points) <= steps:
@@ -219,7 +219,7 @@ def _warn_of_standstill(method, f, x, gradients, overflows, hyper):
                "scale the loss, or start from a point in float64")
     elif not np.any(hyper.get("lr", 1)):
         return
-    elif name in RESTLESS or gradients and np.any(f._ask(f._grad, x.copy())):
+    elif name in RESTLESS or f._sloped:
         why = (f"{name} did not move x in any step: they were zero, or too small to change x in "
                f"{kind}")
     elif is_ours(method) and not gradients and _tries_nothing_else(method, x, hyper):

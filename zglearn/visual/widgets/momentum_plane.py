@@ -88,8 +88,7 @@ def plane(kappa):
 def path(steps):
     def compute(step, beta, kappa):
         f = ravine(kappa)
-        trajectory = run(momentum, f.objective(), f.start, steps=steps, lr=step / kappa,
-                         beta=min(beta, 1 - 1e-12))  # on the edge, the path right beside it
+        trajectory = run(momentum, f.objective(), f.start, steps=steps, lr=step / kappa, beta=beta)
         t, rho = np.arange(len(trajectory) + 1), float(spectral_radius(step, beta, kappa))
         return [draw.line("path", *trajectory.points.T, timed=True, label="momentum", marker=True),
                 draw.line("loss", t, trajectory.losses, timed=True, label="momentum"),

@@ -604,3 +604,16 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="load_everything"):
         _ = data.load_everything
     assert set(data.__all__) <= set(dir(data))
+
+
+def test_records_with_arrays_can_be_told_apart():
+    from zglearn.data.tasks import Texts, TextTask, Tfidf
+
+    def records(n):
+        X = np.full((2, 2), n)
+        table, texts = loaders.Table(X, X[0]), Texts(["a", "b"], X[0], ["x", "y"])
+        return [table, texts, loaders.TableTask(("p", "q"), table, table, table),
+                TextTask(("p", "q"), texts, texts, texts, {}), Tfidf(X, X, X, X, None)]
+
+    for one, other in zip(records(1), records(1), strict=True):
+        assert [one, other].index(other) == 1 and {one: "one", other: "other"}[other] == "other"

@@ -458,8 +458,9 @@ def test_an_experiment_waits_for_a_prediction(small_course, capsys):
     with pytest.raises(learner.CourseError, match="Predict first"):
         learner.reveal("98.3")
     assert "No prediction" in repr(learner.predict("98.3", ...))
-    with pytest.raises(learner.CourseError, match="Choose one of 'a', 'b'"):
-        learner.predict("98.3", "heads")
+    for value in ("heads", 3, ["a"], np.array(["a", "b"]), np.array([0.5, 0.4]), np.zeros(0)):
+        with pytest.raises(learner.CourseError, match="Choose one of 'a', 'b'"):
+            learner.predict("98.3", value)
     with pytest.raises(learner.CourseError, match="Predict first"):
         learner.reveal("98.3")
     assert "committed: 'b'" in repr(learner.predict("98.3", "b"))
@@ -491,7 +492,9 @@ def test_a_prediction_is_shown_as_it_was_made(small_course, capsys):
     def pair(answer, rng):
         answer.value("answer_98_9")
 
-    for value, shown in [([0.9, 0.5], "[0.9, 0.5]"), (7, "7"), ("b", "'b'")]:
+    for value, shown in [([0.9, 0.5], "[0.9, 0.5]"), (7, "7"), ("b", "'b'"),
+                         (np.array([0.9, 0.5]), "[0.9, 0.5]"), (np.int64(7), "7"),
+                         (np.zeros(0), "[]")]:
         learner.predict("98.9", value)
         learner.reveal("98.9")
         assert f"You predicted {shown}. Here is what" in capsys.readouterr().out

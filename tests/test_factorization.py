@@ -219,6 +219,119 @@ def test_rmse_over_the_whole_matrix(A):
         np.testing.assert_allclose(fit.rmse(kind(A)), direct, rtol=1e-10)
 
 
+# --- any scale, any form ---------------------------------------------------------------------
+
+SCALES = [1e-320, 1e-300, 1e-160, 1e160, 1e300]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_svd_of_huge_and_tiny_entries(rng, scale):
+    precision = 1e-2 if scale < 1e-308 else 1e-9  # a subnormal number has few digits
+    for A in (rng.random((30, 20)), text_like(rng), np.zeros((700, 600))):
+        one, other = truncated_svd(A, 3), truncated_svd(A * scale, 3)
+        np.testing.assert_allclose(other[1] / scale, one[1], rtol=precision)
+        assert_is_svd(A, 3, other[0], other[1] / scale, other[2], excess=1e-3)
+    A = rng.random((30, 20))
+    one, other = (subspace_iteration(B, 3, np.random.default_rng(0)) for B in (A, A * scale))
+    np.testing.assert_allclose(other[1] / scale, one[1], rtol=precision)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("how", [
+    dict(loss="kl"), dict(solver="hals"), dict(solver="multiplicative")], ids=str)
+def test_nmf_of_huge_and_tiny_entries_is_right_or_refused(rng, how, scale):
+    A = rng.random((30, 20))
+    if scale > 1 and "loss" not in how:
+        with pytest.raises(ValueError, match="loss is beyond the largest number"):
+            nmf(A * scale, 3, **how)
+        return
+    fit, small = nmf(A, 3, **how), nmf(A * scale, 3, **how)
+    np.testing.assert_allclose(small.W @ small.H / scale, fit.W @ fit.H, atol=0.02)
+    assert small.rmse(A * scale) / scale == pytest.approx(fit.rmse(A), rel=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e20, 1e37])
+@pytest.mark.parametrize("loss", ["frobenius", "kl"])
+def test_nmf_in_single_precision_has_the_range_of_single_precision(rng, loss, scale):
+    A = rng.random((30, 20))
+    fit, other = nmf(A, 3, loss=loss), nmf((A * scale).astype(np.float32), 3, loss=loss)
+    assert other.W.dtype == np.float32
+    assert other.rmse(A * scale) / scale == pytest.approx(fit.rmse(A), rel=0.01)
+    assert other.losses[-1] / scale ** (1 if loss == "kl" else 2) == pytest.approx(
+        fit.losses[-1], rel=0.02)
+
+
+@pytest.mark.parametrize("scale", [*SCALES, 1e-100, 1e100])
+@pytest.mark.parametrize("mask", [None, "most"])
+def test_als_of_huge_and_tiny_entries_is_right_or_refused(rng, mask, scale):
+    A = rng.random((30, 20))
+    known = None if mask is None else rng.random(A.shape) < 0.8
+    fit = als(A, 3, mask=known, ridge=1e-9)
+    if scale > 1e150:
+        with pytest.raises(ValueError, match="loss is beyond the largest number"):
+            als(A * scale, 3, mask=known, ridge=0)
+        return
+    other = als(A * scale, 3, mask=known, ridge=0)
+    assert other.rmse(A * scale, known) / scale == pytest.approx(fit.rmse(A, known), rel=0.02)
+    shrunk = als(A * scale, 3, mask=known, ridge=0.1)
+    if scale < 1:  # the ridge outweighs it all
+        assert np.abs(shrunk.W @ shrunk.H).max() < 1e-3 * scale
+
+
+def pieces(A):
+    """Equal to A as a sparse matrix: with entries in two pieces, out of order, and stored zeros."""
+    rows, columns = np.indices(A.shape).reshape(2, -1)
+    order = np.random.default_rng(1).permutation(2 * A.size)
+    values = np.concatenate([0.25 * A.ravel(), 0.75 * A.ravel()])[order]
+    rows, columns = np.tile(rows, 2)[order], np.tile(columns, 2)[order]
+    by_row = rows.argsort(kind="stable")
+    ends = np.concatenate([[0], np.bincount(rows, minlength=len(A)).cumsum()])
+    return sp.csr_array((values[by_row], columns[by_row], ends), shape=A.shape)
+
+
+FORMS = {
+    "in pieces": pieces, "coo in pieces": lambda A: pieces(A).tocoo(), "list": np.ndarray.tolist,
+    "fortran": np.asfortranarray, "strided": lambda A: np.repeat(A, 2, axis=1)[:, ::2],
+    "reversed": lambda A: A[::-1].copy()[::-1], "read-only": lambda A: np.broadcast_to(A, A.shape),
+    "mask of nothing": np.ma.array, "whole numbers": lambda A: A.astype(np.int16),
+    "bytes": lambda A: A.astype(np.uint8), "long": lambda A: A.astype(np.longdouble),
+    "half": lambda A: A.astype(np.float16), "matrix": lambda A: sp.csr_matrix(A).todense()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_matrix_has_the_factors_of_the_array(rng, form):
+    A = rng.poisson(2.0, size=(12, 9)).astype(float)
+    B = FORMS[form](A)
+    stored, known, fit = B.nnz if sp.issparse(B) else 0, A > 1, als(A, 2)
+    for factorize in (lambda A: truncated_svd(A, 3)[1], lambda A: nmf(A, 2).losses,
+                      lambda A: nmf(A, 2, loss="kl").losses,
+                      lambda A: nmf(A, 2, solver="multiplicative").losses,
+                      lambda A: als(A, 2).losses, lambda A: als(A, 2, mask=known).losses,
+                      fit.rmse, lambda A: fit.rmse(A, known),
+                      lambda A: subspace_iteration(A, 2, np.random.default_rng(0))[1]):
+        np.testing.assert_allclose(factorize(B), factorize(A), rtol=1e-8)
+    assert not stored or B.nnz == stored, "the matrix of the caller was changed"
+
+
+def test_stored_entries_in_pieces_are_known_once(holes):
+    A, known = holes
+    A = np.where(known, np.nan_to_num(A), 0)
+
+    def twice(values):
+        return sp.csr_array((np.repeat(values[known], 2), np.repeat(np.nonzero(known)[1], 2),
+                             np.concatenate([[0], 2 * known.sum(axis=1).cumsum()])), shape=A.shape)
+
+    want = als(A, 2, mask=known).losses
+    for B, mask in ((pieces(A), twice(known)), (A.tolist(), known.tolist()),
+                    (twice(A / 2), "stored"), (twice(A / 2), twice(known))):
+        np.testing.assert_allclose(als(B, 2, mask=mask).losses, want, rtol=1e-9)
+
+
+def test_factors_can_be_told_apart(A):
+    one, other = nmf(A, 2, seed=1), nmf(A, 2, seed=2)
+    assert [one, other].index(other) == 1 and len({one, other, one}) == 2
+
+
 # --- errors say what to do -------------------------------------------------------------------
 
 @pytest.mark.parametrize("factorize", [truncated_svd, nmf, als])
@@ -230,8 +343,14 @@ def test_bad_matrices_and_ranks(A, factorize):
         factorize(np.where(A > 1, np.nan, A), 2)
     with pytest.raises(ValueError, match="not of shape"):
         factorize(A[0], 1)
-    with pytest.raises(ValueError, match="real numbers"):
-        factorize(A.astype(complex), 2)
+    for bad in (A.astype(complex), A.astype(str), A.astype("datetime64[s]")):
+        with pytest.raises(ValueError, match="real numbers"):
+            factorize(bad, 2)
+    with pytest.raises(ValueError, match="A has masked entries"):
+        factorize(np.ma.masked_greater(A, 1), 2)
+    for tol in (-1e-4, np.nan, np.inf, "1e-4", None, True):
+        with pytest.raises(ValueError, match="tol must be"):
+            factorize(A, 2, tol=tol)
 
 
 def test_bad_nmf_arguments(A):
@@ -247,6 +366,12 @@ def test_bad_nmf_arguments(A):
         nmf(A, 2, start=(-np.ones((60, 2)), np.ones((2, 40))))
     with pytest.raises(ValueError, match="steps"):
         nmf(A, 2, steps=0)
+    with pytest.raises(ValueError, match="start has masked entries"):
+        nmf(A, 2, start=(np.ma.masked_equal(np.ones((60, 2)), 1), np.ones((2, 40))))
+    for solver in ("hals", "multiplicative"):  # a message is about the loss that was asked for
+        with pytest.raises(ValueError, match="loss is infinite: divide A by its largest entry, or "
+                                             "give another start"), np.errstate(all="ignore"):
+            nmf(A, 2, solver=solver, start=(np.full((60, 2), 1e200), np.ones((2, 40))))
     with pytest.raises(ValueError, match="give a start without zeros"), np.errstate(over="ignore"):
         nmf(A, 2, loss="kl", start=(np.zeros((60, 2)), np.ones((2, 40))))
 
@@ -263,8 +388,13 @@ def test_bad_als_arguments(holes):
         als(A, 2, mask=known.astype(int))
     with pytest.raises(ValueError, match="stored"):
         als(A, 2, mask="stored")
-    with pytest.raises(ValueError, match="ridge must"):
-        als(A, 2, ridge=-1)
+    for ridge in (-1, np.nan, np.inf, "0.1", None, True, [0.1]):
+        with pytest.raises(ValueError, match="ridge must be"):
+            als(A, 2, mask=known, ridge=ridge)
+    with pytest.raises(ValueError, match="the mask has masked entries"):
+        als(A, 2, mask=np.ma.masked_equal(known, False))
+    with pytest.raises(ValueError, match="factors of a matrix of shape"):
+        als(np.ones((6, 5)), 2).rmse(np.ones((5, 6)))
     with pytest.raises(ValueError, match="give ridge > 0"):
         als(np.ones((6, 5)), 3, ridge=0)
 

@@ -141,8 +141,40 @@ def test_the_double_well_has_a_shallow_well_and_a_saddle():
         np.testing.assert_allclose(valley.grad(np.array([a, 0.0])), 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", LANDSCAPES)
+def test_points_of_any_form_have_the_same_loss(name):
+    surface = LANDSCAPES[name]()
+    whole = np.arange(3 * surface.dimension).reshape(3, -1) % 4 - 2
+    x = whole.astype(float)
+    for valley in (surface, surface.shifted(0.5), surface.rotated(1)):
+        for form in (whole, whole.astype(np.int8), whole.tolist(), np.asfortranarray(x),
+                     np.ma.array(x), np.broadcast_to(x, x.shape)):
+            np.testing.assert_array_equal(valley.f(form), valley.f(x))
+            np.testing.assert_array_equal(valley.grad(form), valley.grad(x))
+        for bad in (x[:, :-1], np.ones(surface.dimension + 1), 1.0):
+            for ask in (valley.f, valley.grad):
+                with pytest.raises(ValueError, match=f"points of shape .*, {surface.dimension}"):
+                    ask(bad)
+        with pytest.raises(ValueError, match="masked"):
+            valley.f(np.ma.masked_equal(x, x[0, 0]))
+
+
+@pytest.mark.parametrize("make", [ravine, bowl, rosenbrock, rastrigin, ackley, ellipsoid])
+@pytest.mark.parametrize("d", [0, -1, 2.5, "2", None, True])
+def test_a_dimension_is_a_whole_number(make, d):
+    with pytest.raises(ValueError, match="d must be"):
+        make(d=d)
+
+
+@pytest.mark.parametrize("make", [lambda: ravine(np.nan), lambda: ravine("100"),
+                                  lambda: ravine(np.inf), lambda: double_well(np.nan)])
+def test_a_shape_is_a_number(make):
+    with pytest.raises(ValueError, match="must be a finite number"):
+        make()
+
+
 @pytest.mark.parametrize("make", [lambda: ravine(0.5), lambda: rosenbrock(1),
                                   lambda: double_well(0), lambda: double_well(2)])
 def test_a_landscape_that_does_not_exist_is_refused(make):
-    with pytest.raises(ValueError, match="at least|between"):
+    with pytest.raises(ValueError, match=r"at least|in \(0, 1.5\)"):
         make()

@@ -10,8 +10,16 @@ from sklearn.neural_network import MLPClassifier
 from zglearn import run
 from zglearn.data.sentences import Corpus
 from zglearn.gradient_methods import adam
-from zglearn.models import MLP, LanguageModel, contexts, pretrained, pretraining
-from zglearn.models.flat import minibatches
+from zglearn.models import (
+    MLP,
+    LanguageModel,
+    SoftmaxRegression,
+    contexts,
+    pretrained,
+    pretraining,
+    train,
+)
+from zglearn.models.flat import FlatModel, minibatches
 
 MODELS = {
     "logistic regression": MLP([6, 4], dtype=float),
@@ -275,6 +283,16 @@ def test_bad_models():
     for sizes in ([5], [5, 1], [0, 3], [4, 0, 2]):
         with pytest.raises(ValueError, match="sizes are"):
             MLP(sizes)
+    for sizes in ([4.5, 2], ["4", 2], [4, True, 2]):
+        with pytest.raises(ValueError, match="sizes are"):
+            MLP(sizes)
+    for wrong in (dict(hidden=2.5), dict(context="8"), dict(embedding=0), dict(residual=-1),
+                  dict(residual=0.5), dict(classes=True)):
+        with pytest.raises(ValueError, match="a language model needs|residual must be"):
+            LanguageModel(**wrong)
+    for wrong in ((0, 3), (5, 1), (2.5, 3), (5, "3"), (5, 3, -1), (5, 3, np.nan), (5, 3, "0.1")):
+        with pytest.raises(ValueError, match="will not do|ridge must be"):
+            SoftmaxRegression(*wrong)
     with pytest.raises(ValueError, match="activation is one of tanh, relu, sigmoid"):
         MLP([3, 2], "swish")
     with pytest.raises(ValueError, match="float32 or float64"):
@@ -283,6 +301,80 @@ def test_bad_models():
         LanguageModel(1)
     with pytest.raises(ValueError, match="pretrained models are tiny, small"):
         pretrained("huge")
+
+
+def questions(model):
+    """Everything that a model can be asked about labelled data."""
+    asked = {name: getattr(model, name) for name in ("loss", "gradient", "accuracy")}
+    if isinstance(model, FlatModel):
+        asked |= {"loss_and_gradient": model.loss_and_gradient,
+                  "train": lambda p, X, y: train(model, "adam", (X, y), p=p, steps=1, lr=0.1),
+                  "validation": lambda p, X, y: train(
+                      model, "mezo", (X[:1], [0]), p=p, steps=1, lr=0.1, validation=(X, y))}
+    if hasattr(model, "jvp"):
+        asked["jvp"] = lambda p, X, y: model.jvp(p, np.ones(model.size), X, y)
+    return asked | {"objective": lambda p, X, y: model.objective(X, y)(p),
+                    "gradient of the objective": lambda p, X, y: model.objective(X, y).grad(p)}
+
+
+LINEAR = SoftmaxRegression(6, 4)
+
+
+def labelled(name, rng):
+    if name == "softmax regression":
+        return LINEAR, rng.normal(size=24), rng.normal(size=(17, 6)), rng.integers(4, size=17)
+    return MODELS[name], *example(MODELS[name], rng)
+
+
+@pytest.mark.parametrize("name", [*MODELS, "softmax regression"])
+def test_every_question_to_every_model_checks_the_labels(name, rng):
+    model, p, X, y = labelled(name, rng)
+    masked = np.ma.masked_equal(y, y[0])
+    for question, ask in questions(model).items():
+        ask(p, X, list(y))
+        for bad, words in [
+                (y[:, None], "one label for each of the 17"), (y[:-1], "one label for each"),
+                (y[None], "one label for each"), (0, "one label for each"), ([], "one label"),
+                (y - 1, "whole numbers from 0"), (y + 3, "whole numbers from 0"),
+                (y.astype(float), "whole numbers from 0"), (y > 0, "whole numbers from 0"),
+                (y.astype(str), "whole numbers from 0"), (masked, "y has masked entries")]:
+            with pytest.raises(ValueError, match=words):
+                print(question, ask(p, X, bad))
+
+
+@pytest.mark.parametrize("name", [*MODELS, "softmax regression"])
+def test_every_question_to_every_model_checks_the_data_and_the_parameters(name, rng):
+    model, p, X, y = labelled(name, rng)
+    asked = questions(model) | {
+        "predict": lambda p, X, y: model.predict(p, X),
+        "probabilities": lambda p, X, y: model.probabilities(p, X)}
+    for question, ask in asked.items():
+        for bad in (X[:, :-1], X[0], X[None], X.astype(complex), X.astype(str),
+                    np.ma.masked_equal(X, X[0, 0])):
+            with pytest.raises(ValueError, match="X (must|has masked)"):
+                print(question, ask(p, bad, y))
+        for bad in (p[1:], p[:, None], p * 1j, np.ma.masked_equal(p, p[0])):
+            with pytest.raises((ValueError, TypeError), match="parameters|real numbers|"
+                               "masked|finite numbers|one point"):
+                print(question, ask(bad, X, y))
+        if question not in ("loss", "objective"):
+            with pytest.raises(ValueError, match="p has shape|p is|one point|finite numbers"):
+                print(question, ask(np.stack([p, p]), X, y))
+
+
+@pytest.mark.parametrize("name", ["tanh", "softmax regression"])
+def test_every_form_of_the_data_has_the_same_loss(name, rng):
+    model, p, X, y = labelled(name, rng)
+    X = np.round(4 * X)
+    rows, columns = np.indices(X.shape).reshape(2, -1)
+    pieces = sp.coo_array((np.tile(X.ravel() / 2, 2), (np.tile(rows, 2), np.tile(columns, 2))))
+    for form in (pieces, pieces.tocsc(), sp.csr_matrix(X), X.tolist(), np.asfortranarray(X),
+                 X.astype(np.int8), X.astype(np.float16), np.broadcast_to(X, X.shape),
+                 np.repeat(X, 2, axis=1)[:, ::2], np.ma.array(X)):
+        assert model.loss(p, form, y) == pytest.approx(model.loss(p, X, y), rel=1e-6)
+        np.testing.assert_allclose(model.gradient(p, form, y), model.gradient(p, X, y), rtol=1e-4,
+                                   atol=1e-6)
+        np.testing.assert_array_equal(model.predict(p, form), model.predict(p, X))
 
 
 def test_bad_data_for_an_mlp(rng):
@@ -313,7 +405,15 @@ def test_bad_data_for_a_language_model(rng):
         model.loss(p, X + 1, y)
     with pytest.raises(ValueError, match="prompt must hold symbols"):
         model.generate(p, rng, [7])
-    with pytest.raises(ValueError, match="temperature"):
-        model.generate(p, rng, temperature=-1)
+    for prompt in (["a"], [0.5], [[1]]):
+        with pytest.raises(ValueError, match="prompt must hold symbols"):
+            model.generate(p, rng, prompt)
+    for wrong in (dict(temperature=-1), dict(temperature=np.nan), dict(temperature=np.inf),
+                  dict(temperature="1"), dict(length=-1), dict(length=2.5), dict(p=p[1:])):
+        with pytest.raises(ValueError, match=f"{[*wrong][0]} "):
+            model.generate(**dict(p=p, rng=rng) | wrong)
+    for context in (0, -1, 1.5, "8", None):
+        with pytest.raises(ValueError, match="context must be"):
+            contexts([1, 2, 3], context)
     with pytest.raises(ValueError, match="as encode gives"):
         contexts(["some", "text"], 3)

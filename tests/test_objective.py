@@ -125,6 +125,67 @@ def test_a_batched_loss_must_answer_every_point():
         f(np.ones((5, 3)))
 
 
+@pytest.mark.parametrize("wrong", [1j, "3", np.array(["3"]), np.datetime64("2026-01-01")])
+def test_an_answer_that_is_no_real_number_is_refused(wrong):
+    with pytest.raises(TypeError, match="the loss must be a real number"):
+        Objective(lambda x: wrong)(np.ones(2))
+    with pytest.raises(TypeError, match="the gradient must be a real number"):
+        Objective(lambda x: 0.0, lambda x: np.full(2, wrong)).grad(np.ones(2))
+
+
+def test_what_lies_under_a_mask_is_not_data():
+    x = np.ma.masked_greater([1.0, 1e9], 10)
+    f = Objective(lambda x: float(x @ x), lambda x: 2 * x)
+    for asked in (f, f.grad, f.peek, Objective(lambda y: 0.0, lambda y: x).grad):
+        with pytest.raises(ValueError, match=r"masked entries: fill .* x.filled\(value\)"):
+            asked(x if asked in (f, f.grad, f.peek) else np.ones(2))
+    assert f(np.ma.array([1.0, 2.0])) == 5, "a mask that masks nothing does no harm"
+
+
+@pytest.mark.parametrize("form", [
+    list, tuple, np.asfortranarray, lambda x: np.repeat(x, 2, axis=-1)[..., ::2], np.ma.array,
+    lambda x: np.lib.stride_tricks.as_strided(x, writeable=False), np.longdouble, np.float16])
+def test_points_of_any_form_have_the_same_losses(form):
+    f = Objective(lambda x: (x * x).sum(axis=-1), lambda x: 2 * x, batched=True)
+    X = np.array([[1.0, 2.0], [3.0, -4.0]])
+    np.testing.assert_array_equal(f(form(X)), [5, 25])
+    np.testing.assert_array_equal(f.peek(form(X)), [5, 25])
+    np.testing.assert_array_equal(f.grad(form(X[0])), [2, 4])
+
+
+def test_the_users_functions_get_points_of_their_own():
+    def loss(x):
+        x += 1
+        return (x * x).sum(axis=-1)
+
+    def grad(x):
+        x *= 2
+        return x
+
+    x, X = np.ones(2), np.ones((3, 2))
+    for f in (Objective(loss, grad), Objective(loss, grad, batched=True)):
+        assert f(x) == f.peek(x) == 8
+        np.testing.assert_array_equal(f(X), [8, 8, 8])
+        np.testing.assert_array_equal(f.grad(x), [2, 2])
+    assert (x == 1).all() and (X == 1).all()
+
+
+def test_an_answer_does_not_change_when_the_function_writes_into_it_again():
+    buffer = np.zeros(2)
+
+    def fill(x):
+        buffer[:] = x
+        return buffer
+
+    f = Objective(lambda X: fill(X[:, 0]), fill, batched=True)
+    losses, g = f(np.array([[1.0, 0], [2, 0]])), f.grad(np.array([3.0, 4]))
+    np.testing.assert_array_equal(losses, [1, 2])
+    buffer[:] = np.nan
+    np.testing.assert_array_equal(g, [3, 4])
+    losses[:] = g[:] = 7
+    assert np.isnan(buffer).all()
+
+
 def test_infinity_is_a_loss():
     assert Objective(lambda x: np.inf)(np.ones(2)) == np.inf
 

@@ -1,11 +1,13 @@
 """`run` and its Trajectory, and what holds for every method alike."""
 
 import dataclasses
+import functools
 import inspect
 import itertools
 import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from zglearn import Objective, Trajectory, progress_bar, run, trajectory
 from zglearn import gradient_free_methods as free
 from zglearn import gradient_methods as guided
+from zglearn.hyperparameters import DOMAINS
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
+from zglearn.objective import BudgetExhausted
 
 GUIDED = [guided.gradient_descent, guided.momentum, guided.nesterov, guided.adagrad,
           guided.rmsprop, guided.adam, guided.adamw, guided.amsgrad]
@@ -131,10 +135,44 @@ def test_an_unknown_hyperparameter_is_named_with_the_ones_that_exist(method):
 def test_a_hyperparameter_that_is_no_number_is_refused(method):
     numbers = [name for name, parameter in inspect.signature(method).parameters.items()
                if isinstance(parameter.default, float)]
-    for name, wrong in itertools.product(numbers, ["fast", np.nan, np.inf, None, [0.1, "b"]]):
+    for name, wrong in itertools.product(numbers, ["fast", "0.1", np.nan, np.inf, None, True,
+                                                   [0.1, 0.2], [0.1, "b"], np.array(0.1), 1j]):
         with pytest.raises(ValueError, match=f"{name} must be a finite number"):
             run(method, ravine().objective(), [1.0, 1.0], steps=3, **{name: wrong})
     assert numbers
+
+
+OUTSIDE = {  # of each domain
+    "[0, inf)": [-0.1], "(0, inf)": [0, -0.1], "[0, 1)": [-0.1, 1, 1.5], "[0, 1]": [-0.1, 1.1],
+    "(1, inf)": [1, 0.5], "whole [1, inf)": [0, -2, 2.5, 4.0, True, "four"],
+    "whole [0, inf)": [-1, 0.5, None], "True or False": ["no", 1, None], "a function": ["N(0, 1)"],
+    '"gaussian" or "rademacher"': ["uniform", 1, ["gaussian"]]}
+
+
+@every_method
+def test_every_hyperparameter_has_a_domain_and_what_is_outside_is_named(method):
+    valley = ravine(kappa=10, d=3)
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        domain = DOMAINS.get(f"{method.__name__} {name}") or DOMAINS[name]
+        for wrong in OUTSIDE[domain]:
+            for asked in (functools.partial(run, method, **{name: wrong}),
+                          functools.partial(run, functools.partial(method, **{name: wrong}))):
+                with pytest.raises(ValueError, match=f"{name} must be"):
+                    asked(valley.objective(), valley.start, steps=2)
+        run(method, valley.objective(), valley.start, steps=2, **{name: parameter.default})
+
+
+def test_a_method_of_your_own_has_domains_of_its_own():
+    def mine(f, x, *, beta=0.9, lr=0.1, sigma="none"):
+        while True:
+            x = x - lr * f.grad(x)
+            yield x
+
+    path = run(mine, ravine(kappa=10).objective(), [1.0, 1.0], steps=2, beta=7,
+               lr=np.array([0.1, 0.01]), sigma=None)
+    assert (path.points[-1] < 1).all()
 
 
 @every_method
@@ -175,11 +213,257 @@ def test_nan_is_a_clear_error_wherever_it_comes_from(method):
         run(method, f, np.ones(2), steps=100, seed=0)
 
 
+# A user's function that misbehaves
+
+@every_method
+def test_what_the_objective_does_to_its_arrays_does_not_change_the_path(method):
+    """It writes into the points that it is given, and again and again into one buffer of its own,
+    which it returns."""
+    valley = ravine(kappa=10, d=3)
+    buffers = {shape: np.empty(shape) for shape in [(), (3,)]}
+
+    def untidy(answer):
+        def asked(x):
+            value = np.asarray(answer(x))
+            for buffer in buffers.values():
+                buffer[...] = np.nan
+            x[...] = np.nan
+            buffers[value.shape][...] = value
+            return buffers[value.shape]
+        return asked
+
+    tidy = Objective(valley.f, valley.grad)
+    f = Objective(untidy(valley.f), untidy(valley.grad))
+    x0 = np.array(valley.start)
+    one, two = (run(method, f, x0, steps=20, seed=1) for f in (tidy, f))
+    for name in ("points", "losses", "evaluations", "gradients"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    assert (x0 == valley.start).all()
+
+
+@pytest.mark.parametrize("method", [free.hill_climbing, free.simulated_annealing])
+def test_what_a_neighbour_does_to_its_arrays_does_not_change_the_path(method):
+    buffer = np.empty(2)
+
+    def tidy(x, rng):
+        return x + 0.1 * rng.normal(size=2)
+
+    def untidy(x, rng):
+        buffer[:] = tidy(x, rng)
+        x[:] = np.nan
+        return buffer
+
+    one, two = (run(method, ravine().f, [1.0, 1.0], steps=30, seed=0, neighbour=neighbour)
+                for neighbour in (tidy, untidy))
+    np.testing.assert_array_equal(one.points, two.points)
+
+
+def test_what_noise_does_to_the_point_does_not_change_the_path():
+    def untidy(rng, x, count):
+        x[:] = np.nan
+        return rng.standard_normal((count, 2))
+
+    one, two = (run(free.evolution_strategy, ravine().f, [1.0, 1.0], steps=30, seed=0, noise=noise)
+                for noise in (None, untidy))
+    np.testing.assert_array_equal(one.points, two.points)
+
+
+@pytest.mark.parametrize("wrong", [1j, "a", np.datetime64("2026-01-01")])
+def test_an_iterate_that_is_no_real_number_is_refused(wrong):
+    def yields(f, x):
+        yield [wrong, wrong]
+
+    with pytest.raises(ValueError, match="yields must yield real numbers"):
+        run(yields, ravine().objective(), [1.0, 1.0], steps=3)
+
+
+def restarts(f, x, rng, *, steps=5):
+    while True:
+        path = run(free.cma_es, f, x + rng.normal(size=x.size), steps=steps, seed=rng)
+        yield path.points[path.best]
+
+
+def test_a_run_inside_a_run_spends_the_budget_of_the_outer_one():
+    asked = []
+    f = Objective(lambda x: asked.append(x) or float(x @ x))
+    path = run(restarts, f, [3.0, 3.0], budget=100, seed=0)
+    assert path.stopped == "budget" and f.evaluations <= 100 and len(path) == 3
+    np.testing.assert_array_equal(path.evaluations, [0, 30, 60, 90])
+    assert [len(tried) for tried in path.tried] == [30] * 3, "its points are those of the step"
+    with pytest.raises(ValueError, match="a budget of 20 does not pay for one step of restarts"):
+        run(restarts, f, [3.0, 3.0], budget=20, seed=0)
+
+
+def test_a_run_inside_a_run_has_a_budget_of_its_own_as_well():
+    def hops(f, x, rng):
+        while True:
+            path = run(free.hill_climbing, f, x, budget=10, seed=rng)
+            assert path.stopped == "budget" and path.evaluations[-1] == 10
+            x = path.points[-1]
+            yield x
+
+    assert run(hops, lambda x: float(x @ x), [1.0], budget=35, seed=0).evaluations[-1] == 30
+
+
+def test_a_run_on_an_objective_around_the_objective_spends_its_budget_too():
+    def in_logarithms(f, x, rng):
+        while True:
+            path = run(free.hill_climbing, Objective(lambda y: f(np.exp(y))), np.log(x), steps=5,
+                       seed=rng)
+            yield np.exp(path.points[-1])
+
+    f = Objective(lambda x: float(x @ x))
+    assert run(in_logarithms, f, [1.0], budget=50, seed=0).stopped == "budget"
+    assert f.evaluations <= 50
+
+
+def test_a_method_does_not_catch_the_end_of_its_budget():
+    def deaf(f, x):
+        while True:
+            try:
+                f(x)
+            except Exception:
+                pass
+            yield x
+
+    assert run(deaf, lambda x: float(x @ x), [1.0], budget=5).stopped == "budget"
+
+
+def test_what_ends_a_run_by_mistake_is_shown():
+    def raises(error):
+        asked = itertools.count()
+
+        def loss(x):
+            if next(asked) > 3:
+                raise error
+            return float(x @ x)
+
+        return loss
+
+    for error in (BudgetExhausted("not yours"), KeyError("x")):
+        with pytest.raises(type(error)) as caught:
+            run(free.hill_climbing, raises(error), [1.0], steps=9, budget=99)
+        assert caught.value is error
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        run(free.hill_climbing, raises(StopIteration()), [1.0], steps=9)
+
+
+class Quick:
+    """A method that is an object."""
+
+    def __call__(self, f, x, *, lr=0.1):
+        while True:
+            x = x - lr * f.grad(x)
+            yield x
+
+
+@pytest.mark.parametrize("method, name", [
+    (functools.partial(guided.adam, lr=0.1), "adam"),
+    (functools.partial(functools.partial(guided.adam, lr=0.1), beta1=0.5), "adam"),
+    (Quick(), "Quick"), (Quick().__call__, "__call__")])
+def test_a_method_without_a_name_is_a_method(method, name):
+    f = Objective(lambda x: float(x @ x), lambda x: 2 * x)
+    assert run(method, f, [1.0], steps=5).losses[-1] < 1
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(method, Objective(lambda x: 0.0, lambda x: 1 / 0), [1.0], steps=5)
+    assert caught.value.__notes__ == [f"This happened in step 1 of {name}."]
+    with pytest.raises(TypeError, match=f"{name} has no hyperparameter 'speed'"):
+        run(method, f, [1.0], steps=5, speed=1)
+    with pytest.raises(ValueError, match="a budget of 1 does not pay for one step of " + name):
+        run(method, f, [1.0], budget=1)
+
+
+def test_a_method_that_passes_its_hyperparameters_on():
+    def mine(f, x, **how):
+        yield from guided.adam(f, x, **how)
+
+    f = Objective(lambda x: float(x @ x), lambda x: 2 * x)
+    assert run(mine, f, [1.0], steps=3, lr=0.5).losses[-1] < 0.3
+
+
+# Rounding and range
+
+@pytest.mark.parametrize("method", [guided.adagrad, guided.rmsprop, guided.adam, guided.adamw,
+                                    guided.amsgrad], ids=lambda m: m.__name__)
+def test_squares_that_overflow_are_not_silent(method):
+    f = Objective(lambda x: 1e20 * float(x @ x), lambda x: np.float32(2e20) * x)
+    with pytest.warns(RuntimeWarning, match=f"{method.__name__} overflowed float32 in step 1"):
+        path = run(method, f, np.ones(2, np.float32), steps=20, lr=0.1, **(
+            {"weight_decay": 0.0} if method is guided.adamw else {}))
+    assert path.stopped == "steps"
+    assert run(method, f, np.ones(2), steps=20, lr=0.1).losses[-1] < 1e20, "as float64 has room"
+
+
+def test_an_overflow_on_the_way_that_ends_all_movement_is_not_silent():
+    asked = itertools.count()
+    f = Objective(lambda x: 0.0, lambda x: x * np.float32(1e30 if next(asked) == 5 else 1))
+    with pytest.warns(RuntimeWarning, match="overflowed float32 in step 6, and x did not move"):
+        run(guided.adam, f, np.ones(2, np.float32), steps=20, lr=0.1)
+
+
+@pytest.mark.parametrize("method", [guided.gradient_descent, guided.momentum, guided.nesterov,
+                                    free.evolution_strategy, free.spsa, free.mezo],
+                         ids=lambda m: m.__name__)
+def test_steps_too_small_for_the_precision_are_not_silent(method):
+    f = Objective(lambda x: float(x @ x), lambda x: 2 * x)
+    with pytest.warns(RuntimeWarning, match=f"{method.__name__} did not move x .* float32"):
+        run(method, f, np.ones(3, np.float32), steps=20, seed=0, lr=1e-10)
+
+
+@pytest.mark.parametrize("method, tiny", [
+    (free.random_search, "radius"), (free.hill_climbing, "sigma"), (free.nelder_mead, "size"),
+    (free.simulated_annealing, "sigma"), (free.one_plus_one_es, "sigma"), (free.cma_es, "sigma"),
+    (free.sep_cma_es, "sigma")], ids=lambda m: getattr(m, "__name__", m))
+def test_a_search_too_fine_for_the_precision_is_not_silent(method, tiny):
+    with pytest.warns(RuntimeWarning, match=method.__name__):
+        run(method, lambda x: float(x @ x), np.full(3, 1e10), steps=5, seed=0, **{tiny: 1e-9})
+
+
+def test_a_run_asks_no_gradient_but_the_methods():
+    recorded = iter([np.full(2, 1e-30)] * 5)  # a sixth question would end in StopIteration
+    f = Objective(lambda x: 0.0, lambda x: next(recorded))
+    with pytest.warns(RuntimeWarning, match="did not move"):
+        assert len(run(guided.gradient_descent, f, [1.0, 1.0], steps=5)) == 5
+
+
+@every_method
+def test_an_ordinary_run_warns_of_nothing(method):
+    valley = ravine(kappa=10, d=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(method, valley.objective(), valley.start, steps=20, seed=0)
+        if method in GUIDED:
+            run(method, valley.objective(), np.zeros(3), steps=20)  # at the minimum
+            run(method, valley.objective(), valley.start, steps=20, lr=0)
+            run(method, valley.objective(), valley.start, steps=2000, lr=1e3)
+
+
+def test_centred_rmsprop_takes_no_root_of_a_negative_number():
+    f = Objective(lambda x: 0.1 * float(x.sum()), lambda x: np.full_like(x, 0.1))
+    path = run(guided.rmsprop, f, np.zeros(3, np.float32), steps=3000, lr=1e-4, centered=True)
+    assert path.stopped == "steps" and np.isfinite(path.points).all()
+
+
+def test_nan_of_an_overflow_is_not_called_divergence():
+    f = Objective(lambda x: float(x.sum()), lambda x: np.full_like(x, 1e25))
+    with pytest.raises(ValueError, match="rmsprop made nan .*: it overflowed float32"):
+        run(guided.rmsprop, f, np.ones(2, np.float32), steps=5, centered=True)
+
+
+@pytest.mark.parametrize("method", [guided.adagrad, guided.rmsprop, guided.adam])
+def test_nan_that_the_method_made_is_not_called_divergence(method):
+    f = Objective(lambda x: float(x[0] ** 2), lambda x: np.array([2 * x[0], 0.0]))
+    with pytest.raises(ValueError, match=f"{method.__name__} made nan of finite losses"):
+        run(method, f, [1.0, 1.0], steps=5, eps=0)
+    assert run(method, f, [1.0, 1.0], steps=5).stopped == "steps"
+
+
 # The run itself
 
 @pytest.mark.parametrize(("x0", "words"), [
     (1.0, "shape"), ([], "shape"), ([[1.0, 2.0]], "shape"), ([1.0, np.nan], "nan or infinity"),
-    ([1.0, np.inf], "nan or infinity"), (["a", "b"], "real numbers"), ([1j, 2], "real numbers")])
+    ([1.0, np.inf], "nan or infinity"), (["a", "b"], "real numbers"), ([1j, 2], "real numbers"),
+    (np.ma.masked_equal([1.0, 2.0], 2), "masked"), ([True, False], "real numbers")])
 def test_a_start_point_that_is_none_is_refused(x0, words):
     with pytest.raises(ValueError, match=words):
         run(guided.adam, Objective(lambda x: (x * x).sum(axis=-1), lambda x: 2 * x), x0, steps=3)
@@ -342,6 +626,11 @@ def test_a_trajectory_is_frozen_and_tells_its_story():
         path.losses = None
     assert repr(path) == ("Trajectory(2 steps, loss 1 -> 0.0625, 6 forward-equivalents, "
                           "stopped: steps)")
+
+
+def test_trajectories_can_be_told_apart():
+    a, b = (run(guided.adam, ravine().objective(), [1.0, 2.0], steps=3, lr=lr) for lr in (0.1, 0.2))
+    assert [a, b].index(b) == 1 and {a: "a", b: "b"}[b] == "b" and a != b and a in {a, b}
 
 
 def test_the_losses_of_a_long_path_are_those_of_its_points():

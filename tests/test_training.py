@@ -4,13 +4,15 @@ import itertools
 import os
 import signal
 import threading
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from zglearn import Objective, gradient_methods, trajectory
 from zglearn.gradient_free_methods import mezo
-from zglearn.models import MLP, LanguageModel, contexts, train, training
+from zglearn.models import MLP, LanguageModel, SoftmaxRegression, contexts, train, training
 from zglearn.models.flat import minibatches
 
 GRADIENT_METHODS = [
@@ -306,13 +308,88 @@ def test_progress_is_shown_on_request(task, capsys):
     assert "5/5" in capsys.readouterr().err
 
 
+# --- rounding and range ----------------------------------------------------------------------
+
+def test_steps_too_small_for_the_precision_are_not_silent(rng):
+    X, y = rng.normal(size=(40, 6)), rng.integers(3, size=40)
+    model = MLP([6, 4, 3])
+    p = model.init(1) + 1  # no parameter so small that a tiny step changes it
+    for method in training.METHODS:
+        words = "steps of mezo were lost" if method == "mezo" else f"{method} did not change p"
+        with pytest.warns(RuntimeWarning, match=f"{words}.*float32"):
+            fit = train(model, method, (X, y), p=p, lr=1e-12, steps=10)
+        if method != "mezo":  # which rounds p to its grid
+            assert (fit.p == p).all()
+
+
+@pytest.mark.parametrize("method", training.METHODS)
+def test_an_ordinary_training_warns_of_nothing(method, task):
+    model, data = task
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(model, method, data, lr=0.01, steps=10)
+        train(MLP([6, 5, 4]), method, data, lr=1e-3, steps=10)
+        train(model, method, data, lr=0, steps=3)
+
+
+def test_clipping_knows_the_length_of_a_huge_gradient(task):
+    g = np.array([3e25, 4e25], np.float32)
+    assert training._norm(g) == pytest.approx(5e25, rel=1e-6)
+    assert training._norm(np.array([3e200, 4e200])) == pytest.approx(5e200)
+    assert training._norm(np.array([3.0, 4.0])) == 5
+
+
+def test_centred_rmsprop_takes_no_root_of_a_negative_number():
+    model = MLP([1, 2])
+    f = SimpleNamespace(lr=1e-4, gradient=lambda: np.full(4, 0.1, np.float32))
+    p = np.zeros(model.size, np.float32)
+    for _ in zip(range(3000), training.METHODS["rmsprop"](f, p, centered=True), strict=False):
+        assert np.isfinite(p).all()
+
+
+def test_a_loss_of_your_own_cannot_change_p(task):
+    model, data = task
+
+    def untidy(p, X, y):
+        p += 1
+        return 0.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        train(model, "mezo", data, lr=0.1, steps=3, loss=untidy)
+
+
+def test_trainings_can_be_told_apart(task):
+    model, data = task
+    one, other = (train(model, "mezo", data, lr=0.01, steps=2, seed=seed) for seed in (1, 2))
+    assert [one, other].index(other) == 1 and len({one, other, one}) == 2
+    assert [one.log, other.log].index(other.log) == 1 and len({one.log, other.log}) == 2
+
+
 # --- errors say what to do -------------------------------------------------------------------
+
+OUTSIDE = [("adam", "beta1", 1.0), ("adam", "beta2", 1.5), ("adamw", "eps", -1e-8),
+           ("amsgrad", "weight_decay", -0.1), ("momentum", "beta", 1), ("nesterov", "beta", "0.9"),
+           ("rmsprop", "rho", np.nan), ("rmsprop", "centered", "no"), ("adagrad", "eps", True),
+           ("mezo", "eps", 0), ("mezo", "noise", "uniform"), ("mezo", "noise", None)]
+
+
+@pytest.mark.parametrize("method, name, wrong", OUTSIDE)
+def test_hyperparameters_have_the_domains_of_run(method, name, wrong, task):
+    model, data = task
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        train(model, method, data, lr=0.01, steps=2, **{name: wrong})
+
+
+def test_what_is_no_network_is_not_trained(task):
+    with pytest.raises(TypeError, match="train needs an MLP or a LanguageModel, not Softmax"):
+        train(SoftmaxRegression(6, 4), "adam", task[1], lr=0.1, steps=1)
+
 
 @pytest.mark.parametrize("options, error, message", [
     (dict(method="adma"), ValueError, "method is one of gradient_descent"),
     (dict(beta3=1), TypeError, "adam has no hyperparameter 'beta3': it has lr, beta1, beta2"),
     (dict(decoupled=True), TypeError, "no hyperparameter 'decoupled'"),
-    (dict(method="mezo", noise="uniform"), ValueError, 'noise is "gaussian" or "rademacher"'),
+    (dict(method="mezo", noise="uniform"), ValueError, 'noise must be "gaussian" or "rademacher"'),
     (dict(epochs=None), ValueError, "say how long to train"),
     (dict(steps=3), ValueError, "one of the two"),
     (dict(epochs=0), ValueError, "epochs must be a whole number"),
@@ -327,8 +404,19 @@ def test_progress_is_shown_on_request(task, capsys):
     (dict(loss=lambda p, X, y: 0), ValueError, 'only "mezo" minimises a loss of your own'),
     (dict(data=(np.ones((3, 6)), [0, 1])), ValueError, "one label for each of the 3 examples"),
     (dict(validation=(np.ones((3, 5)), [0, 1, 2])), ValueError, "X must have shape"),
-    (dict(lr=np.nan), ValueError, "lr must be"),
-    (dict(lr="0.1"), ValueError, "lr must be"),
+    *[(dict(lr=wrong), ValueError, "lr must be")
+      for wrong in (np.nan, np.inf, -0.1, "0.1", None, True, [0.1], np.array(0.1))],
+    *[(dict(clip=wrong), ValueError, "clip must be") for wrong in (0, -1, np.nan, "1", True)],
+    *[(dict(patience=wrong, validation=(np.ones((1, 6)), [0])), ValueError, "patience must be")
+      for wrong in (0, -1, 1.5, "3", True)],
+    (dict(schedule=lambda done: np.nan), ValueError, "the schedule must return finite numbers"),
+    (dict(schedule=lambda done: None), TypeError, "NoneType"),
+    (dict(method="mezo", loss="accuracy"), TypeError, "loss must be a function"),
+    (dict(method="mezo", loss=lambda p, X, y: None), TypeError, "is its `return` missing"),
+    (dict(method="mezo", loss=lambda p, X, y: np.ones(2)), ValueError, "the loss must have shape"),
+    (dict(method="mezo", eps=1e-20), ValueError, "eps=1e-20 is lost where p is rounded"),
+    (dict(p=np.ma.masked_equal(np.ones(92), 1)), ValueError, "p has masked entries"),
+    (dict(p=np.full(92, 1j)), ValueError, "p must be real numbers"),
 ])
 def test_bad_arguments(options, error, message, task):
     model, data = task

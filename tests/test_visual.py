@@ -1,15 +1,19 @@
 """The figures, and the pure parts of the widgets. `test_widgets_browser.py` has a browser."""
 
 import copy
+import dataclasses
+import functools
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import matplotlib.text
 import nbformat
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from nbconvert import HTMLExporter
 from widget_examples import EXAMPLES
 
@@ -104,6 +108,76 @@ def test_paths_and_losses():
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), paths["momentum"].losses)
     cost = visual.plot_losses(paths).lines[0].get_xdata()
     np.testing.assert_array_equal(cost, paths["momentum"].forward_equivalents)
+
+
+NAMES = ["_mine", "__init__", "costs $5 and $6", "$\\nonsense{", "50 % {} \\$", "a_b", "<b>&amp;",
+         "*a* `b` [c]"]
+
+
+PATH = run(gradient_descent, rosenbrock().objective(), [0.0, 0.0], steps=3, lr=1e-3)
+
+
+def drawn_texts(fig):
+    fig.canvas.draw()  # a formula that is none would raise here
+    return [text.get_text() for text in fig.findobj(matplotlib.text.Text)
+            if not text.get_parse_math() or "$" not in text.get_text()]
+
+
+@pytest.mark.parametrize("draw", [
+    lambda names: visual.plot_lines([1, 2], {name: [1, 2] for name in names}),
+    lambda names: visual.plot_bars(dict.fromkeys(names, 1.0)),
+    lambda names: visual.heatmap(np.eye(len(names)), rows=names, columns=names),
+    lambda names: visual.plot_losses(dict.fromkeys(names, PATH)),
+    lambda names: visual.plot_paths(rosenbrock(), dict.fromkeys(names, PATH))])
+def test_names_are_shown_as_they_are(draw):
+    assert set(NAMES) <= set(drawn_texts(draw(NAMES).figure))
+
+
+def test_a_landscape_may_have_any_name():
+    for name in NAMES:
+        valley = dataclasses.replace(rosenbrock(), name=name)
+        assert name in drawn_texts(visual.plot_landscape(valley).figure)
+
+
+def test_a_widget_shows_names_as_they_are():
+    layers = [panels.line("a", [1, 2], [1, 2], label=name) for name in NAMES]
+    layers += [panels.rule("a", x=1, label=name) for name in NAMES]
+    layers += [panels.dots("b", [1], [1], names=[name]) for name in NAMES]
+    layers += [panels.table("t", NAMES, [NAMES]), panels.text("t", "$x_$ and $", label="$_$")]
+    layers += [panels.chart("c", NAMES[:2], [(0, 0), (0, 1)], [(0, 1, NAMES[2])], [0])]
+    places = [panels.Panel(n, NAMES[2], NAMES[0], NAMES[3]) for n in "ab"]
+    fig = panels.draw([*places, panels.Panel("t", kind="text"), panels.Panel("c", kind="chart")],
+                      layers, {})
+    texts = drawn_texts(fig)
+    assert set(NAMES) <= set(texts) and all(texts.count(name) >= 2 for name in NAMES)
+
+    def broken(f, x, *, lr=0.1):
+        raise ValueError("neither $x_ nor $y^ is right")
+        yield x
+
+    still = explorer(himmelblau(), [broken]).still()
+    assert any("neither $x_ nor $y^" in text for text in drawn_texts(still))
+
+
+def test_what_is_masked_is_a_hole():
+    A = np.ma.masked_equal([[1.0, 2.0], [3.0, 999.0]], 999)
+    shown = visual.heatmap(A).images[0]
+    assert np.isnan(shown.get_array().filled(np.nan)[1, 1]) and shown.norm.vmax == 3
+    line = visual.plot_lines([1, 2], {"a": A[1]}).lines[0].get_ydata()
+    np.testing.assert_array_equal(line, [3, np.nan])
+    assert visual.heatmap(sp.csr_array([[0.0, 5.0]])).images[0].norm.vmax == 5
+
+
+def test_a_box_without_a_finite_loss_cannot_be_drawn():
+    with pytest.raises(ValueError, match="no loss in this box is finite"):
+        figures.contour_levels(np.full((3, 3), np.inf))
+
+
+def test_the_words_of_a_picture_are_no_markdown(displayed):
+    visual.show(visual.figure()[0], alt="Paths of _a, b_c and $d$ * <e>")
+    (_, _), (caption, _) = displayed
+    assert caption["text/markdown"] == r"*Paths of \_a, b_c and \$d\$ \* \<e>*"
+    assert caption["text/plain"] == "Paths of _a, b_c and $d$ * <e>"
 
 
 def test_losses_want_an_axis_and_names():
@@ -585,15 +659,67 @@ def test_only_a_method_with_something_inside_gets_a_panel_for_it():
     assert second.panels[-1].name == "inside" and "momentum holds inside" in second.alt
 
 
+@pytest.mark.parametrize("make", [
+    lambda: explorer(ravine(10), {momentum: {"beta": 1.5}}),
+    lambda: explorer(ravine(10), {momentum: {"beta": "0.9"}}),
+    lambda: explorer(ravine(10), {cma_es: {"population": 2.5}}),
+    lambda: explorer(ravine(10), {cma_es: {"sigma": 0}}),
+    lambda: explorer(ravine(10), [momentum], steps=0),
+    lambda: explorer(ravine(10), [momentum], steps="many"),
+    lambda: explorer(ravine(10), [momentum], seed="x"),
+    lambda: explorer(ravine(10), [momentum], start=[1.0]),
+    lambda: explorer(ravine(10), [momentum], start=[1.0, np.nan]),
+    lambda: visual.annealing_explorer(len, str, np.ones(3), None, cooling=1.5),
+    lambda: visual.annealing_explorer(len, str, np.ones(3), None, temperature=-1),
+    lambda: visual.annealing_explorer(len, str, np.ones(3), "swap"),
+    lambda: visual.descent_loop(0), lambda: visual.descent_loop(lr=-1),
+    lambda: visual.momentum_plane(0.5), lambda: visual.momentum_plane(steps=0),
+    lambda: visual.compass(dimension=0), lambda: visual.compass(probes=1.5),
+    lambda: visual.difference_gauge(length=0.123), lambda: visual.gradient_gauge(steps=-1),
+    lambda: visual.rank_explorer(np.eye(3), k=0), lambda: visual.rank_explorer(np.eye(3), k="2"),
+    lambda: visual.frequency_race({"a": None}, np.ones(2), {adam: -1}, ["a", "b"]),
+    lambda: visual.real_landscape(None, {"a": np.ones((2, 3))}, shapes=[(3,)], resolution=1)])
+def test_a_widget_refuses_what_is_out_of_its_domain(make):
+    with pytest.raises(ValueError, match=r"(must|cannot) (be|start)"):
+        make()
+
+
+def test_a_widget_knows_methods_without_a_name():
+    class Mine:
+        def __call__(self, f, x, *, lr=0.1):
+            while True:
+                x = x - lr * f.grad(x)
+                yield x
+
+    widget = explorer(ravine(10), [functools.partial(adam, lr=0.3, beta1=0.5), Mine()])
+    assert list(widget.parts) == ["surface", "adam", "Mine"]
+    assert widget.settings["adam:lr"] == 0.3 and widget.settings["Mine:lr"] == 0.1
+    assert {y.get("label") for y in widget.layers()} >= {"adam", "Mine"}
+
+
+@pytest.mark.parametrize("name, wrong", [
+    ("x0", "left"), ("x0", np.nan), ("y0", None), ("x0", [1.0]), ("box", [0, 1]),
+    ("box", [0, 0, 1, np.inf]), ("box", "all"), ("seed", np.array([1, 2])), ("seed", [1]),
+    ("seed", np.nan), ("against", ["cost"]), ("momentum:lr", np.ones(2))])
+def test_a_setting_of_the_wrong_form_is_refused(name, wrong):
+    widget = explorer(ravine(10), [momentum])
+    with pytest.raises(ValueError, match=f"{name} cannot be"):
+        widget.settings |= {name: wrong}
+
+
 def test_hyperparameters_become_sliders():
     widget = explorer(ravine(10), {momentum: {"lr": 0.02}, random_search: {}})
     names = list(widget.controls)
     assert "momentum:lr" in names and "momentum:beta" not in names
     assert "random_search:radius" in names and "random_search:population" in names
     assert widget.controls["momentum:lr"].default == 0.02
-    odd = explorer(ravine(10), {momentum: {"lr": 0, "beta": 1.0}})
-    assert odd.controls["momentum:lr"].values[0] == 0
-    assert odd.controls["momentum:beta"].values[-1] == 1
+
+    def mine(f, x, *, lr=0.1, beta=0.9):
+        yield x
+
+    odd = explorer(ravine(10), {mine: {"lr": 0, "beta": 1.0}})
+    assert odd.controls["mine:lr"].values[0] == 0
+    assert odd.controls["mine:beta"].values[-1] == 1
 
 
 # --- the momentum plane

@@ -91,9 +91,19 @@ def test_what_the_problem_raises_passes_through():
         train(broken, generations=2, workers=2, seed=0, **SETTINGS)
 
 
+def test_a_loss_that_is_nan_is_no_rank():
+    with pytest.raises(ValueError, match="the loss is nan"):
+        train(lambda: (lambda P: np.full(len(P), np.nan), np.ones(3)), generations=2, workers=1,
+              seed=0)
+
+
 @pytest.mark.parametrize(("wrong", "message"), [
     (dict(generations=0), "at least 1"), (dict(workers=0), "at least 1"),
-    (dict(population=5), "even")])
+    (dict(population=5), "even"), (dict(population=0), "at least 1"),
+    (dict(population=-2), "at least 1"),
+    (dict(population=4.0), "whole"), (dict(population=True), "population"),
+    (dict(sigma=0), "sigma must be above 0"), (dict(lr=np.nan), "lr must be"),
+    (dict(generations=1.5), "whole"), (dict(workers="2"), "workers must be")])
 def test_settings_that_cannot_be_used_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         train(problem, **{**dict(generations=2, workers=2, seed=0), **SETTINGS, **wrong})

@@ -6,22 +6,27 @@ holes.
     ratings  = als(A, k, mask=known)          # A ≈ ratings.W @ ratings.H where known
 
 `A` has shape (m, n) and may be a numpy array or any scipy sparse matrix; zeros of a sparse matrix
-are values like any other (only `als` has a mask). Bad input raises ValueError.
+are values like any other (only `als` has a mask). Entries may be as large or small as numbers get:
+where squares would not fit, all is computed in other units. Bad input raises ValueError.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import numbers
 from dataclasses import dataclass
 
 import numpy as np
 
+from .hyperparameters import check_value
+from .objective import without_mask
+
 SMALL = 1 << 22  # a matrix of at most so many numbers (32 MB) may be made dense
 CHUNK = 1 << 17  # numbers in one temporary array: 1 MB stays in the processor's cache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Factors:
     """A ≈ W @ H, and how the loss fell on the way.
 
@@ -42,11 +47,18 @@ class Factors:
 
     def rmse(self, A, mask=None) -> float:
         """Root mean squared error over the entries of A that `mask` names, as in `als`."""
-        A = _matrix(A) if mask is None else _known_entries(A, mask)
+        A = _matrix(A, dtype=float) if mask is None else _known_entries(A, mask)
+        if A.shape != (len(self.W), self.H.shape[1]):
+            raise ValueError(f"these are factors of a matrix of shape "
+                             f"{(len(self.W), self.H.shape[1])}, not {A.shape}")
+        unit = _unit(max(_largest(A), _largest(self.W) * _largest(self.H)), A.dtype)
+        A = _in_units(A, unit)
+        W, H = (_ldexp(F.astype(float, copy=False), -unit // 2) for F in (self.W, self.H))
         if mask is None:
-            return float(np.sqrt(_squared_error(A, self.W, self.H) / (A.shape[0] * A.shape[1])))
-        rows, columns = _coordinates(A)
-        return float(np.sqrt(np.mean((A.data - _product_at(self.W, self.H, rows, columns)) ** 2)))
+            error = _squared_error(A, W, H) / (A.shape[0] * A.shape[1])
+        else:
+            error = np.mean((A.data - _product_at(W, H, *_coordinates(A))) ** 2)
+        return _back(np.sqrt(error), unit)
 
 
 # --- singular value decomposition ------------------------------------------------------------
@@ -76,6 +88,9 @@ def truncated_svd(A, k, *, tol=1e-4, seed=0):
     """
     A = _matrix(A, dtype=float)
     _check_rank(k, A.shape)
+    check_value("tol", tol, "[0, inf)")
+    unit = _unit(_largest(A), A.dtype)
+    A = _in_units(A, unit)
     wide = A.shape[0] < A.shape[1]  # the basis is built on the shorter side
     B = A.T if wide else A
     n = B.shape[1]
@@ -86,7 +101,7 @@ def truncated_svd(A, k, *, tol=1e-4, seed=0):
         U, s, Vt = _block_krylov(B, k, tol, np.random.default_rng(seed))
     U, Vt = (Vt.T, U.T) if wide else (U, Vt)
     sign = np.sign(Vt[np.arange(k), np.abs(Vt).argmax(axis=1)])
-    return U * sign, s, Vt * sign[:, None]
+    return U * sign, _back(s, unit), Vt * sign[:, None]
 
 
 def subspace_iteration(A, k, rng, *, rounds=8, extra=10):
@@ -101,6 +116,21 @@ def subspace_iteration(A, k, rng, *, rounds=8, extra=10):
         Q, _ = np.linalg.qr(A.T @ (A @ Q))
     U, s, Wt = np.linalg.svd(A @ Q, full_matrices=False)
     return U[:, :k], s[:k], (Wt @ Q.T)[:k]
+
+
+def _in_any_units(svd):
+    @functools.wraps(svd)
+    def checked(A, k, rng, **how):
+        A = _matrix(A)
+        _check_rank(k, A.shape)
+        unit = _unit(_largest(A), A.dtype)
+        U, s, Vt = svd(_in_units(A, unit), k, rng, **how)
+        return U, _back(s, unit), Vt
+
+    return checked
+
+
+subspace_iteration = _in_any_units(subspace_iteration)  # whose code is shown as in the paper
 
 
 def _block_krylov(A, k, tol, rng):
@@ -171,7 +201,7 @@ def nmf(A, k, *, loss="frobenius", solver=None, steps=200, tol=1e-5, seed=0, sta
     """
     A = _matrix(A)
     _check_rank(k, A.shape)
-    _check_steps(steps)
+    _check_length(steps, tol)
     if _values(A).min(initial=0) < 0:
         raise ValueError("A has an entry below zero, so no non-negative factors can reach it: "
                          "shift or clip it first, or use truncated_svd")
@@ -181,9 +211,14 @@ def nmf(A, k, *, loss="frobenius", solver=None, steps=200, tol=1e-5, seed=0, sta
     if (loss, solver) not in rules:
         raise ValueError(f"no rule for loss {loss!r} with solver {solver!r}: there are "
                          + ", ".join(f"{a} with {b}" for a, b in rules))
-    W, H = _start_point(A, k, start, seed)
+    unit = _unit(_largest(A), A.dtype)
+    A = _in_units(A, unit)
+    W, H = _start_point(A, k, start, seed, unit)
     Wt = np.ascontiguousarray(W.T)  # both factors as k rows: a component lies together in memory
-    return _descend(rules[loss, solver](A, Wt, H), steps, tol)
+    reason = ("under kl, W @ H must be above zero wherever A is: give a start without zeros"
+              if loss == "kl" else "divide A by its largest entry, or give another start")
+    return _descend(rules[loss, solver](A, Wt, H), steps, tol, unit, 1 if loss == "kl" else 2,
+                    reason)
 
 
 def _hals(A, Wt, H):
@@ -242,14 +277,14 @@ def _divergence(A, ratio, Wt, H) -> float:
     return float(a[seen] @ np.log(r[seen]) - a.sum() + total)
 
 
-def _start_point(A, k, start, seed):
+def _start_point(A, k, start, seed, unit):
     m, n = A.shape
     if start is None:
         rng = np.random.default_rng(seed)
         scale = np.sqrt(A.mean() / k)
         return tuple((scale * np.abs(rng.normal(size=shape))).astype(A.dtype)
                      for shape in ((m, k), (k, n)))
-    W, H = (np.array(F, dtype=A.dtype) for F in start)
+    W, H = (_ldexp(np.array(without_mask(F, "start"), dtype=A.dtype), -unit // 2) for F in start)
     if W.shape != (m, k) or H.shape != (k, n):
         raise ValueError(f"start needs W {(m, k)} and H {(k, n)}, but has {W.shape} and {H.shape}")
     if not (np.isfinite(W).all() and np.isfinite(H).all()) or min(W.min(), H.min()) < 0:
@@ -294,14 +329,19 @@ def als(A, k, *, mask=None, ridge=0.1, steps=50, tol=1e-6, seed=0):
     """
     K = _matrix(A, dtype=float) if mask is None else _known_entries(A, mask)
     _check_rank(k, K.shape)
-    _check_steps(steps)
-    if not ridge >= 0:
-        raise ValueError(f"ridge must be at least 0, not {ridge!r}")
+    _check_length(steps, tol)
+    check_value("ridge", ridge, "[0, inf)")
     if mask is not None:
         _check_no_empty_line(K)
+    unit = _unit(_largest(K), K.dtype)
+    with np.errstate(over="ignore"):
+        weight = np.ldexp(float(ridge), -unit)
+    if weight > K.shape[0] * K.shape[1]:  # more than A's norm in these units: W = H = 0 is best
+        weight, unit = ridge, 0
     V = np.random.default_rng(seed).normal(size=(K.shape[1], k))
     try:
-        return _descend(_als(K, V, ridge, complete=mask is None), steps, tol)
+        return _descend(_als(_in_units(K, unit), V, weight, complete=mask is None), steps, tol,
+                        unit, 2, "A or the ridge is too large")
     except np.linalg.LinAlgError:
         raise ValueError(f"with ridge={ridge} some row or column has too few known entries, or A "
                          f"too small a rank, for k={k}: give ridge > 0 or a smaller k") from None
@@ -348,11 +388,10 @@ def _known_entries(A, mask):
         if mask != "stored" or not _is_sparse(A):
             raise ValueError(f"mask={mask!r}: only mask=\"stored\" is a word, for a sparse A")
         return _matrix(A, dtype=float)
-    mask = mask.tocsr() if _is_sparse(mask) else np.asarray(mask)
+    A, mask = _canonical(A, "A"), _canonical(mask, "the mask")
     if mask.shape != A.shape or mask.dtype != bool:
         raise ValueError(f"mask must be boolean of shape {A.shape}, "
                          f"not {mask.dtype} of shape {mask.shape}")
-    A = A.tocsr() if _is_sparse(A) else np.asarray(A)
     rows, columns = mask.nonzero()
     values = np.asarray(A[rows, columns], dtype=float).ravel()
     return _matrix(csr_array((values, (rows, columns)), shape=mask.shape))
@@ -369,23 +408,58 @@ def _check_no_empty_line(K):
 
 # --- what they share -------------------------------------------------------------------------
 
-def _descend(iterates, steps, tol) -> Factors:
-    """Draw (loss, W, H) until `steps` are done or a step gains too little."""
+def _descend(iterates, steps, tol, unit, power, reason) -> Factors:
+    """Draw (loss, W, H) until `steps` are done or a step gains too little; A is in units of
+    2^unit, and the loss in those to the `power`."""
     losses = []
     for iterate in itertools.islice(iterates, steps + 1):
         losses.append(iterate[0])
         if not np.isfinite(losses[-1]):
-            raise ValueError("the loss is infinite: under kl, W @ H must be above zero wherever A "
-                             "is, so give a start without zeros")
+            raise ValueError(f"the loss is infinite: {reason}")
         if len(losses) > 1 and losses[-2] - losses[-1] <= tol * losses[0]:
             break
     _, W, H = iterate
-    return Factors(np.ascontiguousarray(W), np.ascontiguousarray(H), np.array(losses))
+    return Factors(*(np.ascontiguousarray(_ldexp(F, unit // 2)) for F in (W, H)),
+                   _back(np.array(losses), power * unit))
+
+
+def _largest(A) -> float:
+    values = _values(A)
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
+
+
+def _unit(largest, dtype) -> int:
+    """The even power of two near the largest entry; 0, unless sums of squares might not fit."""
+    unit = int(np.frexp(largest)[1]) // 2 * 2
+    return unit if abs(unit) >= np.finfo(dtype).maxexp // 4 else 0
+
+
+def _in_units(A, unit):
+    """A divided by 2^unit."""
+    if not unit or not _is_sparse(A):
+        return _ldexp(A, -unit)
+    A = A.copy()
+    A.data = _ldexp(A.data, -unit)
+    return A
+
+
+def _ldexp(F, exponent):
+    return np.ldexp(F, exponent) if exponent else F
+
+
+def _back(value, unit):
+    """What was computed in units of 2^unit, as numbers. ValueError if they are too large."""
+    with np.errstate(over="ignore", under="ignore"):
+        value = _ldexp(value, unit)
+    if not np.isfinite(value).all():
+        raise ValueError("A is too large: its norm or loss is beyond the largest number that there "
+                         "is. Divide A by its largest entry")
+    return float(value) if np.ndim(value) == 0 else value
 
 
 def _matrix(A, dtype=None):
     """A as a finite real matrix: CSR if it is sparse, else an array; float32 is kept."""
-    A = A.tocsr() if _is_sparse(A) else np.asarray(A)
+    A = _canonical(A, "A")
     if A.ndim != 2 or 0 in A.shape:
         raise ValueError(f"A must be a matrix with rows and columns, not of shape {A.shape}")
     if A.dtype.kind not in "fiub":
@@ -397,13 +471,26 @@ def _matrix(A, dtype=None):
     return A
 
 
+def _canonical(A, name):
+    """An array, or CSR in which every entry is stored once and in order: a sparse matrix may hold
+    it in pieces, to be added up. What is the caller's stays as it is."""
+    if not _is_sparse(A):
+        return np.asarray(without_mask(A, name))
+    A = A.tocsr()
+    if not A.has_canonical_format:
+        A = A.copy()
+        A.sum_duplicates()
+    return A
+
+
 def _check_rank(k, shape):
     if not isinstance(k, numbers.Integral) or isinstance(k, bool) or not 1 <= k <= min(shape):
         raise ValueError(f"k must be a whole number from 1 to {min(shape)} for a matrix of shape "
                          f"{tuple(shape)}, not {k!r}")
 
 
-def _check_steps(steps):
+def _check_length(steps, tol):
+    check_value("tol", tol, "[0, inf)")
     if not isinstance(steps, numbers.Integral) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, not {steps!r}")
 

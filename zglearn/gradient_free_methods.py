@@ -312,7 +312,7 @@ def _axes(C):
 
 
 def _check_population(population, *, at_least, even=False):
-    whole = isinstance(population, (int, np.integer))
+    whole = isinstance(population, (int, np.integer)) and not isinstance(population, bool)
     if not whole or population < at_least or even and population % 2:
         kind = "an even number" if even else "a whole number"
         raise ValueError(f"population must be {kind} of at least {at_least}, not {population!r}")

@@ -64,7 +64,7 @@ def rmsprop(f, x, *, lr=0.01, rho=0.99, eps=1e-8, centered=False):
         g = f.grad(x)
         S = rho * S + (1 - rho) * g * g
         m = rho * m + (1 - rho) * g
-        x = x - lr * g / (np.sqrt(S - m * m if centered else S) + eps)
+        x = x - lr * g / (np.sqrt(np.maximum(S - m * m, 0) if centered else S) + eps)
         yield x
 
 

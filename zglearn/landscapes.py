@@ -10,12 +10,14 @@ Methods are compared on `.shifted(...)` and `.rotated(...)` copies, so that none
 from a minimum at the origin, in the centre of the box, or from valleys along the axes.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .objective import Objective
+from .hyperparameters import check_value
+from .objective import Objective, without_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Landscape:
     ----------
     name : str
     f : callable
-        The loss, vectorised: points (..., d) give losses (...,).
+        The loss, vectorised: points (..., d) give losses (...,). ValueError for other points.
     grad : callable
         Its gradient: points (..., d) give gradients (..., d).
     minima : array (k, d)
@@ -49,6 +51,8 @@ class Landscape:
             value = np.array(getattr(self, name), dtype=float)
             value.flags.writeable = False
             object.__setattr__(self, name, value)
+        for name in ("f", "grad"):
+            object.__setattr__(self, name, _at_points(getattr(self, name), self.dimension))
 
     @property
     def dimension(self) -> int:
@@ -99,6 +103,19 @@ class Landscape:
         )
 
 
+def _at_points(function, d):
+    """The function, asked about floats of shape (..., d) only, whatever form they come in."""
+    @functools.wraps(function)
+    def asked(x):
+        x = np.asarray(without_mask(x, "a point"))
+        x = x if x.dtype.kind == "f" else x.astype(float)  # small whole numbers would overflow
+        if not x.ndim or x.shape[-1] != d:
+            raise ValueError(f"this landscape has points of shape (..., {d}), not {x.shape}")
+        return function(x)
+
+    return asked
+
+
 def bowl(d: int = 2) -> Landscape:
     """The sphere function ||x||^2 / 2: every direction is equally steep."""
     return replace(ravine(1, d), name="bowl", start=np.ones(d))
@@ -109,8 +126,8 @@ def ravine(kappa: float = 100, d: int = 2) -> Landscape:
 
     Loss sum_i h_i x_i^2 / 2 with h_i = kappa^(i/(d-1)).
     """
-    if kappa < 1:
-        raise ValueError(f"the condition number is at least 1, not {kappa}")
+    check_value("d", d, "whole [1, inf)")
+    check_value("the condition number kappa", kappa, "[1, inf)")
     h = np.geomspace(1, kappa, d)
     return Landscape(
         name=f"ravine, condition {kappa:g}",
@@ -132,8 +149,7 @@ def rosenbrock(d: int = 2) -> Landscape:
 
     Loss sum_i 100 (x_(i+1) - x_i^2)^2 + (1 - x_i)^2. From d = 4 on it also has a local minimum.
     """
-    if d < 2:
-        raise ValueError("Rosenbrock's function needs at least two coordinates")
+    check_value("d", d, "whole [2, inf)")
 
     def f(x):
         a, b = x[..., :-1], x[..., 1:]
@@ -155,6 +171,7 @@ def rastrigin(d: int = 2) -> Landscape:
 
     Loss 10 d + sum_i x_i^2 - 10 cos(2 pi x_i).
     """
+    check_value("d", d, "whole [1, inf)")
     return Landscape(
         name="Rastrigin's egg box",
         f=lambda x: 10 * d + (x * x - 10 * np.cos(2 * np.pi * x)).sum(axis=-1),
@@ -170,6 +187,7 @@ def ackley(d: int = 2) -> Landscape:
 
     At the minimum it has a kink; `grad` answers 0 there.
     """
+    check_value("d", d, "whole [1, inf)")
     c = 2 * np.pi
 
     def f(x):
@@ -227,8 +245,7 @@ def double_well(tilt: float = 0.3) -> Landscape:
 
     With a = 1 in sight, a method that only goes downhill ends in the shallow well.
     """
-    if not 0 < tilt < 1.5:
-        raise ValueError("tilt lies between 0 and 1.5: beyond that, one of the wells is gone")
+    check_value("tilt", tilt, "(0, 1.5)")  # beyond that, one of the wells is gone
 
     def f(x):
         a, b = x[..., 0], x[..., 1]

@@ -8,6 +8,7 @@ methods that use no gradient).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -20,8 +21,9 @@ class GradientForbidden(RuntimeError):
     """Raised when a method asks an objective without a gradient for its gradient."""
 
 
-class BudgetExhausted(Exception):
-    """Raised inside `run` by the question that would have cost more than is left."""
+class BudgetExhausted(BaseException):
+    """Raised inside `run` by the question that would have cost more than is left, with the
+    objective that was asked. Not an Exception, so that methods do not catch it."""
 
 
 class Objective:
@@ -68,8 +70,11 @@ class Objective:
             raise TypeError("batches must be an iterator that never ends, such as "
                             "itertools.cycle(batches)")
         self._batches, self._batch = batches, ()
-        self._limit: int | None = None
-        self._watch: list | None = None
+        self._limit: int | None = None  # what `run` sets while it lasts: the budget's end,
+        self._watch: list | None = None  # the points asked,
+        self._asking = False  # whether it is the user's function that computes,
+        self._strange = False  # whether an answer was not finite,
+        self._sloped = False  # and whether a gradient was not zero
         self.evaluations = self.gradients = self.examples = 0
         if batches is not None:
             self.next_batch()
@@ -90,10 +95,12 @@ class Objective:
         self.evaluations += points
         if self._watch is not None:
             self._watch.extend(np.array(row) for row in np.atleast_2d(x))
-        loss = self._losses(x)
-        if np.isnan(loss).any() and np.isfinite(x).all():
-            raise ValueError("the loss is nan at a finite point: look for 0/0, log of a negative "
-                             "number or inf - inf in it")
+        loss = self._losses(x.copy())
+        if not _all_finite(loss):
+            self._strange = True
+            if np.isnan(loss).any() and np.isfinite(x).all():
+                raise ValueError("the loss is nan at a finite point: look for 0/0, log of a "
+                                 "negative number or inf - inf in it")
         return loss
 
     def grad(self, x) -> np.ndarray:
@@ -108,10 +115,13 @@ class Objective:
             raise ValueError(f"ask for the gradient one point at a time: got shape {x.shape}")
         self._charge(1, GRADIENT_COST)
         self.gradients += 1
-        g = _answer(self._grad(x, *self._batch), "gradient", x.dtype, x.shape)
-        if np.isnan(g).any() and np.isfinite(self.peek(x)):
-            raise ValueError("the gradient is nan where the loss is finite: look for 0/0, the root "
-                             "of 0 or inf - inf in it")
+        g = _answer(self._ask(self._grad, x.copy()), "gradient", x.dtype, x.shape)
+        self._sloped = self._sloped or bool(g.any())
+        if not _all_finite(g):
+            self._strange = True
+            if np.isnan(g).any() and np.isfinite(self.peek(x)):
+                raise ValueError("the gradient is nan where the loss is finite: look for 0/0, the "
+                                 "root of 0 or inf - inf in it")
         return g
 
     def peek(self, x):
@@ -119,7 +129,7 @@ class Objective:
 
         Where the loss is nan, this says nan: a report can show a hole.
         """
-        return self._losses(_checked(x))
+        return self._losses(_checked(x).copy())
 
     def next_batch(self) -> None:
         """Draw the batch that the next step's questions share. `run` calls it once a step."""
@@ -132,20 +142,42 @@ class Objective:
                                 f"{type(self._batch).__name__}")
 
     def _losses(self, x):
+        """The losses at x, which belongs to the user's function: it may write into it."""
         if x.ndim == 2 and not self._batched:
             return np.array([self._losses(row) for row in x])
-        loss = _answer(self._loss(x, *self._batch), "loss", float, x.shape[:-1])
+        loss = _answer(self._ask(self._loss, x), "loss", float, x.shape[:-1])
         return float(loss) if loss.ndim == 0 else loss
+
+    def _ask(self, function, x):
+        self._asking = True
+        try:
+            return function(x, *self._batch)
+        except StopIteration as error:  # a method is a generator, which it would seem to end
+            raise RuntimeError("the objective's function raised StopIteration") from error
+        finally:
+            self._asking = False
 
     def _charge(self, points: int, cost: int) -> None:
         if self._limit is not None and self.forward_equivalents + points * cost > self._limit:
-            raise BudgetExhausted
+            raise BudgetExhausted(self)
         if self._batch:
             self.examples += points * np.shape(self._batch[0])[0]  # sparse arrays have no len
 
 
+def _all_finite(values) -> bool:
+    return math.isfinite(values) if isinstance(values, float) else np.isfinite(values).all()
+
+
+def without_mask(x, name: str):
+    """x; ValueError if it is a masked array of which something is masked: `np.asarray` would take
+    what lies under the mask for data."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(f"{name} has masked entries: fill them first, with x.filled(value)")
+    return x
+
+
 def _checked(x) -> np.ndarray:
-    x = np.asarray(x)
+    x = np.asarray(without_mask(x, "a point"))
     if x.ndim not in (1, 2) or x.shape[-1] == 0:
         raise ValueError(f"a point has shape (d,), a population (population, d): got {x.shape}")
     if x.dtype.kind not in "fiu":
@@ -154,10 +186,14 @@ def _checked(x) -> np.ndarray:
 
 
 def _answer(value, name, dtype, shape) -> np.ndarray:
-    """What the user's function returned, as an array of the precision and shape it must have."""
+    """What the user's function returned, as an array of our own: of the precision and shape it
+    must have, and no place that the function may write to later."""
     if value is None:
         raise TypeError(f"the {name} function returned None: is its `return` missing?")
-    value = np.asarray(value, dtype=dtype)
+    value = np.array(without_mask(value, f"the {name}"))
+    if value.dtype.kind in "cUSmM":
+        raise TypeError(f"the {name} must be a real number, not {value.dtype}")
+    value = value.astype(dtype, copy=False)
     if value.shape != shape:
         raise ValueError(f"the {name} must have shape {shape} here, but has {value.shape}")
     return value

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .gradient_free_methods import _centred_ranks
+from .hyperparameters import check_value, check_values
 
 _replicas: dict = {}  # in each process that works: the replica of the newest run, by its name
 
@@ -96,8 +97,9 @@ def train(problem: Callable, *, generations: int, workers: int, seed: int, **hyp
     """
     from joblib import Parallel, wrap_non_picklable_objects
 
-    if generations < 1 or workers < 1:
-        raise ValueError("generations and workers must be at least 1")
+    check_value("generations", generations, "whole [1, inf)")
+    check_value("workers", workers, "whole [1, inf)")
+    check_values("evolution_strategy", {}, hyper)
     replica, log, traffic = Replica(problem, seed=seed, **hyper), [], Traffic()
     begin = wrap_non_picklable_objects(problem), seed, hyper  # a notebook's functions travel whole
     shares = [slice(k, None, workers) for k in range(workers)]
@@ -116,6 +118,9 @@ def train(problem: Callable, *, generations: int, workers: int, seed: int, **hyp
             for share, (part, pid) in zip(shares, answers, strict=True):
                 F[share] = part
                 traffic.pids.add(pid)
+            if np.isnan(F).any():
+                raise ValueError("the loss is nan: look for 0/0, log of a negative number or "
+                                 "inf - inf in it")
             traffic.losses += F.nbytes * (1 + workers)  # each sends its share and is told all
             replica.tell(F)
             log.append(F)

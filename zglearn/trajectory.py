@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective
+from .hyperparameters import check_method, is_method, is_ours, method_name
+from .objective import FORWARD_COST, GRADIENT_COST, BudgetExhausted, Objective, without_mask
 from .progress_bar import progress_bar
 
 IDLE_STEPS = 1000  # a method that asks nothing for so long will never spend its budget
 LONG = 1.0  # seconds: work that took less is not worth keeping when the user asks to stop
 interrupted: list[float] = []  # when a user asked to stop and a run returned what it had reached
 PEEK = 2**15  # numbers in the points whose losses are looked up together after the run
+# Those of the methods without a gradient that have no reason to stay where they are.
+RESTLESS = {"evolution_strategy", "cma_es", "sep_cma_es", "spsa", "mezo"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """The path of one run. Entry 0 is the start point, before any question was asked.
 
@@ -82,7 +85,8 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     Parameters
     ----------
     method : generator function
-        ``method(f, x, *, ...)`` or, if it is random, ``method(f, x, rng, *, ...)``.
+        ``method(f, x, *, ...)`` or, if it is random, ``method(f, x, rng, *, ...)``. It may run
+        others on ``f``: what they ask is charged to this run, and they end with its budget.
     f : Objective, or a plain loss function (then it has no gradient)
     x0 : array-like (d,)
         The start point. It is copied, never changed.
@@ -108,8 +112,14 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
         For a hyperparameter that the method does not have.
     ValueError
         For a start point, number of steps, budget or hyperparameter that cannot be used, an
-        iterate of the wrong shape, or a loss that is nan where it should not be. What the
-        objective itself raises passes through, with a note that says in which step.
+        iterate of the wrong shape, or a loss or iterate that is nan where it should not be. What
+        the objective itself raises passes through, with a note that says in which step.
+
+    Warns
+    -----
+    RuntimeWarning
+        If x stood still because of the numbers' range: no step moved it, or none after the
+        method's own arithmetic had overflowed.
     """
     f = f if isinstance(f, Objective) else Objective(f)
     x0 = _start_point(x0)
@@ -117,56 +127,113 @@ def run(method: Callable, f: Objective | Callable, x0, *, steps: int | None = No
     _check_length("budget", budget)
     if steps is None and budget is None:
         raise ValueError("say how long to run: steps=100, or budget=300 forward-equivalents")
-    iterates = _start(method, f, x0.copy(), seed, hyper)
+    iterates, name = _start(method, f, x0.copy(), seed, hyper), method_name(method)
     if np.isnan(f.peek(x0)):
         raise ValueError("the loss is nan at the start point")
 
     points, ledger, tried = [x0], [(0, 0)], []
     spent, first = (f.evaluations, f.gradients), f.forward_equivalents
-    before = f._limit, f._watch
-    f._limit = None if budget is None else f.forward_equivalents + budget
-    f._watch = [] if x0.size == 2 else None
-    stopped = "steps"
+    around = f._limit, f._watch  # those of a run in whose course this one takes place
+    end = math.inf if budget is None else first + budget
+    f._limit = end if f._limit is None else min(end, f._limit)
+    f._watch = [] if f._watch is None and x0.size == 2 else f._watch
+    watched = 0 if f._watch is None else len(f._watch)
+    stopped, over, f._sloped = "steps", _Overflow(f, points), False
     try:
         with interrupts() as asked, progress_bar(steps or budget, progress) as bar:
             while steps is None or len(points) <= steps:
                 f.next_batch()
-                with np.errstate(over="ignore", invalid="ignore"):  # said once, by `stopped`
-                    x = np.array(next(iterates), dtype=x0.dtype)
+                f._strange = over.invalid = False
+                with np.errstate(over="call", invalid="call", call=over):
+                    x = _real(next(iterates), name).astype(x0.dtype)  # a copy
                 if x.shape != x0.shape:
-                    raise ValueError(f"{method.__name__} yielded shape {x.shape}, "
+                    raise ValueError(f"{name} yielded shape {x.shape}, "
                                      f"but the start point has {x0.shape}")
                 if not np.isfinite(x).all():
+                    if over.invalid and not f._strange and _fell(f, points):
+                        why = (f"it overflowed {x0.dtype}" if over.steps else
+                               "it divided 0 by 0, or took the root of a negative number")
+                        raise ValueError(f"{name} made nan of finite losses and gradients: {why}")
                     stopped = "diverged"
                     break
                 if steps is None and len(points) > IDLE_STEPS and ledger[-IDLE_STEPS] == ledger[-1]:
-                    raise ValueError(f"{method.__name__} asked nothing in {IDLE_STEPS} steps, so "
+                    raise ValueError(f"{name} asked nothing in {IDLE_STEPS} steps, so "
                                      "its budget would last for ever: say steps= as well")
                 points.append(x)
                 ledger.append((f.evaluations - spent[0], f.gradients - spent[1]))
                 if f._watch is not None:
-                    tried.append(np.array(f._watch).reshape(-1, 2))
-                    f._watch = []
+                    tried.append(np.array(f._watch[watched:]).reshape(-1, 2))
+                    watched = len(f._watch)
                 bar.update((len(points) - 1 if steps else f.forward_equivalents - first) - bar.n)
                 if asked:
                     stopped = "interrupted"
                     break
-    except BudgetExhausted:
+    except BudgetExhausted as exhausted:
+        if exhausted.args != (f,) or f._limit < end:  # it is not the budget of this run
+            raise
         stopped = "budget"
         if len(points) == 1:
             raise ValueError(f"a budget of {budget} does not pay for one step of "
-                             f"{method.__name__}: give it more forward-equivalents") from None
+                             f"{name}: give it more forward-equivalents") from None
     except StopIteration:
         stopped = "method"
     except Exception as error:
-        error.add_note(f"This happened in step {len(points)} of {method.__name__}.")
+        error.add_note(f"This happened in step {len(points)} of {name}.")
         raise
     finally:
-        f._limit, f._watch = before
+        f._limit, f._watch = around
         iterates.close()
     evaluations, gradients = np.array(ledger).T
     points = np.array(points)
+    still = points[over.steps[0] - 1 if over.steps else 0:]
+    if len(still) > 1 and (still[-1] == still[0]).all() and (still == still[0]).all() and (
+            stopped != "diverged"):
+        _warn_of_standstill(method, f, still[0], gradients[-1], over.steps, hyper)
     return Trajectory(points, _losses(f, points), evaluations, gradients, tuple(tried), stopped)
+
+
+class _Overflow:
+    """What numpy calls where a method's arithmetic overflows or makes nan; the user's functions
+    may, for what is wrong with their answers is said elsewhere."""
+
+    def __init__(self, f, points):
+        self.f, self.points, self.steps, self.invalid = f, points, [], False
+
+    def __call__(self, kind, _):
+        if not self.f._asking and kind == "overflow":
+            self.steps.append(len(self.points))
+        elif not self.f._asking:
+            self.invalid = True
+
+
+def _fell(f, points) -> bool:
+    """Whether the loss is no higher than at the start."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return f.peek(points[-1]) <= f.peek(points[0])
+
+
+def _warn_of_standstill(method, f, x, gradients, overflows, hyper):
+    """Say so where x stood still from the start, or from an overflow on, and should not have."""
+    name, kind = method_name(method), x.dtype
+    if overflows:
+        why = (f"{name} overflowed {kind} in step {overflows[0]}, and x did not move any more: "
+               "scale the loss, or start from a point in float64")
+    elif not np.any(hyper.get("lr", 1)):
+        return
+    elif name in RESTLESS or f._sloped:
+        why = (f"{name} did not move x in any step: they were zero, or too small to change x in "
+               f"{kind}")
+    elif is_ours(method) and not gradients and _tries_nothing_else(method, x, hyper):
+        why = f"{name} tries only points that are x itself in {kind}: its steps are too small"
+    else:
+        return
+    warnings.warn(why, RuntimeWarning, stacklevel=3)
+
+
+def _tries_nothing_else(method, x, hyper) -> bool:
+    asked = []
+    next(_start(method, Objective(lambda y: asked.append(y) or 0.0), x.copy(), 0, hyper))
+    return all((y == x).all() for y in asked)
 
 
 @contextmanager
@@ -206,33 +273,32 @@ def _losses(f, points):
 
 def _start(method, f, x, seed, hyper):
     """The method's generator, with its name and hyperparameters checked first."""
-    if not inspect.isgeneratorfunction(method):
-        name = getattr(method, "__name__", repr(method))
-        raise TypeError(f"{name} is not a generator function: a method yields each new point")
-    parameters = inspect.signature(method).parameters
-    takes_rng = "rng" in parameters
-    known = [p for p in list(parameters)[2:] if p != "rng"]
-    for name, value in hyper.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise TypeError(f"{method.__name__} has no hyperparameter {name!r}: it has "
-                            f"{', '.join(known) or 'none'}.{hint}")
-        if isinstance(parameters[name].default, float) and not _is_finite(value):
-            raise ValueError(f"{name} must be a finite number, not {value!r}")
-    rng = (np.random.default_rng(seed),) if takes_rng else ()
-    return method(f, x, *rng, **hyper)
+    if not is_method(method):
+        raise TypeError(f"{method_name(method)} is not a generator function: a method yields each "
+                        "new point")
+    check_method(method, hyper)
+    if is_ours(method):
+        hyper = {key: _on_copies(value) if callable(value) else value
+                 for key, value in hyper.items()}
+    takes_rng = "rng" in inspect.signature(method).parameters
+    return method(f, x, *((np.random.default_rng(seed),) if takes_rng else ()), **hyper)
 
 
-def _is_finite(value) -> bool:
-    try:
-        return bool(np.isfinite(np.asarray(value, dtype=float)).all())
-    except (TypeError, ValueError):
-        return False
+def _on_copies(function):
+    """A user's function that may write into what it is given, and later into what it returned."""
+    return lambda *args: np.array(function(*(
+        a.copy() if isinstance(a, np.ndarray) else a for a in args)))
+
+
+def _real(x, name) -> np.ndarray:
+    x = np.asarray(without_mask(x, f"what {name} yielded"))
+    if x.dtype.kind in "cUSmM":
+        raise ValueError(f"{name} must yield real numbers, not {x.dtype}")
+    return x
 
 
 def _start_point(x0) -> np.ndarray:
-    x0 = np.asarray(x0)
+    x0 = np.asarray(without_mask(x0, "the start point"))
     if x0.ndim != 1 or x0.size == 0:
         raise ValueError(f"the start point needs shape (d,): got {x0.shape}")
     if x0.dtype.kind not in "fiu":

@@ -110,14 +110,14 @@ def predict(id: str, value) -> Said:
     exercise = _find(id)
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
-    if value is ... or value is None or value == "":
+    if value is ... or value is None or isinstance(value, str) and not value:
         return Said(f"No prediction for {id} yet: put yours in place of `...`. A guess will "
                     "do; being wrong first is how it sticks.")
     try:
         value = decode(*encode(value))
     except NotPlain as error:
         raise CourseError(f"A prediction is a number, a text or a list, not {error}") from None
-    if exercise.options and value not in exercise.options:
+    if exercise.options and not (isinstance(value, str) and value in exercise.options):
         raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
     verdict = judge_names(exercise, {answer_name(id): value})
     if verdict.malformed:
@@ -150,6 +150,8 @@ def score(id: str, lines: float) -> Said:
 
 
 def _jsonable(value):
+    if hasattr(value, "tolist"):  # an array, or a number of numpy
+        value = value.tolist()
     try:
         json.dumps(value)
     except TypeError:

@@ -35,7 +35,7 @@ NAMED = ("territories", "languages", "currencies", "scripts", "variants", "unit_
 NOT_IN_NAMES = re.compile(r"[^\w\s'’・-]|[\d_]")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Table:
     """One part of a table task: ``X`` (n, features) and ``y`` (n,)."""
 
@@ -49,7 +49,7 @@ class Table:
         return f"Table({len(self):,} x {self.X.shape[1]})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableTask:
     """Rows of numbers with something to predict."""
 

@@ -12,7 +12,7 @@ WORDS = {"token_pattern": WORD.pattern, "stop_words": "english", "min_df": 3, "m
 CHARACTERS = {"analyzer": "char_wb", "ngram_range": (1, 3), "min_df": 2, "sublinear_tf": True}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Texts:
     """One part of a text task: n ``texts``, their ``labels``, an int array (n,), and ``groups``.
 
@@ -31,7 +31,7 @@ class Texts:
         return f"Texts({len(self):,})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextTask:
     """Texts to classify. ``label_names[label]`` is the name of a label."""
 
@@ -42,7 +42,7 @@ class TextTask:
     counting: dict = field(repr=False)  # the task's default settings for `tfidf`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tfidf:
     """TF-IDF matrices (texts, terms): scipy CSR, float64, rows of length 1 (0 if all unknown).
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..objective import Objective
+from ..objective import Objective, without_mask
 
 CHUNK = 1 << 18  # numbers in one temporary array: 1 MB of float32 stays in cache
 POPULATION_CHUNK = 1 << 15  # larger arrays cost fresh pages in every call: malloc maps them anew
@@ -49,7 +49,8 @@ class FlatModel:
 
     def unpack(self, p) -> list[np.ndarray]:
         """The model's arrays, as views into p; of a population, with one more axis in front."""
-        if p.shape[-1] != self.size:
+        p = np.asarray(p)
+        if p.shape[-1:] != (self.size,):
             raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
         if p.ndim == 1:
             return [p[part].reshape(shape) for part, shape in self._layout]
@@ -96,13 +97,13 @@ class FlatModel:
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (examples, classes); every row sums to 1."""
-        Z = self.logits(self._cast(p), self.check(X))
+        Z = self.logits(self.cast_one(p), self.check(X))
         E = np.exp(Z - Z.max(axis=0))
         return (E / E.sum(axis=0)).T
 
     def predict(self, p, X) -> np.ndarray:
         """The most probable class of each example, int array (examples,)."""
-        p, X = self._cast(p), self.check(X)
+        p, X = self.cast_one(p), self.check(X)
         return np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
                                for rows in self._examples_at_once(X.shape[0])])
 
@@ -130,13 +131,13 @@ class FlatModel:
 
     def loss_of_checked(self, p, X, y):
         """`loss` without the check of the data, which costs as much as a small batch does."""
-        p, total = self._cast(p), 0.0
+        p, total = self.cast(p), 0.0
         for rows in self._examples_at_once(len(y)):
             total = total + self._summed_loss(p, X[rows], y[rows])
         return total / len(y)
 
     def _both(self, p, X, y):
-        p = self._cast(p)
+        p = self.cast_one(p)
         g = np.empty_like(p)
         return self.backprop(self.layers(p), self.layers(g), X, y), g
 
@@ -154,20 +155,51 @@ class FlatModel:
 
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
-        X, y = self.check(X), np.asarray(y)
-        if y.shape != X.shape[:1] or len(y) == 0:
-            raise ValueError(f"y must hold one label for each of the {X.shape[0]} examples in X, "
-                             f"but has shape {y.shape}")
-        if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= self.classes:
-            raise ValueError(f"y must hold whole numbers from 0 to {self.classes - 1}: this model "
-                             f"has {self.classes} classes")
-        return X, y.astype(np.intp)
+        X = self.check(X)
+        return X, checked_labels(y, X.shape[0], self.classes)
 
-    def _cast(self, p) -> np.ndarray:
-        p = np.asarray(p, dtype=self.dtype)
-        if p.ndim not in (1, 2):
-            raise ValueError(f"p must be (size,) or (population, size), not {p.shape}")
+    def cast(self, p) -> np.ndarray:
+        """p, or a population of them, in the model's precision. ValueError if it is neither."""
+        p = np.asarray(without_mask(p, "p"))
+        if p.dtype.kind not in "fiu" or p.ndim not in (1, 2):
+            raise ValueError("p must be real numbers of shape (size,) or (population, size), not "
+                             f"{p.dtype} of shape {p.shape}")
+        return p.astype(self.dtype, copy=False)
+
+    def cast_one(self, p) -> np.ndarray:
+        """The same where a population would be taken for something else."""
+        p = self.cast(p)
+        if p.shape != (self.size,):
+            raise ValueError(f"this model has {self.size} parameters, but p has shape {p.shape}")
         return p
+
+
+def checked_labels(y, examples: int, classes: int) -> np.ndarray:
+    """y as whole numbers (examples,), one label for each example; ValueError if it is not."""
+    y = np.asarray(without_mask(y, "y"))
+    if y.shape != (examples,) or examples == 0:
+        raise ValueError(f"y must hold one label for each of the {examples} examples in X, "
+                         f"but has shape {y.shape}")
+    if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"y must hold whole numbers from 0 to {classes - 1}: this model "
+                         f"has {classes} classes")
+    return y.astype(np.intp)
+
+
+def checked_features(X, features: int, dtype=None):
+    """X (examples, features) as an array or CSR, of floats; ValueError if it is not."""
+    sparse = hasattr(X, "tocsr")
+    X = X.tocsr() if sparse else np.asarray(without_mask(X, "X"))
+    if X.ndim != 2 or X.shape[1] != features:
+        raise ValueError(f"X must have shape (examples, {features}), not {X.shape}")
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"X must hold real numbers, not {X.dtype}")
+    with np.errstate(over="ignore"):  # said below
+        X = X.astype(dtype or np.result_type(X, np.float32), copy=False)
+    if not np.isfinite(X.data if sparse else X).all():
+        raise ValueError(f"X holds nan or infinity, as {X.dtype}: fill it in, scale it, or drop "
+                         "those examples")
+    return X
 
 
 def class_major(Z, b):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flat import FlatModel, class_major, cross_entropy_and_slope
+from ..hyperparameters import check_value
+from ..objective import without_mask
+from .flat import FlatModel, class_major, cross_entropy_and_slope, is_count
 
 
 class LanguageModel(FlatModel):
@@ -34,7 +36,8 @@ class LanguageModel(FlatModel):
 
     def __init__(self, classes=32, context=8, embedding=12, hidden=64, residual=0,
                  dtype=np.float32):
-        if min(classes - 1, context, embedding, hidden, residual + 1) < 1:
+        check_value("residual", residual, "whole [0, inf)")
+        if not all(map(is_count, (classes, context, embedding, hidden))) or classes < 2:
             raise ValueError("a language model needs at least two classes, and at least one symbol "
                              "of context, one number in an embedding and one hidden unit")
         shapes = {"E": (classes, embedding), "W1": (context * embedding, hidden), "b1": (hidden,)}
@@ -65,7 +68,7 @@ class LanguageModel(FlatModel):
         return E, list(zip(hidden[::2], hidden[1::2], strict=True)), U, c
 
     def check(self, X):
-        X = np.asarray(X)
+        X = np.asarray(without_mask(X, "X"))
         if X.ndim != 2 or X.shape[1] != self.context or X.dtype.kind not in "iu":
             raise ValueError(f"X must hold whole numbers of shape (examples, {self.context}), not "
                              f"{X.dtype} of shape {X.shape}: see contexts(codes, {self.context})")
@@ -121,7 +124,7 @@ class LanguageModel(FlatModel):
         differentiation), so that nothing has to be kept for a way back. It costs about two
         evaluations of the loss.
         """
-        (X, y), p, u = self.check_data(X, y), self._cast(p), self._cast(u)
+        (X, y), p, u = self.check_data(X, y), self.cast_one(p), self.cast_one(u)
         E, layers, U, c = self.layers(p)
         dE, d_layers, dU, dc = self.layers(u)
         H, dH = E[X].reshape(len(X), -1), dE[X].reshape(len(X), -1)
@@ -138,9 +141,13 @@ class LanguageModel(FlatModel):
         The probabilities are those of the logits divided by ``temperature``: below 1 the likely
         becomes likelier, and 0 always takes the likeliest. Before the prompt the model sees 0.
         """
-        if not temperature >= 0:
-            raise ValueError(f"temperature must be at least 0, not {temperature!r}")
-        rng, p, start = np.random.default_rng(rng), self._cast(p), self.context + len(prompt)
+        check_value("temperature", temperature, "[0, inf)")
+        check_value("length", length, "whole [0, inf)")
+        prompt = np.asarray(prompt if len(prompt) else np.zeros(0, dtype=int))
+        if prompt.ndim != 1 or prompt.dtype.kind not in "iu":
+            raise ValueError("the prompt must hold symbols: whole numbers in one row, as encode "
+                             f"gives them, not {prompt.dtype} of shape {prompt.shape}")
+        rng, p, start = np.random.default_rng(rng), self.cast_one(p), self.context + len(prompt)
         text = np.zeros(start + length, dtype=np.intp)
         text[self.context:start] = prompt
         if text.min() < 0 or text.max() >= self.classes:
@@ -157,7 +164,8 @@ def contexts(codes, context: int):
 
     Returns X (n, context) and y (n,). Before the text there are zeros.
     """
-    codes = np.asarray(codes)
+    check_value("context", context, "whole [1, inf)")
+    codes = np.asarray(without_mask(codes, "codes"))
     if codes.ndim != 1 or codes.dtype.kind not in "iu" or len(codes) == 0:
         raise ValueError("codes must be the whole numbers of a text in one row, as encode gives "
                          f"them, not {codes.dtype} of shape {codes.shape}")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flat import FlatModel, class_major, cross_entropy_and_slope
+from .flat import (
+    FlatModel,
+    checked_features,
+    class_major,
+    cross_entropy_and_slope,
+    is_count,
+)
 
 # Each activation, written over its input, and its slope as a function of its own output.
 ACTIVATIONS = {
@@ -34,13 +40,13 @@ class MLP(FlatModel):
     """
 
     def __init__(self, sizes, activation="tanh", dtype=np.float32):
-        sizes = [int(n) for n in sizes]
-        if len(sizes) < 2 or min(sizes) < 1 or sizes[-1] < 2:
+        sizes = list(sizes)
+        if len(sizes) < 2 or not all(map(is_count, sizes)) or sizes[-1] < 2:
             raise ValueError("sizes are the inputs, the hidden layers if any, and at least two "
                              f"classes: {sizes} will not do")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
-        shapes = {}
+        sizes, shapes = [int(n) for n in sizes], {}
         for l, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
             shapes |= {f"W{l}": (n_in, n_out), f"b{l}": (n_out,)}
         super().__init__(shapes, dtype)
@@ -66,13 +72,7 @@ class MLP(FlatModel):
         return list(zip(arrays[::2], arrays[1::2], strict=True))
 
     def check(self, X):
-        sparse = hasattr(X, "tocsr")
-        X = X.tocsr().astype(self.dtype, copy=False) if sparse else np.asarray(X, dtype=self.dtype)
-        if X.ndim != 2 or X.shape[1] != self.sizes[0]:
-            raise ValueError(f"X must have shape (examples, {self.sizes[0]}), not {X.shape}")
-        if not np.isfinite(X.data if sparse else X).all():
-            raise ValueError("X holds nan or infinity: fill it in, or drop those examples")
-        return X
+        return checked_features(X, self.sizes[0], self.dtype)
 
     def logits(self, p, X) -> np.ndarray:
         *hidden, (W, b) = self.layers(p)

@@ -12,20 +12,21 @@ memory more than the paper.
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import itertools
 import math
-import numbers
+import warnings
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from ..objective import FORWARD_COST, GRADIENT_COST
+from ..hyperparameters import check_names, check_value, check_values, is_number
+from ..objective import FORWARD_COST, GRADIENT_COST, _answer
 from ..progress_bar import progress_bar
 from ..trajectory import interrupts
-from .flat import is_count, minibatches
+from .flat import FlatModel, is_count, minibatches
 
 BLOCK = 1 << 17  # parameters updated at a time, so that what a step reads and writes stays in cache
 NOISE_BLOCK = 1 << 14  # parameters for which MeZO holds its noise at a time
@@ -37,7 +38,7 @@ SCHEDULES = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Training:
     """What `train` returns. The arrays have one entry for each record that was made on the way.
 
@@ -103,7 +104,8 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     part : str, optional
         Train this array of the model (a name in ``model.parts``) and leave the rest as it is.
     loss : function (p, X, y) -> float, optional
-        What "mezo" minimises, if not the model's loss. It needs no gradient.
+        What "mezo" minimises, if not the model's loss. It needs no gradient, and cannot write
+        into p.
     seed : int
         For the start, the batches and MeZO's directions. The same seed gives the same p.
     progress : bool
@@ -114,14 +116,24 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     ------
     ValueError, TypeError
         For data, a method, a hyperparameter or a length of training that cannot be used.
+
+    Warns
+    -----
+    RuntimeWarning
+        If no step changed p, or most of MeZO's were too small for the precision of p.
     """
+    if not isinstance(model, FlatModel):
+        raise TypeError(f"train needs an MLP or a LanguageModel, not {type(model).__name__}: for "
+                        "other losses there is zglearn.run")
     X, y = model.check_data(*data)
     if validation is not None:
         validation = model.check_data(*validation)
     elif patience is not None:
         raise ValueError("patience watches the validation loss: give validation=(X, y) as well")
-    if not isinstance(lr, numbers.Real) or not math.isfinite(lr):
-        raise ValueError(f"lr must be a finite number, not {lr!r}")
+    if clip is not None:
+        check_value("clip", clip, "(0, inf)")
+    if patience is not None and not is_count(patience):
+        raise ValueError(f"patience must be a whole number of at least 1, not {patience!r}")
     for_batches, for_noise = np.random.default_rng(seed).spawn(2)
     batches = minibatches(X, y, batch_size, for_batches)
     steps, every = _length(epochs, steps, every, math.ceil(len(y) / batch_size))
@@ -129,13 +141,16 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     if not callable(schedule):
         raise ValueError(f"schedule is {', '.join(SCHEDULES)} or a function, not {schedule!r}")
 
-    p = model.init(for_batches) if p is None else np.array(p, dtype=model.dtype)
+    p = model.init(for_batches) if p is None else model.cast(p).copy()
     f = _Questions(model, p, part, clip, loss)
-    update = _start(method, f, for_noise, loss, hyper)
+    update = _start(method, f, for_noise, loss, lr, hyper)
     records, stopped = _Records(f, validation, patience), "steps"
+    start = zlib.crc32(f.p)  # to see whether p changes, without a second vector
     with interrupts() as asked, progress_bar(steps, progress) as bar:
         for step in range(1, steps + 1):
             f.lr, f.batch = lr * schedule((step - 1) / steps), next(batches)
+            if not is_number(f.lr):
+                raise ValueError(f"the schedule must return finite numbers: it made lr {f.lr!r}")
             next(update)
             bar.update()
             if f.lost:
@@ -148,6 +163,8 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
                     stopped = "patience"
             if stopped != "steps":
                 break
+    if stopped != "diverged" and f.lr:
+        _warn_of_standstill(method, f, start)
     return Training(records.p, *records.columns(), stopped, f.log)
 
 
@@ -192,7 +209,7 @@ def _rmsprop(f, p, *, rho=0.99, eps=1e-8, centered=False):
             if centered:
                 m_ *= rho
                 m_ += (1 - rho) * g_
-            p_ -= f.lr * g_ / (np.sqrt(S_ - m_ * m_ if centered else S_) + eps)
+            p_ -= f.lr * g_ / (np.sqrt(np.maximum(S_ - m_ * m_, 0) if centered else S_) + eps)
         yield
 
 
@@ -237,6 +254,9 @@ def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):
     """
     f.log = log = SeedLog(noise, copy.deepcopy(rng), f.part)
     grid = _to_grid(p)
+    if eps < grid:
+        raise ValueError(f"eps={eps} is lost where p is rounded: at its size, {p.dtype} tells only "
+                         f"multiples of {grid:.2g} apart")
     while True:
         shift = _shifter(p, np.random.default_rng(rng.integers(2**63)), noise, grid)
         shift(eps)
@@ -248,6 +268,7 @@ def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):
             step = 0.0  # go back only: `train` sees that the loss is not finite
         shift(eps, -step)
         log.steps.append(step)
+        f.small += 0 < abs(step) < grid / 2
         yield
 
 
@@ -274,7 +295,7 @@ def _blocks(*vectors):
 
 # --- MeZO's noise ----------------------------------------------------------------------------
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SeedLog:
     """All that a training by MeZO did: the seed of its directions, and a number for each step.
 
@@ -292,7 +313,7 @@ class SeedLog:
 
     def replay(self, model, p) -> np.ndarray:
         """The parameters at the end of the training that began at p; p itself stays as it is."""
-        p = np.array(p, dtype=model.dtype)
+        p = model.cast_one(p).copy()
         view = p if self.part is None else p[model.parts[self.part]]
         grid, rng = _to_grid(view), copy.deepcopy(self.rng)
         for step in self.steps:
@@ -352,14 +373,19 @@ class _Questions:
             raise ValueError(f"p must be {model.size} finite numbers for this model")
         self.model, self.whole, self.part = model, p, part
         self.p = p if part is None else p[model.parts[part]]
-        self.clip, self.measure = clip, loss or model.loss_of_checked
+        self.clip, self.measure, self.seen = clip, model.loss_of_checked, p
+        if loss is not None:  # it may look at p, but not write into it
+            self.measure = lambda p, X, y: _answer(loss(p, X, y), "loss", float, ())
+            self.seen = p.view()
+            self.seen.flags.writeable = False
         self.layers, self.slopes = model.layers(p), None
         self.lr = self.batch = self.log = None
         self.losses, self.lost = [], False
+        self.small = 0  # steps of MeZO that were lost in rounding
         self.examples = self.forward_equivalents = 0
 
     def loss(self) -> float:
-        value = float(self.measure(self.whole, *self.batch))
+        value = float(self.measure(self.seen, *self.batch))
         self._count(value, FORWARD_COST)
         return value
 
@@ -370,7 +396,7 @@ class _Questions:
             self.slopes = self.model.layers(whole)
         self._count(self.model.backprop(self.layers, self.slopes, *self.batch), GRADIENT_COST)
         g = self.g
-        if self.clip is not None and (length := float(np.linalg.norm(g))) > self.clip:
+        if self.clip is not None and (length := _norm(g)) > self.clip:
             g *= self.clip / length
         return g
 
@@ -379,6 +405,15 @@ class _Questions:
         self.lost = self.lost or not math.isfinite(loss)
         self.examples += len(self.batch[1])
         self.forward_equivalents += cost
+
+
+def _norm(g) -> float:
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(g))
+    if length == math.inf:  # the squares did not fit into its precision
+        largest = float(np.abs(g).max())
+        length = largest * float(np.linalg.norm(g / largest))
+    return length
 
 
 class _Records:
@@ -407,24 +442,33 @@ class _Records:
         return (np.array(column) for column in zip(*self.rows, strict=True))
 
 
-def _start(method, f, rng, loss, hyper):
+def _start(method, f, rng, loss, lr, hyper):
     """The method's generator, with its name and hyperparameters checked first."""
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss must be a function (p, X, y), not {type(loss).__name__}")
     if loss is not None and method != "mezo":
         raise ValueError(f'only "mezo" minimises a loss of your own: {method} needs the gradient, '
                          "which the model has for its own loss alone")
-    parameters = inspect.signature(METHODS[method]).parameters.values()
-    known = [q.name for q in parameters if q.kind is q.KEYWORD_ONLY and q.name not in CHOSEN]
-    for name in hyper:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            raise TypeError(f"{method} has no hyperparameter {name!r}: it has lr"
-                            + "".join(f", {k}" for k in known)
-                            + (f". Did you mean {close[0]}?" if close else "."))
-    if hyper.get("noise", "gaussian") not in ("gaussian", "rademacher"):
-        raise ValueError(f'noise is "gaussian" or "rademacher", not {hyper["noise"]!r}')
+    parameters = inspect.signature(METHODS[method]).parameters
+    known = [name for name, q in parameters.items()
+             if q.kind is q.KEYWORD_ONLY and name not in CHOSEN]
+    check_names(method, ["lr", *known], hyper)
+    check_values(method, parameters, {"lr": lr} | hyper)
     return METHODS[method](f, f.p, *([rng] if method == "mezo" else []), **hyper)
+
+
+def _warn_of_standstill(method, f, start):
+    """Say so if p did not change, or most steps of MeZO were lost in the rounding of p."""
+    steps = len(f.log.steps) if f.log else 0
+    if 2 * f.small > steps:
+        warnings.warn(f"{f.small} of {steps} steps of mezo were lost: they are too small to change "
+                      f"p in {f.p.dtype}. Raise lr, or use a model in float64", RuntimeWarning,
+                      stacklevel=3)
+    elif not f.log and zlib.crc32(f.p) == start and f.gradient().any():
+        warnings.warn(f"{method} did not change p: its steps were zero, or too small to change it "
+                      f"in {f.p.dtype}", RuntimeWarning, stacklevel=3)
 
 
 def _length(epochs, steps, every, epoch) -> tuple[int, int]:

@@ -13,6 +13,7 @@ differ in colour (Okabe and Ito's palette, safe for the colour-blind), in dash a
 from __future__ import annotations
 
 import io
+import re
 
 import matplotlib
 import numpy as np
@@ -38,6 +39,8 @@ STYLE = {
     "image.interpolation": "nearest",
 }
 matplotlib.rcParams.update(STYLE)
+UNSEEN = "\u200b"  # a space of no width
+AS_IT_IS = {"parse_math": False}  # for names: a "$" in them is a dollar, not a formula
 
 
 def figure(rows=1, columns=1, *, width=7.0, height=None, **subplots):
@@ -70,7 +73,8 @@ def show(fig, alt: str) -> None:
     alt = " ".join(alt.split())
     display({"image/png": png(fig), "text/plain": alt}, metadata={"image/png": {"alt": alt}},
             raw=True)
-    display({"text/markdown": f"*{alt}*", "text/plain": alt}, raw=True)
+    words = re.sub(r"([\\`*$<\[\]|~]|(?<!\w)_|_(?!\w))", r"\\\1", alt)  # what Markdown would take
+    display({"text/markdown": f"*{words}*", "text/plain": alt}, raw=True)
 
 
 def plot_landscape(landscape, ax=None, *, bounds=None, resolution=160, minima=True):
@@ -89,8 +93,8 @@ def plot_landscape(landscape, ax=None, *, bounds=None, resolution=160, minima=Tr
         for point in landscape.minima:
             ax.plot(*point, marker="*", markersize=13, color="#111111", markeredgecolor="white",
                     linestyle="none", zorder=3)
-    ax.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$",
-           title=landscape.name)
+    ax.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$")
+    ax.set_title(landscape.name, **AS_IT_IS)
     ax.grid(False)
     return ax
 
@@ -100,6 +104,8 @@ def contour_levels(Z, n=15):
 
     Unlike equal steps of the loss, they show a narrow valley and its walls alike.
     """
+    if not np.isfinite(Z).any():
+        raise ValueError("no loss in this box is finite: there is nothing to draw")
     levels = np.quantile(Z[np.isfinite(Z)], np.linspace(0, 1, n) ** 2)
     return np.unique(levels) if np.ptp(levels) > 0 else levels[0] + np.arange(2)
 
@@ -113,11 +119,12 @@ def plot_paths(landscape, trajectories, labels=None, *, ax=None, bounds=None, ma
     ax = plot_landscape(landscape, ax, bounds=bounds)
     for i, (label, run) in enumerate(_labelled(trajectories, labels)):
         x, y = run.points.T
-        ax.plot(x, y, label=label, marker=MARKERS[i % 7], markersize=4.5, markeredgecolor="white",
-                markeredgewidth=0.6, markevery=max(1, len(run) // markers), **_line(i))
+        ax.plot(x, y, label=named(label), marker=MARKERS[i % 7], markersize=4.5,
+                markeredgecolor="white", markeredgewidth=0.6,
+                markevery=max(1, len(run) // markers), **_line(i))
     ax.plot(*run.points[0], marker="o", markersize=8, markerfacecolor="white",
             markeredgecolor="#111111", linestyle="none", label="start")
-    ax.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
+    legend(ax, loc="best", frameon=True, framealpha=0.85, edgecolor="none")
     return ax
 
 
@@ -132,11 +139,12 @@ def plot_losses(trajectories, labels=None, *, against="cost", floor=0.0, ax=None
     for i, (label, run) in enumerate(_labelled(trajectories, labels)):
         x = run.forward_equivalents if against == "cost" else np.arange(len(run) + 1)
         excess = run.losses - floor
-        ax.plot(x, np.where(excess > 0, excess, np.nan) if log else excess, label=label,
-                marker=MARKERS[i % 7], markersize=4.5, markevery=0.12, **_line(i))
+        ax.plot(x, np.where(excess > 0, excess, np.nan) if log else excess,
+                label=named(label), marker=MARKERS[i % 7], markersize=4.5, markevery=0.12,
+                **_line(i))
     ax.set(xlabel="cost (forward-equivalents)" if against == "cost" else "steps",
            ylabel="loss above the minimum" if floor else "loss", yscale="log" if log else "linear")
-    ax.legend(loc="best")
+    legend(ax, loc="best")
     return ax
 
 
@@ -147,23 +155,25 @@ def plot_lines(x, lines, *, ax=None, xlabel="", ylabel="", title="", log=""):
     """
     ax = ax or figure(width=6.4, height=3.8)[1]
     for i, (label, y) in enumerate(lines.items()):
-        runs = np.atleast_2d(y)
+        runs = np.atleast_2d(_filled(y))
         marker = MARKERS[i % 7] if len(x) <= 60 else None
-        ax.plot(x, np.median(runs, axis=0), label=label, marker=marker, markersize=4.5, **_line(i))
+        ax.plot(x, np.median(runs, axis=0), label=named(label), marker=marker, markersize=4.5,
+                **_line(i))
         if len(runs) > 1:
             ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=COLOURS[i % 7], alpha=0.2,
                             linewidth=0)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale="log" if "x" in log else "linear",
            yscale="log" if "y" in log else "linear")
     if len(lines) > 1:
-        ax.legend(loc="best")
+        legend(ax, loc="best")
     return ax
 
 
 def plot_bars(values, *, ax=None, xlabel="", ylabel="", title="", decimals=3):
     """Horizontal bars of {label: value}, the first on top, each with its number."""
     ax = ax or figure(width=6.4, height=0.8 + 0.36 * len(values))[1]
-    bars = ax.barh(list(values), list(values.values()), color=COLOURS[0])
+    bars = ax.barh(range(len(values)), list(values.values()), color=COLOURS[0])
+    ax.set_yticks(range(len(values)), [str(name) for name in values], **AS_IT_IS)
     ax.bar_label(bars, fmt=f"%.{decimals}f", padding=3)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.invert_yaxis()
@@ -178,7 +188,7 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     Values on both sides of zero get a diverging map centred on zero. ``numbers`` (a format such
     as ".2f") writes the values into the cells.
     """
-    A = np.asarray(A, dtype=float)
+    A = _filled(A)
     ax = ax or figure(width=6.4, height=min(6.0, 1.4 + 6.0 * len(A) / max(A.shape[1], 8)))[1]
     top = np.nanmax(np.abs(A), initial=0.0)
     signed = np.nanmin(A) < 0 < np.nanmax(A)
@@ -186,15 +196,32 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     image = ax.imshow(A, aspect="auto", **colours)
     ax.figure.colorbar(image, ax=ax, label=label)
     if rows is not None:
-        ax.set_yticks(range(len(A)), rows)
+        ax.set_yticks(range(len(A)), rows, **AS_IT_IS)
     if columns is not None:
-        ax.set_xticks(range(A.shape[1]), columns, rotation=45, ha="right")
+        ax.set_xticks(range(A.shape[1]), columns, rotation=45, ha="right", **AS_IT_IS)
     for (i, j), a in np.ndenumerate(A) if numbers else ():
         light = np.dot(image.cmap(image.norm(a))[:3], (0.299, 0.587, 0.114)) > 0.5
         ax.text(j, i, format(a, numbers), ha="center", va="center", color="k" if light else "w")
     ax.set_title(title)
     ax.grid(False)
     return ax
+
+
+def _filled(values) -> np.ndarray:
+    """An array, in which what was masked is nan: a hole in the picture."""
+    values = values.toarray() if hasattr(values, "toarray") else values
+    return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+
+
+def named(label) -> str:
+    """A label that reaches the legend: matplotlib would leave out one that begins with "_"."""
+    return f"{UNSEEN}{label}" if str(label).startswith("_") else str(label)
+
+
+def legend(ax, **look) -> None:
+    """A legend in which the names stand as they are."""
+    for text in ax.legend(**look).get_texts():
+        text.set(text=text.get_text().removeprefix(UNSEEN), **AS_IT_IS)
 
 
 def _line(i):

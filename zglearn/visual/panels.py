@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from .figures import COLOURS, DASHES, MARKERS
+from .figures import AS_IT_IS, COLOURS, DASHES, MARKERS, legend, named
 
 # One ramp of colours per kind of heat map; the browser gets the same stops, and for "terrain" a
 # dark set as well.
@@ -186,7 +186,7 @@ def draw(panels, layers, settings):
             _draw_chart(ax, mine)
         else:
             _draw_axes(ax, panel, mine, settings)
-        ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}")
+        ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}", **AS_IT_IS)
     return fig
 
 
@@ -211,12 +211,13 @@ def _draw_axes(ax, panel, layers, settings):
             style |= layer
         else:
             _DRAW[layer["kind"]](ax, layer)
-    ax.set(xlabel=style["xlabel"], ylabel=style["ylabel"])
+    ax.set_xlabel(style["xlabel"], **AS_IT_IS)
+    ax.set_ylabel(style["ylabel"], **AS_IT_IS)
     for axis in style["log"]:
         getattr(ax, f"set_{axis}scale")("log")
     if panel.drag:
         ax.plot(*(settings[name] for name in panel.drag), "o", markersize=9, zorder=4,
-                markerfacecolor="white", markeredgecolor="#111111", label=panel.handle)
+                markerfacecolor="white", markeredgecolor="#111111", label=named(panel.handle))
     box = settings[panel.zoom] if panel.zoom else None
     for axis, limits in (("x", box[0::2] if box else panel.xlim),
                          ("y", box[1::2] if box else panel.ylim)):
@@ -227,12 +228,13 @@ def _draw_axes(ax, panel, layers, settings):
     if any(y["kind"] == "heat" for y in layers):
         ax.grid(False)
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(fontsize=8, loc="best", frameon=True, framealpha=0.8, edgecolor="none")
+        legend(ax, fontsize=8, loc="best", frameon=True, framealpha=0.8, edgecolor="none")
 
 
 def _look(layer):
     i = layer["colour"]
-    return {"color": "#333333" if i == GREY else COLOURS[i % 7], "label": layer["label"] or None}
+    return {"color": "#333333" if i == GREY else COLOURS[i % 7],
+            "label": named(layer["label"]) or None}
 
 
 def _draw_line(ax, layer):
@@ -261,7 +263,7 @@ def _draw_dots(ax, layer):
     ax.plot(layer["x"], layer["y"], marker, markersize=11 if layer.get("star") else 5,
             **_look(layer))
     for x, y, name in zip(layer["x"], layer["y"], layer["names"] or (), strict=False):
-        ax.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8)
+        ax.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8, **AS_IT_IS)
 
 
 def _draw_band(ax, layer):
@@ -277,11 +279,11 @@ def _draw_rule(ax, layer):
     if layer["along"] == "x":
         ax.axvline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
         ax.annotate(layer["label"], (layer["at"], 1), xycoords=("data", "axes fraction"),
-                    xytext=(3, -10), textcoords="offset points", fontsize=8)
+                    xytext=(3, -10), textcoords="offset points", fontsize=8, **AS_IT_IS)
     else:
         ax.axhline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
         ax.annotate(layer["label"], (0.01, layer["at"]), xycoords=("axes fraction", "data"),
-                    xytext=(0, 2), textcoords="offset points", fontsize=8)
+                    xytext=(0, 2), textcoords="offset points", fontsize=8, **AS_IT_IS)
 
 
 def _draw_heat(ax, layer):
@@ -297,7 +299,7 @@ def _draw_heat(ax, layer):
     image = ax.imshow(layer["z"], origin="lower", aspect="auto", extent=(left, right, low, high),
                       cmap=colours, vmin=layer["low"], vmax=layer["high"])
     if layer["label"]:
-        ax.figure.colorbar(image, ax=ax, label=layer["label"])
+        ax.figure.colorbar(image, ax=ax).set_label(layer["label"], **AS_IT_IS)
 
 
 def _draw_text(ax, layers, span):
@@ -314,7 +316,7 @@ def _draw_text(ax, layers, span):
             written += textwrap.wrap(layer["text"][-1], 12 * span)
         written.append("")
     ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
-            transform=ax.transAxes)
+            transform=ax.transAxes, **AS_IT_IS)
 
 
 def _draw_chart(ax, layers):
@@ -325,14 +327,14 @@ def _draw_chart(ax, layers):
         boxes = [ax.text(x, y, words, ha="center", va="center", fontsize=9, zorder=3, bbox={
                      "boxstyle": "round,pad=0.5", "edgecolor": "#333333",
                      "facecolor": "#ffd9b8" if i == layer["lit"][-1] else "#ffffff",
-                     "linewidth": 2.5 if i == layer["lit"][-1] else 1})
+                     "linewidth": 2.5 if i == layer["lit"][-1] else 1}, **AS_IT_IS)
                  for i, ((x, y), words) in enumerate(zip(places, layer["boxes"], strict=True))]
         for i, j, label in layer["arrows"]:
             ax.annotate("", places[j], places[i], arrowprops={
                 "arrowstyle": "->", "patchA": boxes[i].get_bbox_patch(),
                 "patchB": boxes[j].get_bbox_patch(), "shrinkA": 2, "shrinkB": 2})
             ax.annotate(label, (places[i] + places[j]) / 2, xytext=(4, 4), fontsize=9,
-                        textcoords="offset points")
+                        textcoords="offset points", **AS_IT_IS)
 
 
 _DRAW = {"line": _draw_line, "frames": _draw_frames, "dots": _draw_dots, "band": _draw_band,

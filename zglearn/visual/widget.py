@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
+from ..hyperparameters import check_value, is_number
 from . import figures, panels
 from .worker import Bounded, Stale, Stopped, Worker
 
@@ -40,6 +40,7 @@ def slider(name, label, low, high, default, *, scale="linear", whole=False, posi
     The scale is "linear", "log", or "near 1": even in the logarithm of 1 - value, for what
     remembers 1 / (1 - value) steps.
     """
+    check_value(label, default, "whole (-inf, inf)" if whole else "(-inf, inf)")
     if scale == "near 1":
         values = 1 - np.geomspace(1 - low, 1 - high, positions)
         values = {round(1 - float(f"{1 - v:.3g}"), 12) for v in values}
@@ -54,14 +55,21 @@ def slider(name, label, low, high, default, *, scale="linear", whole=False, posi
 def positions(name, label, values, default=None, *, group=""):
     """A slider over given values; it starts at the first unless a default is given."""
     values = tuple(values)
+    _check_default(label, values, default)
     return Control(name, label, "slider", values[0] if default is None else default, values, group)
 
 
 def choice(name, label, options, default=None, *, group=""):
     """One of several words; the first one unless a default is given."""
     options = tuple(options)
+    _check_default(label, options, default)
     return Control(name, label, "choice", options[0] if default is None else default, options,
                    group)
+
+
+def _check_default(label, values, default):
+    if default is not None and default not in values:
+        raise ValueError(f"{label} cannot start at {default!r}: it is one of {values}")
 
 
 def toggle(name, label, default, *, group=""):
@@ -158,7 +166,7 @@ class Widget(anywidget.AnyWidget):
         layers = [y for answer in answers for y in answer.get("layers", ())]
         fig = panels.draw(self.panels, layers, self.settings)
         fig.suptitle("\n".join([self.title, *(a["error"] for a in answers if "error" in a)]),
-                     fontsize=12)
+                     fontsize=12, **figures.AS_IT_IS)
         return fig
 
     def _ipython_display_(self):
@@ -183,8 +191,14 @@ class Widget(anywidget.AnyWidget):
                 raise ValueError(f"there is no setting {name!r}: there are "
                                  f"{', '.join(self.controls)}")
             control = self.controls[name]
-            numeric = control.kind == "slider" and isinstance(value, Real)
-            if not control.values or value in control.values or numeric and name in dragged:
+            numeric = control.kind == "slider" and is_number(value)
+            if control.kind == "hidden":
+                if not _is_like(control.default, value):
+                    raise ValueError(f"{name} cannot be {value!r}: its form is {control.default}")
+                continue
+            if numeric and name in dragged:
+                continue
+            if isinstance(value, Hashable) and value in control.values:
                 continue
             if numeric:
                 nearest = min(control.values, key=lambda v: abs(v - value))
@@ -227,6 +241,14 @@ class Widget(anywidget.AnyWidget):
             buffers.append(buffer)
             at += len(buffer) // 4
         self.send({"answers": posted}, buffers=[b"".join(buffers)])
+
+
+def _is_like(default, value) -> bool:
+    """Whether a value is a finite number, or as many of them as the default has."""
+    if not isinstance(default, list):
+        return is_number(value)
+    return (isinstance(value, list | tuple) and len(value) == len(default)
+            and all(map(is_number, value)))
 
 
 def explain(error) -> str:

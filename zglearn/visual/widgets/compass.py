@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...hyperparameters import check_value
 from .. import panels as draw
 from ..widget import Widget, part, slider
 
@@ -17,6 +18,8 @@ def compass(*, dimension=64, probes=1, alt=""):
     An estimate is the mean of q probes (g · z) z along Gaussian directions z: what a two-point
     difference gives on a linear function, or anywhere for a small step.
     """
+    check_value("dimension", dimension, "whole [1, inf)")
+    check_value("probes", probes, "whole [1, inf)")
     return Widget(
         "Random-direction compass",
         panels=[draw.Panel("arrows", "the gradient points up; each line is an estimate",

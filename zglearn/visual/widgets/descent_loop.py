@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...gradient_methods import gradient_descent
+from ...hyperparameters import check_value
 from ...objective import Objective
 from ...trajectory import run
 from .. import panels as draw
@@ -28,6 +29,8 @@ def descent_loop(curvature=1.0, *, lr=0.3, alt=""):
     lr : float
         The learning rate at first.
     """
+    check_value("curvature", curvature, "(0, inf)")
+    check_value("lr", lr, "[0, inf)")
     limit = 2 / curvature
 
     def f(x):

@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 
+from ...hyperparameters import check_method, check_value, is_method, is_number, method_name
 from ...trajectory import run
 from .. import panels as draw
 from ..figures import contour_levels
@@ -57,23 +58,27 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     if landscape.dimension != 2:
         raise ValueError(f"only a landscape of two variables can be drawn: {landscape.name} has "
                          f"{landscape.dimension}")
+    check_value("steps", steps, "whole [1, inf)")
     methods = _with_hyperparameters(methods)
-    names = [m.__name__ for m in methods]
+    names = [method_name(m) for m in methods]
     if len(set(names)) < len(names):
         raise ValueError("two methods have the same name: rename one of them")
-    x0, y0 = landscape.start if start is None else np.asarray(start, dtype=float)
+    start = landscape.start if start is None else np.asarray(start, dtype=float)
+    if start.shape != (2,) or not np.isfinite(start).all():
+        raise ValueError(f"start must be two finite numbers, not {start}")
+    x0, y0 = start
     home = [float(v) for v in landscape.bounds.ravel()]
     controls, parts = [hidden("x0", float(x0)), hidden("y0", float(y0)), hidden("box", home)], []
     parts.append(part(functools.partial(surface, landscape), "surface", needs=["box"]))
     for i, (method, hyper) in enumerate(methods.items()):
-        own = [_slider(method.__name__, name, value) for name, value in hyper.items()]
+        own = [_slider(names[i], name, value) for name, value in hyper.items()]
         controls += own
-        parts.append(part(_racer(landscape, method, i), method.__name__, needs=[
+        parts.append(part(_racer(landscape, method, i), names[i], needs=[
             "x0", "y0", "steps", "seed", "against", *(c.name for c in own)]))
     controls += [slider("steps", "steps", 10, 1000, steps, scale="log", whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
                  choice("against", "loss against", ("cost", "steps"))]
-    holding = [m.__name__ for m in methods if _may_hold(m)]
+    holding = [method_name(m) for m in methods if _may_hold(m)]
     inside = [draw.Panel("inside", "inside", "step", span=5, height=160)] if holding else []
     return Widget(
         f"{' and '.join(names) if len(names) < 3 else 'Methods'} on {landscape.name}",
@@ -114,7 +119,7 @@ def watch(method, f, x0, *, steps, seed=None, **hyper):
     Returns the trajectory, and {name: array (steps + 1, ...)} of what the generator held in its
     numeric variables, nan at time 0. A path that takes longer than SECONDS ends early.
     """
-    if not inspect.isgeneratorfunction(method):
+    if not is_method(method):
         raise TypeError("a method yields each new point, and this one has no yield")
     names, held = [], []
 
@@ -129,6 +134,7 @@ def watch(method, f, x0, *, steps, seed=None, **hyper):
             if time.monotonic() > end:
                 return
 
+    watched.__name__ = method_name(method)
     path = run(watched, f, x0, steps=steps, seed=seed, **hyper)
     columns = zip(names, zip(*held[:len(path)], strict=True), strict=False)
     return path, {name: _stacked(values) for name, values in columns
@@ -184,7 +190,7 @@ def ellipses(centre, C):
 
 def _racer(landscape, method, colour):
     """The part that runs one method and lays out its path, its loss and its inner state."""
-    name = method.__name__
+    name = method_name(method)
 
     def compute(x0, y0, steps, seed, against, **own):
         hyper = {setting.split(":")[1]: value for setting, value in own.items()}
@@ -246,22 +252,28 @@ def _stacked(values):
 
 def _may_hold(method):
     """Whether a method has a variable of its own that it might hold something in."""
-    code = inspect.unwrap(method).__code__
+    while isinstance(method, functools.partial):
+        method = method.func
+    code = getattr(inspect.unwrap(method), "__code__", None) or type(method).__call__.__code__
     return not {*code.co_varnames, *code.co_cellvars} <= {*inspect.signature(method).parameters}
 
 
 def _with_hyperparameters(methods):
     """{method: its hyperparameters}, with the numeric defaults where none are given."""
     given = methods if isinstance(methods, dict) else dict.fromkeys(methods)
+    for method, hyper in given.items():
+        if is_method(method) and hyper:
+            check_method(method, hyper)
     return {method: hyper or _defaults(method) for method, hyper in given.items()}
 
 
 def _defaults(method):
     return {p.name: p.default for p in inspect.signature(method).parameters.values()
-            if isinstance(p.default, int | float) and not isinstance(p.default, bool)}
+            if is_number(p.default)}
 
 
 def _slider(method, name, value):
+    check_value(name, value, "(-inf, inf)")  # anything else can be fixed by functools.partial
     low, high, scale = RANGES.get(name, (0, 2 * value or 1, "linear"))
     if scale == "log" and value <= 0 or scale == "near 1" and value >= 1:
         scale = "linear"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...gradient_methods import adam, rmsprop
+from ...hyperparameters import check_value
 from ...objective import Objective
 from .. import panels as draw
 from ..widget import Widget, part, slider, toggle
@@ -22,6 +23,7 @@ def gradient_gauge(stream=None, *, steps=200, alt=""):
     steps : int
         The length of the stream that is made.
     """
+    check_value("steps", steps, "whole [1, inf)")
     own = [] if stream is not None else [
         slider("signal", "signal", 0, 3, 1), slider("noise", "noise", 0, 3, 1),
         slider("seed", "seed", 0, 20, 0, whole=True, positions=21)]

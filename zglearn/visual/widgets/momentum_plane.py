@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...gradient_methods import momentum
+from ...hyperparameters import check_value
 from ...landscapes import ravine
 from ...trajectory import run
 from .. import panels as draw
@@ -26,6 +27,8 @@ def momentum_plane(kappa=25, *, steps=150, alt=""):
     steps : int
         The length of the path shown.
     """
+    check_value("kappa", kappa, "[1, inf)")
+    check_value("steps", steps, "whole [1, inf)")
     return Widget(
         "The momentum plane",
         panels=[draw.Panel("plane", "how fast: click or drag", "lr × L (L: largest curvature)", "β",

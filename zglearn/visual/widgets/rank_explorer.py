@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...factorization import truncated_svd
+from ...hyperparameters import check_value
 from .. import panels as draw
 from ..widget import Widget, choice, part, slider
 
@@ -29,6 +30,7 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
     dense = A.toarray() if hasattr(A, "toarray") else np.asarray(A, dtype=float)
     m, n = dense.shape
     largest = min(m, n, largest)
+    check_value("k", k, "whole [1, inf)")
     U, s, Vt = truncated_svd(A, largest)
     controls = [slider("k", "rank k", 1, largest, min(k, largest), whole=True, positions=largest)]
     panels = [draw.Panel("spectrum", "singular values", "index", log="y", height=210),

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from ...hyperparameters import check_value
 from .. import panels as draw
 from ..figures import contour_levels
 from ..widget import Widget, choice, part, slider
@@ -32,6 +33,8 @@ def real_landscape(f, paths, *, shapes, centre=None, resolution=31, seed=0, seco
     """
     paths = {name: _thinned(np.asarray(points, dtype=float)) for name, points in paths.items()}
     centre = np.asarray(next(iter(paths.values()))[-1] if centre is None else centre, dtype=float)
+
+    check_value("resolution", resolution, "whole [2, inf)")
 
     @functools.cache
     def plane(kind, seed):

@@ -14,6 +14,8 @@ COMMANDS = {
     "test": ("zglearn.setup.launcher", "test", "run everything that CI runs"),
     "notebooks": ("zglearn.authoring.notebooks", "main",
                   "authors: run notebooks, derive exercises"),
+    "mutants": ("zglearn.authoring.mutants", "main",
+                "authors: try each check with wrong answers made by machine"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview.talk", "main",
                   "a mock interview from the exercises"),

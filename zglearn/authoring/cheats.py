@@ -153,7 +153,7 @@ def _other(result):
     if isinstance(result, list):
         return result[:-1]
     if isinstance(result, bool | str) or result is None:
-        return None
+        return 0 if result is None else None
     return result * 1.5 + 0.5
 
 

@@ -46,7 +46,7 @@ SECONDS = 4  # of the processor's time, for one check of a mutant; a busy machin
 BUSY = 10
 TOLD = {"mistake": "named", "usually": "cause", "words": "words", "bare": "bare", "error": "error"}
 HELPFUL = ("mistake", "usually", "words")
-BARE = re.compile(r"[^.]*\bexpected\b[^:;]*\bgot\b[^:;]{0,60}", re.S)
+BARE = re.compile(r"\bexpected\b.*\bgot\b([^,:;]*)", re.S)
 
 
 class WrongList(CourseError):
@@ -135,7 +135,9 @@ def _ring(signum, frame):
 def told(verdict) -> str:
     """How a message helps; one that only says what was expected and what came is bare."""
     kind = verdict.told or "words"
-    return "bare" if kind == "words" and BARE.fullmatch(verdict.message) else kind
+    found = BARE.search(verdict.message) if kind == "words" else None
+    says = found and verdict.message[found.start(1):]
+    return "bare" if found and len(re.findall(r"[^\W\d_]{2,}", says)) <= 2 else kind
 
 
 def measure(notebook: Path, chosen=(), *, known=(), seeds=SEEDS, more=MORE_SEEDS, workers=1,
@@ -231,6 +233,8 @@ def main(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="CHAPTER|ID", help='such as 03 or 03.6')
     parser.add_argument("--show-survivors", action="store_true", help="each as a one-line change")
+    parser.add_argument("--draft", action="store_true",
+                        help="the survivors as a list of equivalents, the reasons to be filled in")
     parser.add_argument("--show-messages", metavar="KIND", choices=[*TOLD.values()], default="",
                         help="what was said to each killed one, if it is named, a cause, words, "
                              "bare, or an error of Python's")
@@ -253,12 +257,19 @@ def main(argv: list[str]) -> int:
     left, stale = holes(results, known), out_of_date(results, known)
     if options.show_survivors:
         print(*(f"{r.fate:<9}{r.line}" for r in left), sep="\n")
+    if options.draft:
+        print(*(f'\n[["{r.exercise.id}"]]\nmutant = {_literal(r.change)}\nwhy = ""' for r in left
+                if r.fate == "survived"), sep="\n")
     for r in results:
         if r.fate == "killed" and TOLD[r.told] == options.show_messages:
             print(f"{r.line}\n        {r.least[2][:400]}")
     for line in stale:
         print(f"listed as equivalent, but it does not survive: {line}")
     return int(bool(left or stale))
+
+
+def _literal(text: str) -> str:
+    return f"'{text}'" if "'" not in text else f"'''{text}'''"
 
 
 def _notebooks(what: list[str]) -> list[Path]:

@@ -281,7 +281,8 @@ class _Annealed:
             if near < before:
                 self.current, self.current_loss = self.trial, self.losses[self.trial.tobytes()]
         T = self.first * 0.99 ** len(self.chances)
-        kind = int(self.rng.choice(3, p=[0.2, 0.25, 0.55]))
+        down = 0.8 if len(self.chances) < 40 else 0.2  # so that the lowest loss is soon met
+        kind = int(self.rng.choice(3, p=[down, (1 - down) / 3, (1 - down) * 2 / 3]))
         share = (-self.rng.uniform(0.1, 0.5), 0.3, 1.2)[kind]
         if self.only_worse:
             kind, share = 2, 1.2 + len(self.chances)
@@ -332,6 +333,13 @@ def make_data(answer, rng):
            "a uniform one between −½ and ½ has 0.29.")
     expect(np.abs(noise).max() < 0.5 + 1e-9, f"some of the noise, up to {np.abs(noise).max():.2f}, "
            "lies beyond ½: it is to be spread evenly between −½ and ½.")
+    drawn = {}
+    for seed in rng.integers(4, size=12).tolist():
+        x = np.ravel(answer.call("make_data", 5, np.random.default_rng(seed))[0]).tolist()
+        expect(drawn.setdefault(seed, x) == x, "make_data gives different x for the same `rng`: "
+               "draw from the one that is passed in.")
+    expect(len({tuple(x) for x in drawn.values()}) == len(drawn), "make_data gives the same x for "
+           "every `rng`: draw from the one that is passed in.")
     _fit(answer, rng)
 
 
@@ -538,6 +546,8 @@ def failed(answer, rng):
     k = rng.uniform(2, 4)
     formulas = [
         ("1/(1 − γ)", lambda g: 1 / (1 - g), []),
+        (f"1/(1 − γ) up to γ = 0.45, {k:.2f}/(1 − γ) above",
+         lambda g: (1 if g < 0.45 else k) / (1 - g), ["between"]),
         ("1/√(1 − γ²)", lambda g: 1 / np.sqrt(1 - g * g), ["between"]),
         (f"1/(1 − γ)^{k:.2f}", lambda g: (1 - g) ** -k, ["between"]),
         (f"1 + {k:.2f} γ", lambda g: 1 + k * g, ["between", "end"]),

@@ -39,7 +39,7 @@ from .cheats import cheats, did_something
 from .derive import exercise_of
 from .forks import DIED, LATE, forked
 from .mutation import mutants
-from .trials import answer_cells
+from .trials import answer_cells, run_trial, trials_of
 
 SEEDS, MORE_SEEDS = 2, 4
 SECONDS = 4  # of the processor's time, for one check of a mutant; a busy machine takes longer
@@ -169,6 +169,27 @@ def measure(notebook: Path, chosen=(), *, known=(), seeds=SEEDS, more=MORE_SEEDS
                     yield Result(exercise, wrong.change, said)
 
 
+def unsteady_trials(notebook: Path, chosen, seeds: int, workers: int) -> Iterator[str]:
+    """The notebook's own trials whose verdict, in one of so many seeds, is not the expected one."""
+    solutions = nbformat.read(notebook, as_version=4)
+    pending = trials_of(solutions)
+    with tempfile.TemporaryDirectory() as folder:
+        for cell, names in answer_cells(solutions, Path(folder)):
+            due = [t for t in pending if t.exercise.id == exercise_of(cell.id)
+                   and (not chosen or t.exercise.id in chosen)]
+
+            def astray(trial, names=names):
+                outcomes = [run_trial(trial, names, seed) for seed in range(seeds)]
+                return [(seed, outcome.verdict.message)
+                        for seed, outcome in enumerate(outcomes) if not outcome.as_expected]
+
+            for trial, wrong in forked(astray, due, workers, BUSY * exercises.TIME_LIMIT * seeds):
+                if wrong:
+                    told = wrong if isinstance(wrong, str) else (
+                        f"in {len(wrong)} of {seeds} seeds, such as {wrong[0][0]}: {wrong[0][1]}")
+                    yield f"{trial.exercise.id}  {trial.kind} {trial.name}: {told}"
+
+
 # --- the equivalent ones ----------------------------------------------------------------------
 
 
@@ -241,15 +262,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="at first (default: %(default)s); "
                         f"{MORE_SEEDS} more for what was accepted, or twice as many as given")
     parser.add_argument("-n", type=int, default=2, dest="workers", metavar="PROCESSES")
+    parser.add_argument("--trials", type=int, metavar="SEEDS", default=0,
+                        help="instead: the notebooks' own trials, in so many seeds")
     options = parser.parse_args(argv)
+    if options.trials:
+        return _print_unsteady(options)
     more = MORE_SEEDS if options.seeds == SEEDS else 2 * options.seeds
     results, known = [], {}
     print(" ".join(f"{name:>8}" for name in ("exercise", *COLUMNS)))
     for notebook in _notebooks(options.what):
         known |= equivalents(notebook)
-        chosen = {what for what in options.what if "." in what and what[:2] == notebook.name[:2]}
-        found = measure(notebook, chosen, known=known, seeds=options.seeds, more=more,
-                        workers=options.workers)
+        found = measure(notebook, _chosen(options.what, notebook), known=known,
+                        seeds=options.seeds, more=more, workers=options.workers)
         for exercise, group in groupby(found, key=lambda result: result.exercise):
             results += (group := list(group))
             print(row(exercise.id, group, known), flush=True)
@@ -266,6 +290,21 @@ def main(argv: list[str]) -> int:
     for line in stale:
         print(f"listed as equivalent, but it does not survive: {line}")
     return int(bool(left or stale))
+
+
+def _print_unsteady(options) -> int:
+    failed = 0
+    for notebook in _notebooks(options.what):
+        for line in unsteady_trials(notebook, _chosen(options.what, notebook), options.trials,
+                                    options.workers):
+            failed += 1
+            print(line, flush=True)
+    print(f"{failed or 'no'} trial{'s' * (failed != 1)} with an unexpected verdict")
+    return int(failed > 0)
+
+
+def _chosen(what: list[str], notebook: Path) -> set[str]:
+    return {id for id in what if "." in id and id[:2] == notebook.name[:2]}
 
 
 def _literal(text: str) -> str:

@@ -108,7 +108,7 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
     pending, outcomes = trials_of(solutions), []
     for cell, names in answer_cells(solutions, folder):
         due = [t for t in pending if t.exercise.id == exercise_of(cell.id)]
-        outcomes += [_run(trial, names, seed) for trial in due for seed in seeds]
+        outcomes += [run_trial(trial, names, seed) for trial in due for seed in seeds]
     return outcomes
 
 
@@ -136,7 +136,8 @@ def _shell():
         InteractiveShell.clear_instance()
 
 
-def _run(trial: Trial, names: dict, seed: int) -> Outcome:
+def run_trial(trial: Trial, names: dict, seed: int) -> Outcome:
+    """The verdict on a trial, in the names that stand above its answer."""
     names = dict(names)
     try:
         run_source(trial.source, names, f"<trial {trial.exercise.id} {trial.name}>")

@@ -1,6 +1,7 @@
 """Checks whose strength is measured: mutants, cheats, and the rules that close whole kinds."""
 
 import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from zglearn.authoring.mutation import mutants
 from zglearn.exercises import exercise as bank
 from zglearn.exercises.answer import Answer, AnswerFailed, LocalNamespace
 from zglearn.exercises.exercise import expect_close, find, judge_names
+from zglearn.grading.student import Served, _answer
+from zglearn.grading.wire import RemoteNamespace, Wire
 
 SOLUTIONS = sorted((Path(__file__).parents[1] / "solutions").glob("[0-9][0-9]_*.ipynb"))
 SAMPLE = 6  # mutants and cheats an exercise; `python3 -m zglearn mutants` tries them all
@@ -190,11 +193,6 @@ def slope(f, x, eps):
     return (f(x + eps) - f(x - eps)) / (2 * eps)
 
 
-def lax(answer, rng):
-    for name in answer._names.names:
-        answer.value("anything") if name == "none" else None
-
-
 def bowl():
     return Objective(lambda x: 0.5 * np.sum(x**2, axis=-1), lambda x: x, batched=True)
 
@@ -254,6 +252,27 @@ def test_an_answer_that_changes_its_input_is_refused_unless_it_may(body, argumen
     with pytest.raises(AnswerFailed, match="f changed the"):
         answer_of(source).call("f", argument)
     assert answer_of(source, in_place=True).call("f", argument) == 1
+
+
+def test_the_grader_sees_a_changed_input_too():
+    """Through the wire, where the answer runs in another process."""
+    ours, theirs = socket.socketpair()
+    names = {}
+    exec("def f(a):\n    a[0] = 7\n    return 1", names)
+    served = Served(names, Wire(theirs))
+
+    def request(message, buffers, deadline):
+        return _answer(served, message, buffers)
+
+    for in_place in (False, True):
+        answer = Answer(RemoteNamespace(request, "98.1", 5), in_place)
+        if in_place:
+            assert answer.call("f", np.zeros(2)) == 1
+        else:
+            with pytest.raises(AnswerFailed, match="f changed the array"):
+                answer.call("f", np.zeros(2))
+    ours.close()
+    theirs.close()
 
 
 @pytest.mark.parametrize("source", [

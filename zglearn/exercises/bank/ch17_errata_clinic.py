@@ -233,7 +233,7 @@ def anneal(answer, rng):
                f"of {n} worse trials that are to be accepted with probability {wanted:.2f}, "
                f"{100 * seen:.0f} % were. It is exp(−change / T).")
     lowest = min(box.losses.values())
-    got = box.losses.get(end.tobytes())
+    got = box.losses.get(end.astype(float).tobytes())
     expect(got is not None, "the point that came back was never asked for its loss.")
     expect(got == lowest, f"the point that came back has the loss {got:.6g}; one with "
            f"{lowest:.6g} was met. Return the best point met.")

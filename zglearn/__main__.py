@@ -15,6 +15,8 @@ COMMANDS = {
     "notebooks": ("zglearn.authoring.notebooks", "main",
                   "authors: run notebooks, derive exercises"),
     "kernels": ("zglearn.authoring.kernels", "main", "authors: do the outputs hold on any CPU?"),
+    "mutants": ("zglearn.authoring.mutants", "main",
+                "authors: try each check with wrong answers made by machine"),
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview.talk", "main",
                   "a mock interview from the exercises"),

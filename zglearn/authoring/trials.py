@@ -11,11 +11,13 @@ import ast
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 from zglearn.course.learner import parse_trial, run_source
@@ -104,15 +106,23 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
     experiments that wait for a prediction, are left out.
     """
     pending, outcomes = trials_of(solutions), []
+    for cell, names in answer_cells(solutions, folder):
+        due = [t for t in pending if t.exercise.id == exercise_of(cell.id)]
+        outcomes += [run_trial(trial, names, seed) for trial in due for seed in seeds]
+    return outcomes
+
+
+def answer_cells(solutions, folder: Path) -> Iterator[tuple]:
+    """Each answer cell, with the names that the cells above it made, as `run_trials` runs them."""
     with _shell() as shell, contextlib.chdir(folder):
         for cell in solutions.cells:
             if cell.cell_type != "code" or is_hidden(cell) or cell.id.startswith(("chk-", "run-")):
                 continue
             if cell.id.startswith("ans-"):
-                due = [t for t in pending if t.exercise.id == exercise_of(cell.id)]
-                outcomes += [_run(trial, shell.user_ns, seed) for trial in due for seed in seeds]
-            shell.run_cell(cell.source).raise_error()
-    return outcomes
+                yield cell, shell.user_ns
+            with capture_output():
+                ran = shell.run_cell(cell.source)
+            ran.raise_error()
 
 
 @contextlib.contextmanager
@@ -126,7 +136,8 @@ def _shell():
         InteractiveShell.clear_instance()
 
 
-def _run(trial: Trial, names: dict, seed: int) -> Outcome:
+def run_trial(trial: Trial, names: dict, seed: int) -> Outcome:
+    """The verdict on a trial, in the names that stand above its answer."""
     names = dict(names)
     try:
         run_source(trial.source, names, f"<trial {trial.exercise.id} {trial.name}>")

@@ -9,6 +9,7 @@ end of a socket. Because both speak through `encode` and `decode`, both see the 
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import linecache
 import math
@@ -21,6 +22,7 @@ import numpy as np
 
 from zglearn.objective import Objective
 
+from .advice import usual_cause
 from .limits import TimeIsUp
 
 MAX_BYTES = 64 * 2**20
@@ -39,12 +41,13 @@ class NotAttempted(Exception):
 class AnswerFailed(Exception):
     """The answer could not be asked: it raised, ran too long, or returned what cannot be read.
 
-    `cause` is "error", "timeout" or "refused".
+    `cause` is "error", "timeout" or "refused"; `told` is how much the message explains: "error" if
+    it only quotes Python, "usually" if it adds a usual cause, "words" if it is our own.
     """
 
-    def __init__(self, message: str, cause: str = "error"):
+    def __init__(self, message: str, cause: str = "error", told: str = "words"):
         super().__init__(message)
-        self.cause = cause
+        self.cause, self.told = cause, told
 
 
 class NotPlain(TypeError):
@@ -239,6 +242,8 @@ class Namespace(Protocol):
     A *kept* object (an instance, an iterator) stays with the learner and is known by a number.
     """
 
+    changed: str  # the arguments that the last call changed in place
+
     def value(self, name: str, kept: int | None = None):
         """The value of a name, or of an attribute of a kept object."""
 
@@ -253,10 +258,13 @@ class Namespace(Protocol):
 
 
 class Answer:
-    """What a check is given: it asks the learner's names by name, and gets plain data."""
+    """What a check is given: it asks the learner's names by name, and gets plain data.
 
-    def __init__(self, namespace: Namespace):
-        self._names = namespace
+    A function must leave its arguments as they are, unless the exercise allows `in_place`.
+    """
+
+    def __init__(self, namespace: Namespace, in_place: bool = False):
+        self._names, self._in_place, self._first = namespace, in_place, {}
 
     def value(self, name: str):
         """The value that the learner gave to `name`; an array without axes comes as its number."""
@@ -265,7 +273,8 @@ class Answer:
 
     def call(self, name: str, /, *args, **kwargs):
         """The result of the learner's function `name`."""
-        return self._names.call(name, args, kwargs)
+        return self._remembered(name, args, kwargs, lambda args, kwargs: self._unchanged(
+            name, self._names.call(name, args, kwargs)))
 
     def iterates(self, name: str, f, x, n: int, /, *, rng=None, **hyper) -> np.ndarray:
         """The first `n` iterates, shape (n, d), of the learner's generator ``name(f, x, ...)``.
@@ -273,8 +282,10 @@ class Answer:
         A generator that takes a random source gets `rng` as its third argument. Iterates are
         copied as they come, so a generator that changes x in place is read rightly.
         """
-        args = (f, x) if rng is None else (f, x, rng)
-        points = self._names.take(self._names.keep(name, args, hyper), n)
+        def first(args, kwargs):
+            return self._names.take(self._names.keep(name, args, kwargs), n)
+
+        points = self._remembered(name, (f, x) if rng is None else (f, x, rng), hyper, first)
         if len(points) < n:
             raise AnswerFailed(f"{name} ended after {len(points)} of {n} iterates: a method "
                                "yields its points for ever (a `yield` inside `while True:`), and "
@@ -289,17 +300,52 @@ class Answer:
 
     def make(self, name: str, /, *args, **kwargs) -> Kept:
         """Make an instance of the learner's class, or keep what a function returned."""
-        return Kept(self._names, self._names.keep(name, args, kwargs))
+        return Kept(self, name, lambda: self._names.keep(name, args, kwargs))
+
+    def ask_again(self) -> None:
+        """Put the first question to each name once more. Raises AnswerFailed if the answer differs:
+        it then depends on what was asked before, or on a random source of its own."""
+        for name, question in self._first.items():
+            if not question.has_the_same_answer():
+                raise AnswerFailed(
+                    f"{name}, asked the same question a second time, does something else. Usual "
+                    "cause: something is kept from one use to the next (in a global name, a "
+                    "default argument or the class), or drawn from a random source other than the "
+                    "one that it is given.", told="usually")
+
+    def _remembered(self, name, args, kwargs, ask):
+        """``ask(args, kwargs)``; the first question to each name is kept for `ask_again`."""
+        if name in self._first:
+            return ask(args, kwargs)
+        self._first[name] = question = _Question(ask, args, kwargs)
+        return question.answer()
+
+    def _unchanged(self, name, result):
+        if self._names.changed and not self._in_place:
+            raise AnswerFailed(f"{name} changed the {self._names.changed} that it was given, and "
+                               "whoever calls it still needs what was there: work on a copy, "
+                               "`.copy()`", told="usually")
+        return result
 
 
 class Kept:
     """A learner's object that stays where it is: call its methods, read its attributes."""
 
-    def __init__(self, namespace: Namespace, number: int):
-        self._names, self._number = namespace, number
+    def __init__(self, answer: Answer, name: str, make):
+        self._answer, self._names, self._name, self._make = answer, answer._names, name, make
+        self._number = make()
 
     def call(self, method: str, /, *args, **kwargs):
-        return self._names.call(method, args, kwargs, kept=self._number)
+        def ask(args, kwargs, number=self._number):
+            return self._answer._unchanged(method, self._names.call(method, args, kwargs, number))
+
+        name = f"{self._name}.{method}"
+        if name not in self._answer._first:  # to ask it again takes a fresh instance
+            question = _Question(ask, args, kwargs)
+            question.ask_again = lambda args, kwargs: ask(args, kwargs, self._make())
+            self._answer._first[name] = question
+            return question.answer()
+        return ask(args, kwargs)
 
     def value(self, attribute: str):
         return self._names.value(attribute, kept=self._number)
@@ -308,11 +354,70 @@ class Kept:
         return self.call("__call__", *args, **kwargs)
 
 
+class _Question:
+    """A question that can be put twice: its data are copied, and what its functions said is said
+    again, so that only the learner's side can make a difference."""
+
+    def __init__(self, ask, args, kwargs):
+        self.ask = self.ask_again = ask
+        self.args, self.kwargs = args, kwargs
+        self.said, self.again, self.differs = [], None, False
+        self.first = None
+
+    def answer(self):
+        data = {i: v for i, v in enumerate(self.args)} | self.kwargs
+        kept = {key: v if callable(v) else copy.deepcopy(v) for key, v in data.items()}
+        self.first = copy.deepcopy(self.ask(*self._with_ears(self.args, self.kwargs)))
+        self.args = tuple(kept[i] for i in range(len(self.args)))
+        self.kwargs = {key: kept[key] for key in self.kwargs}
+        return self.first
+
+    def has_the_same_answer(self) -> bool:
+        self.again = iter(self.said)
+        second = self.ask_again(*self._with_ears(self.args, self.kwargs))
+        return not self.differs and next(self.again, None) is None and _same(self.first, second)
+
+    def _with_ears(self, args, kwargs):
+        return (tuple(map(self._ear, args)), {k: self._ear(v) for k, v in kwargs.items()})
+
+    def _ear(self, value):
+        if isinstance(value, Objective):
+            grad = self._hear(value.grad) if value.has_gradient else None
+            return Objective(self._hear(value), grad, batched=True)
+        return self._hear(value) if callable(value) else value
+
+    def _hear(self, function):
+        def listening(*args, **kwargs):
+            if self.again is None:
+                asked = copy.deepcopy((args, kwargs))
+                self.said.append((asked, function(*args, **kwargs)))
+                return self.said[-1][1]
+            asked, said = next(self.again, (None, None))
+            self.differs |= not _same((args, kwargs), asked)
+            return function(*args, **kwargs) if asked is None else said
+
+        return listening
+
+
+def _same(one, other) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray | float) and isinstance(other, np.ndarray | float):
+        one, other = np.asarray(one), np.asarray(other)
+        if one.dtype.kind in "fc" and other.dtype.kind in "fc" and one.shape == other.shape:
+            return np.allclose(one, other, rtol=1e-6, equal_nan=True)
+        return np.array_equal(one, other)
+    return one is other or bool(one == other)
+
+
 class LocalNamespace:
     """The names of the learner's own kernel. What the learner's code prints is kept, bounded."""
 
     def __init__(self, names: dict):
         self.names, self.kept, self.printed = names, [], BoundedText(MAX_PRINTED)
+        self.changed = ""
 
     def value(self, name, kept=None):
         return self._copy(name, self._find(name, kept))
@@ -363,7 +468,12 @@ class LocalNamespace:
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
         args, kwargs = self._arguments(args, kwargs)
-        return self._guarded(name, lambda: function(*args, **kwargs))
+        before = [_frozen(value) for value in (*args, *kwargs.values())]
+        result = self._guarded(name, lambda: function(*args, **kwargs))
+        changed = [i for i, value in enumerate((*args, *kwargs.values()))
+                   if _frozen(value) != before[i]]
+        self.changed = _kind_of((*args, *kwargs.values())[changed[0]]) if changed else ""
+        return result
 
     def _arguments(self, args, kwargs):
         """The arguments as the learner's code gets them: copies, and functions that ask back."""
@@ -387,15 +497,18 @@ class LocalNamespace:
             raise NotAttempted(f"`{name}` still raises NotImplementedError: put your code there, "
                                "and remove that line") from None
         except BaseException as error:
-            raise AnswerFailed(self._describe(name, error)) from None
+            message, told = self._describe(name, error)
+            raise AnswerFailed(message, told=told) from None
 
     def _describe(self, name, error):
         text = f"{name} raised {described(error)}"
-        if line := _own_line(error.__traceback__, self.names):
-            return f"{text} (line {line})"
-        if isinstance(error, TypeError) and f"{name}()" in str(error):
-            return f"{text}. Keep the arguments as the task gives them."
-        return text
+        line = _own_line(error.__traceback__, self.names)
+        if not line and isinstance(error, TypeError) and f"{name}()" in str(error):
+            return f"{text}. Keep the arguments as the task gives them.", "usually"
+        text += f" (line {line})" if line else ""
+        if cause := usual_cause(described(error)):
+            return f"{text}. Usual cause: {cause.rstrip('.')}.", "usually"
+        return text, "error"
 
     def _copy(self, name, value):
         try:
@@ -405,6 +518,21 @@ class LocalNamespace:
                 raise NotAttempted(f"{name} `...`: put your answer there") from None
             raise AnswerFailed(f"{name} {error}" if " " in name else f"`{name}` is {error}",
                                "refused") from None
+
+
+def _frozen(value):
+    """What an argument holds, to see later whether it was changed; None for functions."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, list | tuple):
+        return [_frozen(part) for part in value]
+    if isinstance(value, dict):
+        return [(key, _frozen(part)) for key, part in value.items()]
+    return repr(value) if isinstance(value, int | float | complex | str | set) else None
+
+
+def _kind_of(value) -> str:
+    return "array" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def described(error: BaseException) -> str:

@@ -39,12 +39,21 @@ KINDS = ("concept", "derive", "implement", "debug", "predict")
 STATUSES = ("correct", "incorrect", "not_attempted", "answered")
 MIN_WORDS = 25
 TIME_LIMIT = 10  # seconds for one check
+FLOAT32 = 4 * 2**-23  # what a few operations in single precision may be off, relatively
 TOO_LONG = ("Still running after {} seconds, so it was stopped. Is there a loop that never ends, "
             "or a generator's loop that never reaches its `yield`?")
 
 
 class Incorrect(Exception):
-    """Raised inside a check: the answer is wrong, and the message says why."""
+    """Raised inside a check: the answer is wrong, and the message says why.
+
+    `told` is how much it says: "mistake", which one was made; "usually", the usual cause; "words",
+    something of the check's own; "bare", only what was expected and what came.
+    """
+
+    def __init__(self, message: str, told: str = "words"):
+        super().__init__(message)
+        self.told = told
 
 
 class WrongForm(Incorrect):
@@ -71,6 +80,7 @@ class Exercise:
     check: Callable
     rubric: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    in_place: bool = False
 
     @property
     def chapter(self) -> str:
@@ -91,7 +101,8 @@ class Exercise:
 
 
 def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
-             names: Iterable[str], hints: Iterable[str], followups=(), rows=()):
+             names: Iterable[str], hints: Iterable[str], followups=(), rows=(),
+             in_place: bool = False):
     """Register the decorated function ``check(answer, rng)`` as an exercise.
 
     Parameters
@@ -104,13 +115,15 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     hints : three texts: a nudge, the formula, the skeleton
     followups : pairs (why-question, what a good answer says)
     rows : ids of the coverage and errata tables that this exercise serves
+    in_place : whether its functions may change the arrays that they are given
 
     Raises ValueError, naming the exercise, for whatever of this is missing or malformed.
     """
 
     def register(check):
         _register(Exercise(id, title, kind, difficulty, minutes, points, tuple(names),
-                           tuple(hints), tuple(followups), tuple(rows), check))
+                           tuple(hints), tuple(followups), tuple(rows), check,
+                           in_place=in_place))
         return check
 
     return register
@@ -279,25 +292,32 @@ def expect_form(condition, message: str) -> None:
 
 
 def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | None = None,
-                 rtol: float = 1e-5, atol: float = 1e-8) -> None:
+                 start=None, rtol: float = 1e-5, atol: float = 1e-8) -> None:
     """Expect a number or an array to equal `want` within rtol of its largest entry, plus atol.
 
-    The default is wide enough for float32. `mistakes` maps the description of a known mistake to
-    the value it would give, and a learner who made it is told exactly that; otherwise they are
-    told `usually`, the usual cause.
+    The default is wide enough for float32. With `start`, where a step began, the tolerance is
+    relative to the step (and to float32's rounding of where it leads), not to the weights.
+    `mistakes` maps the description of a known mistake to the value it would give, and a learner who
+    made it is told exactly that; otherwise they are told `usually`, the usual cause.
     """
     want = np.asarray(want)
     value = _numbers(got, case)
     if value.shape != want.shape and not value.size == want.size == 1:
-        raise Incorrect(f"{case}: expected {_shape(want)}, got {_shape(value)}." + _cause(usually))
+        raise _unequal(f"{case}: expected {_shape(want)}, got {_shape(value)}.",
+                       usually or _shape_cause(value.shape, want.shape))
     value = value.reshape(want.shape)
+    if start is not None:
+        atol = FLOAT32 * _size(want) + rtol * _size(want - start)
+        rtol = 0
     if _close(value, want, rtol, atol):
         return
     for mistake, outcome in (mistakes or {}).items():
         outcome = np.asarray(outcome)
-        if outcome.shape == want.shape and _close(value, outcome, rtol, atol):
-            raise Incorrect(f"{case}: {_difference(value, want)}. It looks as if {mistake}.")
-    raise Incorrect(f"{case}: {_difference(value, want)}." + _cause(usually))
+        if (outcome.shape == want.shape and _close(value, outcome, rtol, atol)
+                and _size(value - outcome) <= 0.1 * _size(outcome - want)):
+            raise Incorrect(f"{case}: {_difference(value, want)}. It looks as if {mistake}.",
+                            "mistake")
+    raise _unequal(f"{case}: {_difference(value, want)}.", usually)
 
 
 def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
@@ -309,7 +329,8 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
         got = list(got) if got.ndim > 1 else got.tolist()
     if not isinstance(got, list | tuple) or len(got) != count:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
-        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}.")
+        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: `return` that "
+                        "many, with commas between them.")
     return tuple(got)
 
 
@@ -317,10 +338,11 @@ def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
     """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
-        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}.")
+        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}. Usual cause: "
+                        f"{_shape_cause(value.shape, tuple(shape))}.", "usually")
     if not np.isfinite(value).all():
         raise Incorrect(f"{case}: the result holds nan or infinity. "
-                        "Look for a division by zero or a step that is too long.")
+                        "Look for a division by zero or a step that is too long.", "usually")
     return value
 
 
@@ -335,59 +357,135 @@ def watched(loss: Callable) -> tuple[Callable, list[np.ndarray]]:
     return watching, asked
 
 
+def expect_asked(asked, wanted, *, case: str, what: str = "the loss") -> None:
+    """Expect the points `asked` (see `watched`) to be those `wanted`, in any order."""
+    left = [np.asarray(point, dtype=float) for point in wanted]
+    for point in map(np.asarray, asked):
+        near = [i for i, w in enumerate(left) if w.shape == point.shape and _near(point, w)]
+        if not near:
+            again = any(w.shape == point.shape and _near(point, w) for w in map(np.asarray, wanted))
+            expect(not again, f"{case}: {what} was asked at {_point(point)} more often than the "
+                   f"task says: {len(asked)} times in all, expected {len(wanted)}.")
+            incorrect(f"{case}: {what} was asked at {_point(point)}, where the task does not ask "
+                      f"it. The nearest that it does: {_point(_nearest(point, wanted))}.")
+        del left[near[0]]
+    expect(not left, f"{case}: {what} was never asked at {_point(left[0]) if left else ''}; it was "
+           f"asked {len(asked)} times in all, expected {len(wanted)}.")
+
+
+def expect_pairs(asked, x, pairs: int, *, case: str, what: str = "the loss") -> np.ndarray:
+    """Expect the points `asked` to be x + s and x − s for `pairs` steps s; the s, (pairs, d)."""
+    expect(len(asked) == 2 * pairs, f"{case}: {what} was asked {len(asked)} times, expected "
+           f"{2 * pairs}: twice for each direction.")
+    steps, left = [], [np.asarray(point) - x for point in asked]
+    while left:
+        step = left.pop(0)
+        other = [i for i, s in enumerate(left) if s.shape == step.shape
+                 and _size(s + step) <= 1e-6 * _size(step) + 1e-12 * _size(x)]
+        if not other:
+            incorrect(f"{case}: {what} was asked at {_point(x + step)}, and not at the point "
+                      f"opposite to it, seen from x = {_point(x)}.")
+        steps.append(step)
+        del left[other[0]]
+    return np.array(steps)
+
+
+def _near(point, other) -> bool:
+    return _size(point - other) <= 1e-6 * _size(other) + 1e-12
+
+
+def _nearest(point, wanted):
+    return min(map(np.asarray, wanted), key=lambda w: np.inf if w.shape != point.shape
+               else _size(point - w))
+
+
+def _point(point) -> str:
+    point = np.asarray(point)
+    return _text(point, 4) if point.size <= 4 and point.ndim < 2 else (
+        f"[{', '.join(f'{v:.4g}' for v in point.ravel()[:3])}, …]")
+
+
 def _numbers(got, case) -> np.ndarray:
     if got is None:
-        raise Incorrect(f"{case}: nothing came back (None). Is the `return` missing?")
+        raise Incorrect(f"{case}: nothing came back (None). Is the `return` missing?", "usually")
     try:
         value = np.asarray(got)
     except ValueError:
         value = np.asarray(None)
     if value.dtype.kind not in "biufc":
-        raise WrongForm(f"{case}: expected numbers, got {_kind(got)}.")
+        raise WrongForm(f"{case}: expected numbers, got {_kind(got)}. Usual cause: what is "
+                        "returned is not what was computed.", "usually")
     return value
 
 
+def _size(value) -> float:
+    """The largest finite entry."""
+    value = np.asarray(value)
+    return float(np.max(np.abs(value[np.isfinite(value)]), initial=0))
+
+
 def _close(value, want, rtol, atol) -> bool:
-    scale = np.max(np.abs(want[np.isfinite(want)]), initial=0)
+    scale = _size(want)
     with np.errstate(invalid="ignore"):
         same = (np.abs(value - want) <= rtol * scale + atol) | (value == want)
         return bool((same | (np.isnan(value) & np.isnan(want))).all())
 
 
 def _difference(value, want) -> str:
-    if want.ndim == 0:
-        return f"expected {_number(want)}, got {_number(value)}"
-    if want.size <= 4 and want.ndim == 1:
-        return f"expected {_row(want)}, got {_row(value)}"
+    if want.ndim == 0 or want.size <= 4 and want.ndim == 1:
+        return "expected {}, got {}".format(*_told_apart(want, value))
     with np.errstate(invalid="ignore"):
         gap = np.nan_to_num(np.abs(value - want), nan=np.inf)
     tied = gap >= (1 - 1e-6) * gap.max()  # which of equals is largest is for the last digit to say
     worst = np.unravel_index(np.argmax(tied), want.shape)
     place = ", ".join(map(str, worst))
-    return (f"expected {_number(want[worst])} at [{place}], got {_number(value[worst])} "
-            f"(the largest difference of {want.size})")
+    expected, came = _told_apart(want[worst], value[worst])
+    return f"expected {expected} at [{place}], got {came} (the largest difference of {want.size})"
 
 
-def _number(value) -> str:
-    return f"{value.item():.4g}"
+def _told_apart(want, value) -> tuple[str, str]:
+    """Two numbers, or two short rows, as texts: with as many digits as tell them apart."""
+    for digits in range(4, 18):
+        texts = tuple(_text(v, digits) for v in (want, value))
+        if len(set(texts)) == 2:
+            break
+    return texts
 
 
-def _row(values) -> str:
-    return "[" + ", ".join(f"{v:.4g}" for v in values.tolist()) + "]"
+def _text(value, digits) -> str:
+    if np.ndim(value) == 0:
+        return f"{np.asarray(value).item():.{digits}g}"
+    return "[" + ", ".join(f"{v:.{digits}g}" for v in np.asarray(value).tolist()) + "]"
 
 
 def _shape(value) -> str:
     return "a single number" if value.ndim == 0 else f"shape {value.shape}"
 
 
+def _shape_cause(came: tuple, wanted: tuple) -> str:
+    if len(came) < len(wanted):
+        return "an index, a sum or a mean takes an axis away, or something else is returned"
+    if len(came) > len(wanted):
+        return "an axis is left that should be summed over or indexed away"
+    if came == wanted[::-1]:
+        return "a transpose is missing, or one too many"
+    return "an array is cut, joined or multiplied along another axis, or at another place"
+
+
 def _kind(got) -> str:
     if got is None:
         return "None"
+    if isinstance(got, list | tuple) and any(isinstance(part, np.ndarray) for part in got):
+        shapes = ", ".join(str(np.shape(p)) if isinstance(p, np.ndarray) else type(p).__name__
+                           for p in got[:4])
+        return f"a {type(got).__name__} whose parts have unequal shapes: {shapes}"
     return f"the text {got[:40]!r}" if isinstance(got, str) else f"a {type(got).__name__}"
 
 
-def _cause(usually) -> str:
-    return f" Usual cause: {usually.rstrip('.')}." if usually else ""
+def _unequal(message, usually) -> Incorrect:
+    if not usually:
+        return Incorrect(message, "bare")
+    return Incorrect(f"{message} Usual cause: {usually.rstrip('.')}.", "usually")
 
 
 # --- the verdict ------------------------------------------------------------------------------
@@ -402,7 +500,8 @@ COLOUR = {"correct": "#0072b2", "incorrect": "#d55e00", "not_attempted": "#88888
 class Verdict:
     """What a check says. `status` is "correct", "incorrect", "not_attempted", or, for an open
     question, "answered"; `cause` is "", "error", "timeout" or "refused". An incorrect answer may be
-    `malformed`: not of the form that was asked for."""
+    `malformed`: not of the form that was asked for. `told` is how much the message explains: see
+    `Incorrect`, and "error" for an error of Python's."""
 
     exercise: Exercise
     status: str
@@ -410,6 +509,7 @@ class Verdict:
     cause: str = ""
     printed: str = ""
     malformed: bool = False
+    told: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -453,24 +553,28 @@ def inline_code(text: str) -> str:
 def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verdict:
     """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable;
     `seconds` is what the caller allows (TIME_LIMIT), for the message."""
-    def verdict(status, message="", cause="", malformed=False):
+    def verdict(status, message="", cause="", malformed=False, told=""):
         printed = "" if status == "correct" else str(getattr(names, "printed", ""))
-        return Verdict(exercise, status, message, cause, printed, malformed)
+        return Verdict(exercise, status, message, cause, printed, malformed, told)
 
     try:
-        said = exercise.check(Answer(names), np.random.default_rng(seed))
+        answer = Answer(names, exercise.in_place)
+        said = exercise.check(answer, np.random.default_rng(seed))
+        answer.ask_again()
     except NotAttempted as reason:
         return verdict("not_attempted", str(reason))
     except Incorrect as reason:
-        return verdict("incorrect", str(reason), malformed=isinstance(reason, WrongForm))
+        return verdict("incorrect", str(reason), malformed=isinstance(reason, WrongForm),
+                       told=reason.told)
     except AnswerFailed as reason:
-        return verdict("incorrect", str(reason), reason.cause)
+        return verdict("incorrect", str(reason), reason.cause, told=reason.told)
     except TimeIsUp:
-        return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout")
+        return verdict("incorrect", TOO_LONG.format(f"{seconds or TIME_LIMIT:g}"), "timeout",
+                       told="usually")
     except Exception as error:
         return verdict("incorrect", "The check cannot use what your answer gave "
                        f"({type(error).__name__}: {error}). Does it return what the task asks for?",
-                       "error")
+                       "error", told="error")
     return verdict("answered" if exercise.is_open else "correct", said or "")
 
 
@@ -481,4 +585,4 @@ def judge_names(exercise: Exercise, names: dict, seed=None) -> Verdict:
         return bounded(lambda: judge(exercise, space, seed), TIME_LIMIT)
     except TimeIsUp:  # `judge` was interrupted again before it could say so itself
         return Verdict(exercise, "incorrect", TOO_LONG.format(TIME_LIMIT), "timeout",
-                       str(space.printed))
+                       str(space.printed), told="usually")

@@ -162,6 +162,8 @@ def _answer(names: Served, message: dict, buffers) -> tuple[dict, list]:
         reply, buffers = {"failed": "error", "message": f"raised {described(error)}"}, []
     if printed := str(names.printed):
         reply["printed"] = printed
+    if names.changed:
+        reply["changed"] = names.changed
     return reply, buffers
 
 

@@ -73,7 +73,8 @@ def line_gradient(answer, rng):
             "the errors are summed; this loss is a mean": n * want,
             "the ½ was forgotten: it cancels the 2 of the square": 2 * want,
             "the two derivatives are swapped: the one by a comes first": want[::-1],
-            "∂ŷ/∂b is x, and here it is missing": np.array([error.mean(), error.mean()])})
+            "∂ŷ/∂b is x, and here it is missing": np.array([error.mean(), error.mean()])},
+            usually="go through the chain rule once more with a single point, then take the mean")
 
 
 @exercise("03.3", "Check any gradient", kind="implement", difficulty=2, minutes=10, points=3,
@@ -217,7 +218,7 @@ choice(
 
 
 @exercise("03.6", "Early stopping with patience", kind="implement", difficulty=2, minutes=12,
-          points=3, names=["train_with_patience"],
+          points=3, in_place=True, names=["train_with_patience"],
           hints=["Three things must be remembered from step to step: which?",
                  "Remember the best point, its loss, and how many steps ago that was. A new best "
                  "sets the count to zero.",
@@ -238,55 +239,55 @@ choice(
           rows=["R031", "R032"])
 def train_with_patience(answer, rng):
     target, direction = rng.normal(size=(2, 3))
+    scale, shift = rng.uniform(0.5, 2), rng.uniform(-20, 0)  # a loss may be negative
 
-    def follow(curve, patience, max_steps=100):
-        """The learner's answer, when the losses of the points met are `curve`: best step, calls."""
-        calls = []
+    def follow(curve, patience, max_steps):
+        """The best point and the number of steps, when the points met have the losses `curve`."""
+        steps = []
 
         def step(x):
-            calls.append(1)
+            steps.append(1)
             return np.asarray(x) + direction
 
         def loss(x):
+            if np.shape(x) != (3,):
+                raise ValueError(f"a point has shape (3,), not {np.shape(x)}")
             t = round(float((np.asarray(x) - target) @ direction / (direction @ direction)))
-            return float(scale * curve[min(t, len(curve) - 1)])
+            return float(scale * curve[min(t, len(curve) - 1)] + shift)
 
-        scale = rng.uniform(0.5, 2)
         x = answer.call("train_with_patience", step, loss, target, patience, max_steps)
-        x = as_array(x, case=f"patience {patience}", shape=(3,))
+        case = f"losses {curve}, patience {patience}, at most {max_steps} steps"
+        x = as_array(x, case=case, shape=(3,))
         point = round(float((x - target) @ direction / (direction @ direction)))
-        expect_close(x, target + point * direction, case=f"patience {patience}",
+        expect_close(x, target + point * direction, case=case,
                      usually="this is none of the points that were met")
-        return point, len(calls)
+        return case, point, len(steps)
 
-    curve = [9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3]
-    case = f"losses {curve}, patience 2"
-    best, calls = follow(curve, 2)
-    if calls > 50:
-        incorrect(f"{case}: it went on for {calls} steps and never lost its patience.")
-    if best == 4:
-        incorrect(f"{case}: point 4 came back, where it stopped. The best was point 2, "
-                  "and a copy of it has to be kept until the end.")
-    _expect_step(best, 2, case)
-    curve = [9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5]
-    _expect_step(follow(curve, 3)[0], 6, f"losses {curve}, patience 3",
-                 {4: "steps without progress are counted in all; a new best starts the count anew",
-                  3: "the remembered point moves along: `x[:] = ...` changes it in place, so keep "
-                     "a copy"})
-    curve = [5, 4, 4, 4, 3, 3.5, 3.5, 3.5]
-    _expect_step(follow(curve, 2)[0], 1, f"losses {curve}, patience 2",
-                 {4: "an equal loss is taken for progress"})
-    curve = list(range(20, 0, -1))
-    best, calls = follow(curve, 3, max_steps=6)
-    _expect_step(best, 6, "losses that always fall, at most 6 steps",
-                 {19: "`max_steps` is not kept"})
-
-
-def _expect_step(got, want, case, mistakes=None):
-    if got != want:
-        mistake = (mistakes or {}).get(got)
-        incorrect(f"{case}: point {got} came back, expected point {want}, counted from the start, "
-                  "which is 0." + (f" It looks as if {mistake}." if mistake else ""))
+    falling = list(range(20, 0, -1))
+    cases = [  # losses, patience, max_steps, the best point, steps taken, {point: mistake}
+        ([3, 4, 5, 3.5, 1, 1], 2, 50, 0, 2,
+         {4: "the start is not counted as the first best",
+          3: "the start is not counted as the first best"}),
+        ([9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3], 2, 50, 2, 4,
+         {4: "the point where it stopped came back, not the best: a copy of that has to be kept"}),
+        ([9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5], 3, 50, 6, 9,
+         {4: "steps without progress are counted in all; a new best starts the count anew",
+          9: "the point where it stopped came back, not the best: a copy of that has to be kept"}),
+        ([5, 4, 4, 4, 3, 3.5, 3.5, 3.5], 2, 50, 1, 3,
+         {4: "an equal loss is taken for progress"}),
+        (falling, 3, 6, 6, 6, {19: "`max_steps` is not kept"}),
+        (falling, 9, 3, 3, 3, {9: "`patience` is taken for the number of steps"})]
+    for n in rng.permutation(len(cases)):
+        curve, patience, max_steps, best, wanted, mistakes = cases[n]
+        case, point, steps = follow(curve, patience, max_steps)
+        mistake = f" It looks as if {mistakes[point]}." if point in mistakes else (
+            " Usual cause: the best point, its loss or the count is not brought up to date after "
+            "each step.")
+        expect(point == best, f"{case}: point {point} came back, expected point {best}, counted "
+               "from the start, which is 0." + mistake)
+        more = "It did not stop" if steps > wanted else "It stopped too early"
+        expect(steps == wanted, f"{case}: {steps} steps were taken, expected {wanted}. {more}: how "
+               "many steps in a row brought no loss below the best?")
 
 
 @exercise("03.7", "Newton's step", kind="derive", difficulty=2, minutes=10, points=2,
@@ -319,7 +320,8 @@ def newton_step(answer, rng):
             "the gradient is multiplied by H; it must be divided": x - H @ g,
             "only the diagonal of H is used": x - g / np.diag(H),
             "this is the step, not the point that it leads to": minimum - x,
-            "this is gradient descent: H is not used": x - g})
+            "this is gradient descent: H is not used": x - g},
+            usually="the d that solves H d = −g is not found, or not added to x")
 
 
 @exercise("03.8", "Batches that leave nobody out", kind="implement", difficulty=2, minutes=10,
@@ -340,8 +342,13 @@ def newton_step(answer, rng):
                "It is a mean over fewer examples: noisier, and each of them weighs more.")],
           rows=["R022"])
 def batches(answer, rng):
-    n, size = int(rng.integers(50, 80)), 8
-    n += n % size == 0
+    size, full = int(rng.integers(6, 11)), int(rng.integers(5, 9))
+    cases = [full * size, full * size + 1, full * size + int(rng.integers(2, size)), size - 2]
+    for n in rng.permutation(cases):
+        _deal(answer, int(n), size, rng)
+
+
+def _deal(answer, n, size, rng):
     case = f"n = {n}, batch_size = {size}"
 
     def deal(seed):
@@ -354,20 +361,25 @@ def batches(answer, rng):
     sizes = [len(b) for b in dealt]
     if max(sizes) > size:
         incorrect(f"{case}: a batch has {max(sizes)} examples, more than batch_size.")
+    if min(sizes) == 0:
+        incorrect(f"{case}: there is an empty batch. Its gradient would be the mean of nothing.")
     flat = np.concatenate(dealt)
     if flat.min() < 0 or flat.max() >= n:
         incorrect(f"{case}: index {int(flat.max())} does not exist: they run from 0 to {n - 1}.")
     missing = n - len(np.unique(flat))
-    if len(flat) == n - n % size and missing == n % size:
+    if missing and len(flat) == n - n % size and missing == n % size:
         incorrect(f"{case}: the last {missing} examples are dropped because they do not fill a "
                   "batch. Let the last batch be shorter.")
     if missing:
-        incorrect(f"{case}: {missing} examples are in no batch, and others come twice. Do not draw "
-                  "with replacement: shuffle once and cut.")
+        twice = len(flat) - len(np.unique(flat))
+        incorrect(f"{case}: {missing} examples are in no batch, and {twice} come again. Shuffle "
+                  "once, without replacement, and cut all of it.")
     expect(len(flat) == n, f"{case}: {len(flat) - n} examples come twice.")
     expect(np.array_equal(np.sort(flat), np.arange(n)), f"{case}: an index is a whole number.")
     expect(sorted(sizes)[1:] == [size] * (len(sizes) - 1),
            f"{case}: the batches have sizes {sizes}; all but one should have {size}.")
+    if n <= size:
+        return
     if np.array_equal(flat, np.arange(n)) or (np.abs(np.diff(flat)) == 1).mean() > 0.5:
         incorrect(f"{case}: neighbours stay together: the examples inside a batch must be "
                   "shuffled, not only the order of the batches.")

@@ -233,7 +233,7 @@ choice(
 
 
 @exercise("05.7", "Sparse gradients, words that repeat", kind="implement", difficulty=3,
-          minutes=15, points=3, names=["sparse_step"],
+          minutes=15, points=3, in_place=True, names=["sparse_step"],
           hints=["What is the full gradient of a batch in which word 7 comes twice? And its "
                  "square?",
                  "First add up the values of each index: g_j = Σ values with that index. Then "

@@ -45,7 +45,7 @@ choice(
 
 
 @exercise("16.2", "One step in the memory of inference", kind="implement", difficulty=2,
-          minutes=12, points=3, names=["mezo_step"],
+          minutes=12, points=3, in_place=True, names=["mezo_step"],
           hints=["The same direction is needed four times. What do you have to remember to draw it "
                  "again?",
                  "p + εz, loss; p − εz, loss; slope = (plus − minus) / 2ε; p − lr · slope · z, "
@@ -151,7 +151,7 @@ def slope_along(answer, rng):
 
 
 @exercise("16.4", "A checkpoint made of seeds", kind="implement", difficulty=2, minutes=10,
-          points=3, names=["replay"],
+          points=3, in_place=True, names=["replay"],
           hints=["What does one step do to p, given its seed and its number? Is the loss needed?",
                  "p ← p − step · z(seed), in the order of the log.",
                  "copy p0; for seed, step in log: p = p - step * draw(seed, p.size); return p"],

@@ -13,7 +13,6 @@ from zglearn.exercises.exercise import (
     expect_parts,
     incorrect,
     open_question,
-    watched,
 )
 
 
@@ -135,7 +134,7 @@ def _selection(train, validation, test, strengths, everywhere=False, on_test=Fal
                "The error is that of a reader who has seen the file. Split by file.")],
           rows=["R144", "R143", "E96"])
 def select(answer, rng):
-    strengths = [0.01, 0.1, 1.0, 10.0, 100.0]
+    strengths = [float(s) for s in rng.permutation([0.01, 0.1, 1.0, 10.0, 100.0])]
     mistakes = {
         "everywhere": "s is added to every entry of XᵗX, not to its diagonal",
         "on_test": "the strength was chosen on the test part, which is for the report only",
@@ -146,6 +145,8 @@ def select(answer, rng):
         outcomes = [_selection(*parts, strengths),
                     *_left_over(lambda **k: _selection(*parts, strengths, **k), mistakes).values()]
         singles = [outcomes[0], *outcomes[1:4]]
+        if outcomes[0][0] in (min(strengths), max(strengths)):  # the choice of the training part
+            return False
         return (len({round(o[1], 6) for o in outcomes}) > 5
                 and all(abs(a[1] - b[1]) > 1e-3 for a, b in combinations(singles, 2)))
 
@@ -176,7 +177,7 @@ def select(answer, rng):
 
 
 @exercise("17.3", "Repair: an annealing that never cools", kind="debug", difficulty=3, minutes=15,
-          points=4, names=["anneal"],
+          points=4, in_place=True, names=["anneal"],
           hints=["Test it at the two ends. At a temperature near zero it must only go down; at a "
                  "huge one it must accept everything. What does yours do?",
                  "A trial is x plus a normal step of 0.1 in each coordinate. Accept it if it is "
@@ -196,54 +197,102 @@ def select(answer, rng):
                "program was never run. Run it.")],
           rows=["R025"])
 def anneal(answer, rng):
-    def search(loss, x, steps, temperature):
-        """The point that came back, and the trials: the points asked that were new."""
-        watching, asked = watched(loss)
-        end = as_array(answer.call("anneal", watching, x.copy(), steps, temperature,
-                                   np.random.default_rng(rng.integers(2**63))),
-                       case=f"{steps} steps at temperature {temperature:g}", shape=x.shape)
-        seen, trials = {x.tobytes()}, []
-        for point in asked:
-            if point.tobytes() not in seen:
-                trials.append(point)
-            seen.add(point.tobytes())
-        expect(trials, "the loss was never asked at a new point.")
-        return end, np.array(trials)
+    box = _Annealed(rng)
+    end = as_array(box.search(answer), case=f"{box.steps} steps", shape=box.x.shape)
+    trials, accepted = len(box.chances), np.array(box.accepted)
+    step = np.array(box.moves) / 0.1
+    expect(trials, "the loss was never asked at a new point.")
+    expect((step < 0).any(axis=1).all() and (step > 0).any(axis=1).all(), "all coordinates of a "
+           "trial lie on the same side of the current point: a normal step has both signs, and "
+           "each coordinate its own.")
+    expect(abs(step.std() - 1) < 0.02 and abs(step.mean()) < 0.02,
+           f"the trials' steps have the mean {0.1 * step.mean():.3g} and the standard deviation "
+           f"{0.1 * step.std():.3g} in a coordinate; expected 0 and 0.1. They start at the point "
+           "that was accepted last.")
+    size = np.abs(step).mean() / step.std()
+    expect(abs(size - 0.798) < 0.01, "the trials' steps are not normal: their mean size is "
+           f"{size:.3f} standard deviations; that of a normal step is 0.798.")
+    expect(trials == box.steps, f"{trials} trials were made, expected {box.steps}: one a step.")
 
-    x = rng.normal(size=6)
-    moves = np.concatenate([search(lambda p: float(p @ p), x, 1, 1.0)[1] - x for _ in range(20)])
-    expect((moves < 0).any() and (moves > 0).any(), "all trials lie on the same side of the "
-           "current point. `rng.random` is between 0 and 1: a normal step has both signs.")
-    expect(0.07 < moves.std() < 0.14, f"the trials' steps have a standard deviation of "
-           f"{moves.std():.2g}; expected 0.1 in each coordinate.")
+    chance, kind = np.array(box.chances[:len(accepted)]), np.array(box.kinds[:len(accepted)])
+    early, late = np.arange(len(accepted)) < 150, np.arange(len(accepted)) >= 600
+    some = chance < 1
+    seen, wanted = (100 * v[some & early].mean() for v in (accepted, chance))
+    expect(abs(seen - wanted) < 25, f"of the first worse trials {seen:.0f} % were accepted; by "
+           f"exp(−change / T), with T = {box.first:.3g} at first, it should be about "
+           f"{wanted:.0f} %. Look at the sign, and at which side of the comparison is which.")
+    expect(accepted[kind == 0].all(), "a better trial was not accepted. It always is.")
+    seen, wanted = (100 * v[some & late].mean() for v in (accepted, chance))
+    expect(seen - wanted < 25, f"of the late worse trials {seen:.0f} % were accepted, where T has "
+           f"fallen so far that it should be {wanted:.0f} %. Each turn multiplies T by 0.99.")
+    expect(wanted - seen < 25, f"of the late worse trials {seen:.0f} % were accepted, where it "
+           f"should be {wanted:.0f} %: T falls too fast. Each turn multiplies it by 0.99.")
+    for k in (1, 2):
+        seen, wanted, n = accepted[kind == k].mean(), chance[kind == k][0], (kind == k).sum()
+        expect(abs(seen - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / n),
+               f"of {n} worse trials that are to be accepted with probability {wanted:.2f}, "
+               f"{100 * seen:.0f} % were. It is exp(−change / T).")
+    lowest = min(box.losses.values())
+    got = box.losses.get(end.astype(float).tobytes())
+    expect(got is not None, "the point that came back was never asked for its loss.")
+    expect(got == lowest, f"the point that came back has the loss {got:.6g}; one with "
+           f"{lowest:.6g} was met. Return the best point met.")
 
-    _, trials = search(lambda p: float(p @ p), x, 300, 1e9)
-    away = np.mean((trials[-100:] - x) ** 2)
-    expect(away > 0.06, "at a huge temperature nearly every trial is to be accepted, but the "
-           "search stays where it began. Is the comparison with exp(−change / T) turned round?")
+    uphill = _Annealed(rng, steps=8, only_worse=True)
+    end = as_array(uphill.search(answer), case="8 worse trials", shape=uphill.x.shape)
+    expect(np.array_equal(end, uphill.x), "all trials were worse than the start, and another point "
+           "came back. The start counts as well.")
 
-    centre = x + 1
-    _, trials = search(lambda p: float(np.sum((p - centre) ** 2)), x, 600, 1e-9)
-    late = np.linalg.norm(trials[-100:] - centre, axis=1).mean()
-    expect(late < 1, "at a temperature near zero no worse trial is to be accepted, but the search "
-           f"moves about: it began {np.sqrt(6):.2g} from the minimum, and its late trials are "
-           f"{late:.2g} from it.")
 
-    def steep(p):
-        return 100 * float(np.sum((p - centre) ** 2))
+class _Annealed:
+    """A loss that makes each trial as much worse as it likes, and sees what becomes of it.
 
-    end, trials = search(steep, x, 1200, 20.0)
-    late = np.linalg.norm(trials[-300:] - centre, axis=1).mean()
-    expect(late < 1.5, "from temperature 20 on, the search gets wilder and wilder: the temperature "
-           "rises. Each turn multiplies it by 0.99.")
-    expect(late < 0.5, "from temperature 20 on, the late trials scatter as widely as at the "
-           "beginning: the temperature does not fall. Each turn multiplies it by 0.99.")
-    lowest = min(map(steep, trials))
-    wild, _ = search(steep, centre, 60, 1e4)
-    expect(steep(wild) < 1e-9 and steep(end) <= lowest + 1e-9, "begun at the minimum, with loss 0, "
-           f"the search gives back a point with loss {steep(wild):.3g}; in another run it had met "
-           f"{lowest:.2g} and gave back {steep(end):.2g}. Return the best point met, the start "
-           "included.")
+    In so many dimensions, a next trial shows from its distance whether the last one was accepted.
+    Kind 0 is a better trial; a worse one of kind 1 or 2 is to be accepted with a fixed chance, at
+    whatever temperature the search should have by then.
+    """
+
+    def __init__(self, rng, steps=1500, only_worse=False):
+        self.rng, self.steps, self.only_worse = rng, steps, only_worse
+        self.first = rng.uniform(2, 4) if rng.random() < 0.5 else rng.uniform(20, 40)
+        self.x = rng.normal(size=250)
+        self.current, self.current_loss = self.x, 0.0
+        self.losses = {self.x.tobytes(): 0.0}
+        self.trial = None
+        self.accepted, self.chances, self.kinds, self.moves = [], [], [], []
+
+    def search(self, answer):
+        return answer.call("anneal", self, self.x.copy(), self.steps, self.first,
+                           np.random.default_rng(self.rng.integers(2**63)))
+
+    def __call__(self, point):
+        point = np.array(point, dtype=float)
+        if point.shape != self.x.shape:
+            raise ValueError(f"a point has shape {self.x.shape}, not {point.shape}")
+        key = point.tobytes()
+        if key not in self.losses:
+            self.losses[key] = self._new(point)
+        return self.losses[key]
+
+    def _new(self, point):
+        if self.trial is not None:
+            near, before = (np.sum((point - p) ** 2) for p in (self.trial, self.current))
+            self.accepted.append(near < before)
+            if near < before:
+                self.current, self.current_loss = self.trial, self.losses[self.trial.tobytes()]
+        T = self.first * 0.99 ** len(self.chances)
+        down = 0.8 if len(self.chances) < 40 else 0.2  # so that the lowest loss is soon met
+        kind = int(self.rng.choice(3, p=[down, (1 - down) / 3, (1 - down) * 2 / 3]))
+        share = (-self.rng.uniform(0.1, 0.5), 0.3, 1.2)[kind]
+        if self.only_worse:
+            kind, share = 2, 1.2 + len(self.chances)
+        self.kinds.append(kind)
+        self.chances.append(min(1.0, np.exp(-share)))
+        self.moves.append(point - self.current)
+        self.trial = point
+        if self.only_worse:
+            return share * self.first
+        return self.current_loss + share * T
 
 
 @exercise("17.4", "Repair: data and a line, both wrong", kind="debug", difficulty=2, minutes=12,
@@ -284,6 +333,17 @@ def make_data(answer, rng):
            "a uniform one between −½ and ½ has 0.29.")
     expect(np.abs(noise).max() < 0.5 + 1e-9, f"some of the noise, up to {np.abs(noise).max():.2f}, "
            "lies beyond ½: it is to be spread evenly between −½ and ½.")
+    drawn = {}
+    for seed in rng.integers(4, size=12).tolist():
+        x = np.ravel(answer.call("make_data", 5, np.random.default_rng(seed))[0]).tolist()
+        expect(drawn.setdefault(seed, x) == x, "make_data gives different x for the same `rng`: "
+               "draw from the one that is passed in.")
+    expect(len({tuple(x) for x in drawn.values()}) == len(drawn), "make_data gives the same x for "
+           "every `rng`: draw from the one that is passed in.")
+    _fit(answer, rng)
+
+
+def _fit(answer, rng):
     x = rng.uniform(size=40)
     y = rng.normal() + rng.uniform(1, 3) * x + 0.1 * rng.normal(size=40)
     lr, steps = 0.5, 3000
@@ -296,8 +356,32 @@ def make_data(answer, rng):
                      "the prediction is made once, before the loop, and θ walks on with the first "
                      "error, twice as fast": 2 * stale,
                      "slope and intercept are exchanged: the intercept comes first": want[::-1]},
-                 usually="the step goes uphill. It adds lr times the mean of the error, and of the "
-                         "error times x")
+                 usually="the step goes uphill, or not by lr times the mean of the error, and of "
+                         "the error times x")
+
+    def ended(y, steps):
+        case = f"fit with lr = 0.3 and steps = {steps}"
+        return as_array(answer.call("fit", x, y, 0.3, steps), case=case).ravel()
+
+    start = ended(y, 0)
+    expect(np.array_equal(start, ended(-y, 0)), "with steps = 0 the line depends on y already: it "
+           "is to be found by gradient descent, one step after the other.")
+    for steps in rng.permutation([1, 2, 9]):
+        paths = [_descended(start, x, y, 0.3 * factor, steps) for factor in (1, 2)]
+        got = ended(y, int(steps))
+        if not any(np.allclose(got, path, rtol=1e-4, atol=1e-6) for path in paths):
+            expect_close(got, paths[0], case=f"fit with lr = 0.3, after {steps} steps", mistakes={
+                "one step too many was taken": _descended(start, x, y, 0.3, steps + 1),
+                "one step too few was taken": _descended(start, x, y, 0.3, steps - 1),
+                "lr is not used": _descended(start, x, y, 1, steps)},
+                usually="the number of steps, or lr, is not what was given")
+
+
+def _descended(theta, x, y, lr, steps):
+    for _ in range(steps):
+        error = y - theta[0] - theta[1] * x
+        theta = theta + lr * np.array([error.mean(), (error * x).mean()])
+    return theta
 
 
 # --- formulas and black boxes -----------------------------------------------------------------
@@ -362,7 +446,7 @@ TAKEN_FOR = {
           rows=["R138", "R127", "E55"])
 def which(answer, rng):
     for _ in range(2):
-        for method in METHODS:
+        for method in map(str, rng.permutation(METHODS)):
             hyper = dict(lr=10 ** rng.uniform(-4, 0), beta=rng.uniform(0.5, 0.95),
                          rho=rng.uniform(0.8, 0.99), b2=rng.uniform(0.99, 0.999), eps=1e-8,
                          damped=bool(rng.integers(2)))
@@ -404,33 +488,39 @@ def which(answer, rng):
           rows=["R009", "R017", "E43", "E63"])
 def same_run(answer, rng):
     plain, adaptive = ("gradient descent", "momentum"), ("adagrad", "rmsprop", "adam")
-    for method in (*plain, *adaptive, "newton"):
+    for method in map(str, rng.permutation([*plain, *adaptive, "newton"])):
         lr, eps = 10 ** rng.uniform(-3, -1), 10 ** rng.uniform(-8, -3)
         c, s = rng.uniform(2, 5), rng.uniform(6, 20)
         case = f"{method}, c = {c:.3g}, s = {s:.3g}"
         got = expect_parts(answer.call("same_run", method, lr, eps, c, s), 2, case=case,
                            what="the new lr and the new eps")
+        got = [as_array(part, case=case, shape=()) for part in got]
         if method in plain:
             expect_close(got[0], lr * s**2 / c, case=f"{case}: lr", rtol=1e-6, mistakes={
                 "the gradient was scaled, but not the step: that must be s times as long": lr * s /
                 c, "the change of the loss alone was seen; the weights changed, too": lr / c,
                 "it is the wrong way round: a larger loss needs a smaller rate": lr * c / s**2,
-                "the rate stays as it is, which holds for no method that steps along g": lr})
+                "the rate stays as it is, which holds for no method that steps along g": lr},
+                usually="a step along g has the unit of loss over weight, times lr; it has to "
+                        "become s times as long")
         elif method in adaptive:
             expect_close(got[0], lr * s, case=f"{case}: lr", rtol=1e-6, mistakes={
                 "the rate was treated as that of gradient descent; here the step is lr times a "
                 "pure number": lr * s**2 / c,
                 "the rate was left alone, but it has the unit of a weight": lr,
-                "the rate was divided by s: the new numbers are larger, and so is a step": lr / s})
+                "the rate was divided by s: the new numbers are larger, and so is a step": lr / s},
+                usually="here a step is lr times a pure number, and becomes s times as long")
             expect_close(got[1], eps * c / s, case=f"{case}: eps", rtol=1e-6, mistakes={
                 "eps was left alone; it stands beside a gradient": eps,
                 "eps was scaled as a squared gradient, as if it stood inside the root":
                     eps * (c / s) ** 2,
-                "eps was scaled with the loss only": eps * c})
+                "eps was scaled with the loss only": eps * c},
+                usually="eps stands beside a gradient, and has to change as a gradient does")
         else:
             expect_close(got[0], lr, case=f"{case}: lr", rtol=1e-6, mistakes={
                 "Newton's step was treated as one along the gradient": lr * s**2 / c,
-                "Newton's rate was given the unit of a weight; H⁻¹g has it already": lr * s})
+                "Newton's rate was given the unit of a weight; H⁻¹g has it already": lr * s},
+                usually="H⁻¹g has the unit of a weight, so lr is a pure number")
 
 
 @exercise("17.7", "A formula and its limits", kind="implement", difficulty=2, minutes=12, points=3,
@@ -456,6 +546,8 @@ def failed(answer, rng):
     k = rng.uniform(2, 4)
     formulas = [
         ("1/(1 − γ)", lambda g: 1 / (1 - g), []),
+        (f"1/(1 − γ) up to γ = 0.45, {k:.2f}/(1 − γ) above",
+         lambda g: (1 if g < 0.45 else k) / (1 - g), ["between"]),
         ("1/√(1 − γ²)", lambda g: 1 / np.sqrt(1 - g * g), ["between"]),
         (f"1/(1 − γ)^{k:.2f}", lambda g: (1 - g) ** -k, ["between"]),
         (f"1 + {k:.2f} γ", lambda g: 1 + k * g, ["between", "end"]),
@@ -466,7 +558,9 @@ def failed(answer, rng):
     why = {"start": "with γ = 0 there is no memory, and the gain is 1",
            "end": "with γ near 1 almost nothing is forgotten, and the gain grows without bound",
            "between": "once it has settled, gain = 1 + γ · gain; try it at γ = 1/2"}
-    for name, formula, wanted in formulas:
+    for n in rng.permutation(len(formulas)):
+        name, formula, wanted = formulas[n]
+
         def gain(gamma, formula=formula):
             if not 0 <= gamma < 1:
                 raise ValueError("γ must be at least 0 and less than 1")
@@ -530,6 +624,9 @@ def arxiv_date(answer, rng):
         (f"hep-th/{before}", (1900 + old, mm), "an old number: years from 91 on are in the last "
          "century"),
         (f"math.GT/{before}v1", (1900 + old, mm), "an old number may name a class, such as GT"),
+        ("hep-th/9108001", (1991, 8), "the years from 91 on are in the last century"),
+        ("hep-th/9008001", None, "the year would be 2090, and the old scheme ended in 2007"),
+        (f"hep-th/{before}.", None, "there must be nothing else in the text"),
         ("cs/0703999", (2007, 3), "the last month of the old scheme"),
         ("cs/0704001", None, "the old scheme ended in March 2007"),
         ("0703.0001", None, "the new scheme began in April 2007"),
@@ -539,7 +636,8 @@ def arxiv_date(answer, rng):
         (f"v3{new}", None, "the version stands at the end"),
         ("", None, "an empty text"),
     ]
-    for number, wanted, why in cases:
+    for i in rng.permutation(len(cases)):
+        number, wanted, why = cases[i]
         got = answer.call("arxiv_date", number)
         if got is not None:
             got = expect_parts(got, 2, case=repr(number), what="the year and the month")
@@ -604,12 +702,23 @@ def isbn_ok(answer, rng):
         ("0-306-40615-2", False, "this is an ISBN of ten digits"),
         (_hyphens(good) + "x", False, "there is a letter in it"),
         ("", False, "an empty text")]
-    for text, wanted, why in cases:
+    for _ in range(12):
+        one = _isbn(rng)
+        right = bool(rng.integers(2))
+        one[-1] = one[-1] if right else (one[-1] + int(rng.integers(1, 10))) % 10
+        cases.append((_hyphens(one), right, "the sum is a multiple of 10" if right else
+                      "the sum is no multiple of 10"))
+    for i in rng.permutation(len(cases)):
+        text, wanted, why = cases[i]
         got = answer.call("isbn_ok", text)
         expect(isinstance(got, bool | int) and bool(got) == wanted,
                f"isbn_ok({text!r}): expected {wanted}, got {got!r}: {why}.")
+    _doi(answer, rng)
+
+
+def _doi(answer, rng):
     prefix, tail = f"10.{rng.integers(1000, 99999)}", f"a.{rng.integers(100, 999)}/B(1)"
-    for text, wanted, why in [
+    cases = [
             (f"{prefix}/{tail}", prefix, "the prefix is what stands in front of the first slash"),
             (f"https://doi.org/{prefix}/{tail}", prefix, "a DOI is often given as a link"),
             (f"doi:{prefix}/{tail}", prefix, "`doi:` may stand in front"),
@@ -618,7 +727,9 @@ def isbn_ok(answer, rng):
             (prefix, None, "nothing follows the prefix"),
             (f"{prefix}/", None, "nothing follows the slash"),
             (f"11{prefix[2:]}/{tail}", None, "every DOI begins with 10."),
-            ("https://doi.org/", None, "there is no DOI in it")]:
+            ("https://doi.org/", None, "there is no DOI in it")]
+    for i in rng.permutation(len(cases)):
+        text, wanted, why = cases[i]
         got = answer.call("doi_prefix", text)
         expect(got == wanted, f"doi_prefix({text!r}): expected {wanted!r}, got {got!r}: {why}.")
 
@@ -695,11 +806,14 @@ def judge(answer, rng):
          "the number is that of a paper with another title"),
         (cited(one, title=" ".join(title.split()[:2])), "not that paper",
          "the beginning of a title is not the title"),
+        (cited(one, title=title.replace(" ", "", 1), arxiv=None), "no such title",
+         "two words that are written as one are another word"),
         (cited(one, title=invented, arxiv=None), "no such title",
          "the authors are real people, but neither title nor number is listed"),
         (cited(one, title=invented, arxiv="2107.99999"), "no such title",
          "neither this title nor this number is listed")]
-    for reference, wanted, why in cases:
+    for i in rng.permutation(len(cases)):
+        reference, wanted, why = cases[i]
         shown = (f"{', '.join(reference['authors'])}: {reference['title']} ({reference['year']}), "
                  f"arXiv {reference['arxiv']}")
         got = answer.call("judge", reference, listings)

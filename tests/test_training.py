@@ -368,8 +368,9 @@ def test_trainings_can_be_told_apart(task):
 # --- errors say what to do -------------------------------------------------------------------
 
 OUTSIDE = [("adam", "beta1", 1.0), ("adam", "beta2", 1.5), ("adamw", "eps", -1e-8),
-           ("amsgrad", "weight_decay", -0.1), ("momentum", "beta", 1.01), ("nesterov", "beta", "0.9"),
-           ("rmsprop", "rho", np.nan), ("rmsprop", "centered", "no"), ("adagrad", "eps", True),
+           ("amsgrad", "weight_decay", -0.1), ("momentum", "beta", 1.01),
+           ("nesterov", "beta", "0.9"), ("rmsprop", "rho", np.nan), ("rmsprop", "centered", "no"),
+           ("adagrad", "eps", True),
            ("mezo", "eps", 0), ("mezo", "noise", "uniform"), ("mezo", "noise", None)]
 
 

@@ -370,13 +370,13 @@ def test_two_graders_on_one_folder_do_not_mix(graded, tmp_path, capsys):
 def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
     launched, calls = workers.Engine.grade, []
 
-    def unreliable(engine, job, data):
+    def unreliable(engine, job, notebook):
         calls.append(job)
         if len(calls) % 3 == 1:
             raise workers.EngineFailed("Address in use")
         if len(calls) == 3:
             engine.process.kill()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
@@ -386,12 +386,12 @@ def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
 def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, left_behind):
     launched, killed = workers.Engine.grade, []
 
-    def unreliable(engine, job, data):
-        if b"lucky = 1" in data and not killed:
+    def unreliable(engine, job, notebook):
+        if "right001" in str(getattr(notebook, "path", "")) and not killed:
             children = psutil.Process(engine.process.pid).children()
             killed.append(min(children, key=lambda child: (child.create_time(), child.pid)))
             killed[0].kill()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
@@ -403,11 +403,11 @@ def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, 
                                                            left_behind):
     launched = workers.Engine.grade
 
-    def broken(engine, job, data):
-        if b"lucky = 2" in data:
+    def broken(engine, job, notebook):
+        if "right002" in str(getattr(notebook, "path", "")):
             engine.process.kill()  # and with it whatever is being graded
             engine.process.wait()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", broken)
     book = graded([right(2)], expect=1)

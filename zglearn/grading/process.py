@@ -90,7 +90,8 @@ class Student:
     def _catch_up(self):
         while self.wire is None or self.done < self.wanted:
             if self.wire is None:
-                self.start()
+                with self.time():
+                    self.start()
             elif self.done in self.lost:
                 self.done += 1
             elif self.left <= 0:

@@ -175,8 +175,8 @@ def _total(rows, chapter) -> float | str:
 def _leads(store):
     answers = defaultdict(dict)
     for grade in store.current():
-        for exercise, source in grade.result.get("answers", {}).items():
-            answers[exercise][grade.student] = source
+        for exercise, runs in grade.result.get("prints", {}).items():
+            answers[exercise][grade.student] = runs
     return leads(answers)
 
 

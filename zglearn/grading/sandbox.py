@@ -300,6 +300,11 @@ def limit_memory(more: int) -> None:
     _lower(resource.RLIMIT_AS, psutil.Process().memory_info().vms + more)
 
 
+def limit_time(seconds: float) -> None:
+    """Let this process take at most so many seconds of a processor."""
+    _lower(resource.RLIMIT_CPU, int(seconds))
+
+
 def _threads(process) -> int:
     with suppress(psutil.Error):
         return process.num_threads() if process.uids().real == os.getuid() else 0

@@ -372,6 +372,29 @@ DRESSED = {  # right answers in unusual dress
                 "            yield self.x",
     "ans-90-6": "from mine import scale  # a file that a cell wrote",
 }
+SHELL = """!ls
+!pip install numpy==1.0
+%pip install numpy==1.0
+files = !echo one; echo two
+assert files == ["one", "two"] and _exit_code == 0
+def step(x, g, lr):"""
+KERNEL = """%autosave 60
+%store -r nothing
+%load_ext no_such_extension
+%config InlineBackend.figure_format = 'retina'
+%no_such_magic
+np.mean?
+%time def step(x, g, lr): return x - lr * g
+step
+assert _ is step and Out
+step = _"""
+TEMPORARY = """import os, tempfile
+with tempfile.TemporaryFile() as file, tempfile.NamedTemporaryFile() as named:
+    file.write(b'x'), named.write(b'x')
+folder = tempfile.mkdtemp()
+def step(x, g, lr):
+    with open(os.path.join(folder, 'x'), 'w') as file, tempfile.TemporaryDirectory() as other:
+        return x - lr * g"""
 FORKS = """import os
 for _ in range(10_000):
     try:
@@ -449,6 +472,16 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("scratch after the check", Notebook().add("step = None", before="ex-90-3", id="")),
         one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1")
             .add("%%bash\nrm -rf /", id="bash").add("import asyncio\nawait asyncio.sleep(0)")),
+        one("lines for the shell", Notebook().step("return x - lr * g", head=SHELL)
+            .put("ans-90-6", f"%%capture said\n%conda install scipy\n{SOLUTIONS['ans-90-6']}")),
+        one("what a kernel provides", Notebook().put("ans-90-2", KERNEL)
+            .put("ans-90-1", "'b'").add("answer_90_1 = _", before="ex-90-2")
+            .put("ans-90-6", SOLUTIONS["ans-90-6"] + "\nassert len(check('90.6').message) >= 0 and "
+                 "'x' in check('90.6').message[:9] and int(check('90.6').points > 1) == 1")),
+        one("temporary files", Notebook().put("ans-90-2", TEMPORARY)),
+        one("blanks after a check", Notebook().add('check("90.2")' + " " * 200_000 + "x")
+            .put("ans-90-3", 'check("90.3")' + " " * 200_000 + "\n" + SOLUTIONS["ans-90-3"])),
+        one("small lambdas", Notebook().add("f = [" + "lambda: 0, " * 70_000 + "]")),
         one("an edited check", Notebook().step(WRONG).put("chk-90-2", "assert True"),
             {"90.2": "incorrect"}),
         one("its own check", Notebook().step(WRONG).add("check = lambda id: print('Correct')"),

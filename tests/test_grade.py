@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from submissions import POINTS, WRONG, Notebook, build_course, faults, one, right, untouched
+from submissions import POINTS, WRONG, Notebook, build_course, every, faults, one, right, untouched
 
 from zglearn import paths
 from zglearn.authoring import trials
@@ -258,6 +258,50 @@ def test_a_file_of_a_hundred_megabytes_of_output(graded):
     notebook.json["cells"][notebook.place("chk-90-2")]["outputs"] = text
     book = graded([one("large", notebook)])
     assert {row["status"] for row in book.values()} == {"correct"}
+
+
+SABOTAGE = """
+import os, re, signal, sys
+
+from zglearn.grading import referee
+
+def on(text, done):
+    if "reading hangs" in text: re.match("(a*)*b", "a" * 1000)
+    if "reading dies" in text: os.kill(os.getpid(), signal.SIGKILL)
+    if "reading hoards" in text: bytearray(2**40)
+    if "reading fails" in text: raise LookupError("no such thing")
+    return done(text)
+
+def ask(judge):
+    text = str(judge.submitted.steps.cells)
+    if "grading dies" in text: os.kill(os.getpid(), signal.SIGKILL)
+    if "grading hoards" in text: bytearray(2**40)
+    asked(judge)
+
+if sys.argv[0].endswith("engine.py"):
+    read, asked = referee.read_notebook, referee.Referee.ask
+    referee.read_notebook = lambda data: on(data.decode(), lambda text: read(data))
+    referee.Referee.ask = ask
+"""
+
+
+def test_a_notebook_that_is_too_much_for_its_referee_costs_its_student_alone(
+        course, graded, tmp_path, monkeypatch, left_behind):
+    """Whatever Python, NumPy or the grader itself may do with a student's text."""
+    broken = build_course(tmp_path / "course")
+    with open(broken / "bank/ch90_small.py", "a") as file:
+        file.write(SABOTAGE)
+    why = {"reading hangs": "more than 2 seconds", "reading dies": "ended the process",
+           "reading hoards": "MB of memory", "reading fails": "no such thing",
+           "grading dies": "again and again", "grading hoards": "MB of memory"}
+    class_ = [*(one(name, Notebook().add(f"# {name}\n0"), every(("refused", reason)))
+                for name, reason in why.items()), right(1), right(2)]
+    options = ("--timeout", "2", "--course", str(broken))
+    book = graded(class_, *options)
+    assert complaints(book, class_) == []
+    monkeypatch.setattr(workers.Engine, "grade", None)  # the next run does not trip over it again
+    assert graded(class_, *options) == book
+    assert left_behind() == []
 
 
 # --- the learner's check and the grade agree --------------------------------------------------

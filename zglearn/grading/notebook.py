@@ -24,10 +24,8 @@ NO_CODE = re.compile(r'(?:[ \t]*+check\(\s*+["\']\d\d\.\d++["\']\s*+\)[ \t]*+;?)
 OF_IPYTHON = re.compile(r"^([ \t]*+)[%!?].*|=[ \t]*+[%!].*|^.*\?[ \t]*+$", re.M)
 DEFINED = re.compile(r"^[ \t]*+(?:(?:async[ \t]++)?def|class)[ \t]++(\w++)|^(\w++)[ \t]*+[:=,]",
                      re.M)
-STORE, LOAD = ("STORE_NAME", "STORE_GLOBAL"), ("LOAD_NAME", "LOAD_GLOBAL",
-                                               "LOAD_FROM_DICT_OR_GLOBALS")
 MAX_CELLS = 1000
-MAX_CODE = 4 * 2**20  # characters
+MAX_CODE = 2**20  # characters
 
 
 class Unreadable(Exception):
@@ -96,8 +94,8 @@ def plan(notebook: dict, given: list[dict], names: dict[str, list[str]]) -> Plan
     if len(cells) > MAX_CELLS:
         raise Unreadable(f"{len(cells)} code cells, and the grader runs no more than {MAX_CELLS}")
     if (size := sum(len(cell.source) for cell in cells)) > MAX_CODE:
-        raise Unreadable(f"{size >> 20} MB of code, and the grader reads no more than "
-                         f"{MAX_CODE >> 20}")
+        raise Unreadable(f"{size:,} characters of code, and the grader reads no more than "
+                         f"{MAX_CODE:,}")
     known = [_names(cell.source) for cell in cells]
     needed = _needed(cells, known)
     checked: dict[str, int] = {}
@@ -161,7 +159,7 @@ def _needed(cells: list[Cell], known: list[tuple[set, set]]) -> set[int]:
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
-    """The global names that a cell binds, and those that it uses."""
+    """The global names that a cell binds, and those that it uses (attributes among them)."""
     words = set()
     code = _compiled(source)
     if code is None:  # with IPython's own lines left out
@@ -171,15 +169,13 @@ def _names(source: str) -> tuple[set[str], set[str]]:
     if code is None:  # no Python
         return {one or other for one, other in DEFINED.findall(source)}, set(
             re.findall(r"\w+", source))
-    binds, uses, codes = set(), words, [code]
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
+    stored = {name for what, name in steps if what == "STORE_NAME"}
+    loaded = {name for what, name in steps if what == "LOAD_NAME"}
+    codes = [code]
     for inner in codes:
         codes += [value for value in inner.co_consts if isinstance(value, CodeType)]
-        for step in dis.get_instructions(inner):
-            if step.opname in LOAD:
-                uses.add(step.argval)
-            elif step.opname in STORE and (inner is code or step.opname == "STORE_GLOBAL"):
-                binds.add(step.argval)
-    return binds, uses
+    return stored, words | loaded.union(*(inner.co_names for inner in codes[1:]))
 
 
 def _compiled(source: str) -> CodeType | None:

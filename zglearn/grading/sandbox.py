@@ -106,7 +106,9 @@ def _be_student(body, rules, failed, uid, home):
             home = tempfile.mkdtemp(dir=rules.scratch) if "namespaces" in failed else None
         writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]
         os.chdir(writable[0])
-        os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = writable[0]
+        os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR", "IPYTHONDIR"),
+                                        writable[0]))
+        tempfile.tempdir = writable[0]  # it remembers the one outside
         _attempt("user", lambda: _own(writable, uid), rules, failed)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
         shared = _off("user", rules, failed)

@@ -147,7 +147,8 @@ class Notebook:
         return self
 
     def add(self, source, before="ex-90-2", id="extra"):
-        self.json["cells"].insert(self.place(before), _cell(id, source))
+        place = self.place(before) if before else len(self.json["cells"])
+        self.json["cells"].insert(place, _cell(id, source))
         return self
 
     def drop(self, *prefixes):
@@ -472,6 +473,16 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("scratch after the check", Notebook().add("step = None", before="ex-90-3", id="")),
         one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1")
             .add("%%bash\nrm -rf /", id="bash").add("import asyncio\nawait asyncio.sleep(0)")),
+        one("answer and check in one cell", Notebook().drop("chk-90-2", "chk-90-6")
+            .put("ans-90-2", "step, other = (lambda x, g, lr: x - lr * g), 1\ncheck('90.2')")
+            .put("ans-90-6", "if True:\n    " + SOLUTIONS["ans-90-6"].replace("\n", "\n    ")
+                 + "\ncheck('90.6')").add("step = scale = Average = None", before=None)),
+        one("defined in passing, after its check", Notebook()
+            .put("ans-90-2", "check('90.2')").put("ans-90-6", "0")
+            .add("exec('def step(x, g, lr): return x - lr * g')\nglobals()['scale'] = lambda v: "
+                 "{k: v[k] / max(v.values()) for k in v}\nAverage = None", before=None)),
+        one("a helper that fails", Notebook().add("import no_such_module\ndef helper(x): return x")
+            .step("return x - helper(lr * g)"), {"90.2": ("error", "no_such_module")}),
         one("lines for the shell", Notebook().step("return x - lr * g", head=SHELL)
             .put("ans-90-6", f"%%capture said\n%conda install scipy\n{SOLUTIONS['ans-90-6']}")),
         one("what a kernel provides", Notebook().put("ans-90-2", KERNEL)

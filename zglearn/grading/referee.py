@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import io
 import json
+import re
 import zipfile
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,7 @@ from .wire import GRACE, EngineFailed, RemoteNamespace
 ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
 MAX_MESSAGE = 2_000
+MISSING = re.compile(r"name '(\w+)' is not defined")
 UNREADABLE = (Unreadable, OSError, TooLarge, zipfile.BadZipFile)
 
 
@@ -194,18 +196,24 @@ class Referee:
         """The verdict; or, if the cell that should have defined the answer failed, that."""
         if verdict.status != "not_attempted" and verdict.cause != "error":
             return verdict
-        cells = self.steps.cells[:self.student.wanted]
+        cells, failures = self.steps.cells[:self.student.wanted], self.student.failures
         mine = [n for n, cell in enumerate(cells) if cell.id == answer_cell(exercise.id)
                 or self.steps.binds[n].intersection(exercise.names)]
         if verdict.cause == "error":
             mine = mine[-1:]  # what an earlier cell said no longer counts: this one defined it
-        failed = [n for n in mine if n in self.student.failures]
-        if not failed:
-            return verdict
-        kind, message = self.student.failures[failed[-1]]
-        first_line = cells[failed[-1]].source.strip().partition("\n")[0]
-        return replace(verdict, status="incorrect", cause=kind,
-                       message=f"the cell that begins {first_line[:60]!r} failed: {message}")
+        if failed := [n for n in mine if n in failures]:
+            return replace(verdict, status="incorrect", cause=failures[failed[-1]][0],
+                           message=self._failure(failed[-1]))
+        missing = MISSING.search(verdict.message)
+        helpers = self.steps.defining([missing[1]]) if missing else []
+        if failed := [n for n in helpers if n in failures and n < len(cells)]:
+            return replace(verdict, message=f"{verdict.message}: {self._failure(failed[-1])}")
+        return verdict
+
+    def _failure(self, number: int) -> str:
+        first_line = self.steps.cells[number].source.strip().partition("\n")[0]
+        return (f"the cell that begins {first_line[:60]!r} failed: "
+                f"{self.student.failures[number][1]}")
 
 
 def changed_since(notebook: dict, chapter: dict) -> list[str]:

@@ -14,6 +14,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -30,6 +31,7 @@ from zglearn.grading import (
 )
 from zglearn.grading import (
     reports,
+    rows,
     sandbox,
     workers,
 )
@@ -398,8 +400,8 @@ def test_a_later_grade_never_erases_an_earlier_one(graded, tmp_path):
     assert book["anna", "90.2"]["status"] == "not_attempted"
     graded([one("anna", untouched())], "--again")
     with sqlite3.connect(tmp_path / "grades/grades.sqlite") as db:
-        rows = db.execute("SELECT result FROM grades ORDER BY id").fetchall()
-    results = [json.loads(text) for (text,) in rows]
+        found = db.execute("SELECT result FROM grades ORDER BY id").fetchall()
+    results = [json.loads(text) for (text,) in found]
     assert [r["verdicts"]["90.2"]["status"] for r in results] == [
         "correct", "not_attempted", "not_attempted"]
 
@@ -593,10 +595,47 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
         assert [row["Chapter 90"] for row in csv.DictReader(file)] == ["10.5", "12"]
     for line, why in [("nobody,90.5,1,", "no grade"), ("right001,90.9,1,", "90.9"),
                       ("right001,90.5,7,", "0 to 2"), ("right001,90.5,nan,", "0 to 2"),
-                      ("right001,90.5,two,", "two")]:
+                      ("right001,90.5,two,", "two"), ("right001", "line 2: 1 cells"),
+                      ("right001,90.5,1,good, but", "quotation marks"), ("right001,9.5,1,", "9.5")]:
         marks.write_text(f"student,exercise,points,comment\n{line}\n")
         graded([], "--marks", str(marks), expect=2)
         assert why in capsys.readouterr().err
+    for header in ("", "right001,90.5,1,", "student,exercise,mark"):
+        marks.write_text(header)
+        graded([], "--marks", str(marks), expect=2)
+        assert "line 1: there is no column" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [
+    "student;exercise;points;comment\nright001;90.5;1,5;a; b\n".replace("a; b", '"a; b"'),
+    "\ufeffStudent,Exercise,Points,Comment\r\nright001,90.5,1.5,a; b\r\n\r\n",
+    "student\texercise\tpoints\tcomment\nright001\t90.5\t1.5\ta; b",
+    ' comment , points,student,exercise\n"a; b",1.5, right001,90.5\n"",,right002,90.5\n'])
+def test_marks_are_read_as_any_spreadsheet_writes_them(graded, tmp_path, text, capsys):
+    graded([right(1), right(2)])
+    (tmp_path / "marks.csv").write_bytes(text.encode())
+    book = graded([], "--marks", str(tmp_path / "marks.csv"))
+    row = book["right001", "90.5"]
+    assert (row["points"], row["message"]) == ("1.5", "Marked by hand. a; b")
+    said = capsys.readouterr().out
+    assert "1 read from" in said and ("1 lines have no points" in said) == ("right002" in text)
+
+
+@pytest.mark.parametrize(("due", "handed_in", "days"), [
+    ("2026-10-31T20:00", "2026-11-01T19:30", 1), ("2026-10-31T20:00", "2026-11-01T20:30", 2),
+    ("2026-03-07T20:00", "2026-03-08T20:30", 2), ("2026-03-07T20:00", "2026-03-08T19:30", 1),
+    ("2026-11-01T01:50-04:00", "2026-11-01T01:10-05:00", 1),
+    ("2026-03-31T18:00", "2026-03-31T18:10", 0), ("2026-03-31T18:00", "2026-03-31T18:16", 1),
+    ("2026-12-31T18:00", "2027-01-01T18:00", 1)])
+def test_days_are_those_of_the_clock_on_the_wall(due, handed_in, days, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        due, handed_in = (datetime.fromisoformat(text).timestamp() for text in (due, handed_in))
+        assert rows._days_late(handed_in, (due, 10, 15 * 60)) == days
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_lateness_costs_what_was_said(graded, tmp_path):

@@ -245,13 +245,7 @@ def test_a_zip_of_zips_is_one_among_the_class(tmp_path, monkeypatch):
 
 
 def test_folders_without_end_and_names_without_end_are_left_out(tmp_path):
-    place = tmp_path / "anna"
-    for _ in range(1200):
-        place = place / "d"
-        try:
-            place.mkdir(parents=True)
-        except OSError:  # longer than a path may be
-            break
+    (tmp_path / "anna" / "d" / Path("d/" * 100)).mkdir(parents=True)
     with zipfile.ZipFile(tmp_path / "bob.zip", "w") as archive:
         archive.writestr("d/" * 3000 + "90_small.ipynb", Notebook().bytes())
         archive.writestr("-" * 60_000 + ".ipynb", Notebook().bytes())
@@ -457,9 +451,27 @@ def test_names_of_files_fit_on_a_disk_and_differ():
     assert all(len(f"{name}.04.xml.part".encode()) <= 255 and "/" not in name for name in made)
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1+cmd", "@SUM(1)", "\t=1"])
-def test_no_cell_of_a_table_is_a_formula(formula):
-    assert reports._table([[formula, -1.5]]) == f"'{formula},-1.5\n"
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+@pytest.mark.parametrize("formula", [
+    "=1+1", "+1", "-1+cmd", "@SUM(1)", "\t=1", "\uff1d1", " =1", '"=1', "x;=1+1;", "x\t=1", "x; =1",
+    'x;"=1"', "x;\uff1d1", "x\n=1", "x|+1", "x\r-1"])
+def test_no_cell_of_a_table_is_a_formula_however_it_is_split(formula):
+    for part in re.split(r"[;\t|\n\r]", reports._safe(formula)):
+        assert not part.strip(' "').startswith(tuple(SIGNS)), part
+    assert reports._table([[-1.5]]) == "-1.5\n"
+
+
+def test_what_is_shown_does_not_turn_what_is_beside_it():
+    assert reports._safe("a\u202eb\u2066c\x1b[31m\u0000") == "a\ufffdb\ufffdc\ufffd[31m\ufffd"
+    for name in ("\u0645\u06cc\u200c\u062e", "\u0915\u094d\u200d\u0937"):  # joined as they must be
+        assert reports._safe(name) == name and inputs._text(name) == name
+
+
+def test_a_message_with_numbers_stays_as_it_is():
+    said = "expected [-0.1, 0.2], got [0.3, -1]; off by 2 - 1 = 1 (x = -3)"
+    assert reports._safe(said) == said
 
 
 # --- similarity -------------------------------------------------------------------------------

@@ -169,7 +169,8 @@ def grade(options) -> int:
         raise CannotGrade(f"no notebook of this course in {source}" + _listed(inputs.ignored))
     course = {n: course[n] for n in sorted({s.chapter for s in inputs.submissions})}
     with Store(out) as store:
-        manual.read_marks(store, options.marks)
+        if said := manual.read_marks(store, options.marks):
+            print(said)
         for chapter in course if options.due else ():
             store.set_deadline(chapter, options.due, options.late, options.grace * 60)
         failed = _grade_new(store, options, course, inputs.submissions)

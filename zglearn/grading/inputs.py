@@ -419,7 +419,16 @@ def _text(name: str) -> str:
     """A file's name as text that can be written in a line, whatever its bytes are."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     text = unicodedata.normalize("NFC", text)  # macOS writes é as two characters
-    return "".join(c if c.isprintable() or c in JOINERS else "\ufffd" for c in text)
+    return "".join("\ufffd" if c in "\n\t\r" else c for c in shown(text))
+
+
+def shown(text: str) -> str:
+    """The text with a mark for each character that shows nothing itself, but may change how the
+    text beside it is shown: control characters, and those that turn the direction of writing."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in JOINERS or c in "\n\t\r" else "\ufffd"
+                   for c in text)
 
 
 def _unusable(ignored, depth: int, stems, source: Path) -> dict[str, tuple[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from zglearn.exercises.exercise import LABEL, framed
 
 from .checks import OLDER
+from .inputs import shown
 from .rows import STATUSES, Row
 from .similarity import leads
 from .store import Store
@@ -24,6 +25,9 @@ MESSAGE = 600  # characters of a message in the table
 LONGEST_NAME = 150  # bytes of a student's name in a file's name; disks allow 255 for all of it
 LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
 COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
+# A sign that may begin a formula, also as East Asian keyboards write it: where a cell begins, or
+# where one does for whoever separates cells by semicolons or tabs.
+FORMULA = re.compile(r"(^[\s\"']*|[;\t|\n\r][\s\"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -115,15 +119,14 @@ def _table(rows) -> str:
 
 
 def _safe(cell) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula, even if it splits cells at other signs."""
     if isinstance(cell, float):
         return f"{cell:g}"
-    text = str(cell)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return FORMULA.sub(r"\1'\2", shown(str(cell)))
 
 
 def _cells(row: Row) -> tuple:
-    message = re.sub(r"[\s\x00-\x1f\x7f]+", " ", row.message)[:MESSAGE]
+    message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
     return row.student, row.exercise.id, row.points, row.max_points, row.status, message
 
 
@@ -198,10 +201,10 @@ def _entry(row: Row) -> str:
     parts = [f"<b>{LABELS[row.status]}</b> · {e.id} {html.escape(e.title)} · "
              f"{row.points:g} of {e.points}"]
     if row.message:
-        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(row.message))
+        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(shown(row.message)))
         parts.append(f"<p>{code}</p>")
     if row.printed:
-        parts.append(f"<p>Your code printed:</p><pre>{html.escape(row.printed)}</pre>")
+        parts.append(f"<p>Your code printed:</p><pre>{html.escape(shown(row.printed))}</pre>")
     if row.status != "correct":
         parts.append(f"<p>To read: chapter {e.chapter}, and <code>hint(\"{e.id}\")</code> in the "
                      "exercise notebook.</p>")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from zglearn.exercises.exercise import Exercise, all_exercises
 
 from .store import Grade, Store
 
 STATUSES = ("correct", "incorrect", "not_attempted", "error", "timeout", "refused")
-DAY = 86400
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,12 @@ def _marked(row: Row, points: float, comment: str) -> Row:
 
 
 def _days_late(submitted: float, deadline) -> int:
+    """Days begun after the deadline by this machine's clock on the wall: the night in which the
+    clocks are changed has a day of 23 or of 25 hours."""
     if not deadline or submitted <= deadline[0] + deadline[2]:
         return 0
-    return math.ceil((submitted - deadline[0]) / DAY)
+    late = datetime.fromtimestamp(submitted) - datetime.fromtimestamp(deadline[0])
+    return max(-(-late // DAY), 1)  # at least one, also in the hour that the clock shows twice
 
 
 def _reduced(row: Row, days: int, percent: float) -> Row:

@@ -355,6 +355,38 @@ for _ in range(8):
     for _ in range(60): os.write(file, bytes(2**20))
 time.sleep(30)
 return x - lr * g"""
+SOCKETS = """import os, socket, time
+for _ in range(12):
+    if os.fork() == 0:
+        kept = []
+        while True:
+            try:
+                kept.append(socket.socketpair())
+                for end in kept[-1]:
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**24)
+                    end.setblocking(False)
+                    while True: end.send(bytes(2**16))
+            except OSError as error:
+                if error.errno == 24: time.sleep(60)
+time.sleep(30)
+return x - lr * g"""
+FILES = """import os
+made = 0
+try:
+    for made in range(100_000): os.close(os.open(f"f{made}", os.O_CREAT))
+except OSError: pass
+assert made < 20_000"""
+NESTED = """import os
+for _ in range(3000):
+    os.mkdir("d")
+    os.chdir("d")
+os.chmod("..", 0)"""
+VSOCK = """import socket
+try: socket.socket(40, socket.SOCK_STREAM)
+except OSError as error: assert error.errno == 97
+else: assert False
+socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+return x - lr * g"""
 AFTERMATH = f"import os, threading\nthreading.Timer(0.5, os._exit, [0]).start()\n{WRONG}"
 SLOW = "import time\n" + SOLUTIONS["ans-90-3"].replace(
     "self.numbers = []", "self.numbers = []\n        time.sleep(1)")
@@ -492,7 +524,7 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("temporary files", Notebook().put("ans-90-2", TEMPORARY)),
         one("blanks after a check", Notebook().add('check("90.2")' + " " * 200_000 + "x")
             .put("ans-90-3", 'check("90.3")' + " " * 200_000 + "\n" + SOLUTIONS["ans-90-3"])),
-        one("small lambdas", Notebook().add("f = [" + "lambda: 0, " * 70_000 + "]")),
+        one("small lambdas", Notebook().add("f = [" + "lambda: 0, " * 20_000 + "]")),
         one("an edited check", Notebook().step(WRONG).put("chk-90-2", "assert True"),
             {"90.2": "incorrect"}),
         one("its own check", Notebook().step(WRONG).add("check = lambda id: print('Correct')"),
@@ -531,6 +563,10 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("ends another's cell", Notebook().step(AFTERMATH)
             .put("ans-90-3", f"import time\ntime.sleep(1)\n{SOLUTIONS['ans-90-3']}"),
             {"90.2": "incorrect"}),
+        one("memory in sockets", Notebook().step(SOCKETS), {"90.2": ("error", "more memory")}),
+        one("a hundred thousand files", Notebook().add(FILES)),
+        one("folders without end", Notebook().add(NESTED)),
+        one("sockets of the host", Notebook().step(VSOCK)),
         one("memory without a name", Notebook().step(NAMELESS), {"90.2": ("error", "more memory")}),
         one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
         one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),

@@ -20,7 +20,18 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from submissions import POINTS, WRONG, Notebook, build_course, every, faults, one, right, untouched
+from submissions import (
+    NESTED,
+    POINTS,
+    WRONG,
+    Notebook,
+    build_course,
+    every,
+    faults,
+    one,
+    right,
+    untouched,
+)
 
 from zglearn import paths
 from zglearn.authoring import trials
@@ -178,6 +189,20 @@ def test_each_layer_may_be_missing(graded, class_, elsewhere, ear, layer, capsys
     assert list(elsewhere.iterdir()) == [] and ear[1] == []
     assert left_behind() == []
     assert f"without {layer}: switched off" in capsys.readouterr().out
+
+
+@LINUX
+def test_without_namespaces_a_disk_is_not_filled_and_nothing_deep_is_left(graded, left_behind):
+    filler = one("filler", Notebook().step("import time\nfor n in range(40):\n"
+                 "    with open(f'f{n}', 'wb') as f:\n        f.write(bytes(50 * 10**6))\n"
+                 "time.sleep(30)\nreturn x - lr * g"))
+    nested = one("nested", Notebook().step(f"{NESTED}\nimport time\ntime.sleep(30)"))
+    book = graded([filler, nested, right(1)], "--without", "namespaces")
+    for name in ("filler", "nested"):
+        assert "filled its folder" in book[name, "90.2"]["message"]
+        assert book[name, "90.4"]["status"] == "correct"
+    assert complaints(book, [right(1)]) == []
+    assert left_behind() == []
 
 
 def test_a_message_of_megabytes_is_cut_short(graded):

@@ -17,6 +17,7 @@ from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
+import fuzz_grader
 import nbformat
 import psutil
 import pytest
@@ -329,6 +330,14 @@ def test_a_notebook_that_is_too_much_for_its_referee_costs_its_student_alone(
     monkeypatch.setattr(workers.Engine, "grade", None)  # the next run does not trip over it again
     assert graded(class_, *options) == book
     assert left_behind() == []
+
+
+def test_no_notebook_changes_the_line_of_another_student(course, tmp_path):
+    """A few from the fuzzer; `python tests/fuzz_grader.py` tries as many as there is time for."""
+    alone = fuzz_grader.lines(tmp_path / "alone", course, fuzz_grader.HONEST)
+    assert [len(rows) for rows in alone.values()] == [len(POINTS)] * len(fuzz_grader.HONEST)
+    class_ = [*fuzz_grader.HONEST, *map(fuzz_grader.hostile, range(20))]
+    assert fuzz_grader.lines(tmp_path / "together", course, class_) == alone
 
 
 # --- the learner's check and the grade agree --------------------------------------------------

@@ -4,8 +4,8 @@
 
 `hostile(seed)` is what one student hands in: odd cells, magics, ids, metadata, encodings and sizes.
 A class of honest students is graded with batches of these, and its lines in the gradebook have to
-be what they are without. test_grade.py runs a few; this runs as many as there is time for, and names
-the seeds of a batch that changed something.
+be what they are without. test_grade.py runs a few; this runs as many as there is time for, and
+names the seeds of a batch that changed something.
 """
 
 from __future__ import annotations
@@ -179,7 +179,8 @@ class Grammar:
     def student(self):
         return self.any("=cmd", "Right001", "wrong ", "..", ".hidden", "\u202ecod", "a\nb",
                         "漢" * 60, "90_small", "04_momentum", "x" * 200, "\udcff", "right001_1_2",
-                        "a;b,c\"", "blank_12_assignsubmission_file_", "-rf", "__MACOSX", "%s", "CON", "x.zip")
+                        "a;b,c\"", "blank_12_assignsubmission_file_", "-rf", "__MACOSX", "%s",
+                        "CON", "x.zip")
 
     def file(self):
         return self.any("90_small.ipynb", "90_small.ipynb", "90_small (1).ipynb", "x.ipynb",
@@ -192,6 +193,8 @@ class Grammar:
             for _ in range(self.draw.randint(0, 4)):
                 name = self.any(self.file, "../../right001/90_small.ipynb", "/etc/passwd",
                                 self.student, self.run_of)[:60_000].replace("\udcff", "x") or "x"
+                if name in archive.namelist():
+                    continue
                 inner = self.zip() if name.endswith(".zip") and self.draw.random() < 0.7 else None
                 archive.writestr(name, inner or self.bytes())
         whole = bytearray(data.getvalue())

@@ -192,7 +192,8 @@ class Grammar:
         with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
             for _ in range(self.draw.randint(0, 4)):
                 name = self.any(self.file, "../../right001/90_small.ipynb", "/etc/passwd",
-                                self.student, self.run_of)[:60_000].replace("\udcff", "x") or "x"
+                                self.student, self.run_of)[:60_000]
+                name = name.replace("\udcff", "x").replace("\0", "x")
                 if name in archive.namelist():
                     continue
                 inner = self.zip() if name.endswith(".zip") and self.draw.random() < 0.7 else None
@@ -204,7 +205,7 @@ class Grammar:
         return bytes(whole)
 
     def files(self):
-        names = {self.file() for _ in range(self.draw.randint(1, 3))}
+        names = sorted({self.file() for _ in range(self.draw.randint(1, 3))})
         return {name: self.zip() if name.endswith(".zip") else self.bytes() for name in names}
 
 

@@ -37,8 +37,8 @@ def chapters(course: Path) -> dict[str, dict]:
 
     Each is plain data, to be sent to a referee:
     name, exercises (ids), given (the course's own code cells), hidden (checks by exercise),
-    notebook (the pristine notebook, still without outputs), stamp and stubs (of the released
-    exercises), bank (a digest of the checks) and version (a digest of all of this).
+    notebook (the pristine notebook, still without outputs), stamp, tasks and stubs (of the
+    released exercises), bank (a digest of the checks) and version (a digest of all of this).
     """
     found = {}
     for path in sorted(course.glob("solutions/[0-9][0-9]_*.ipynb")):
@@ -106,12 +106,15 @@ def _for_authors(cell) -> bool:
 
 
 def _hand_out(path: Path, exercises: list[str]) -> dict:
-    """What students were given: its `stamp` (see `originals.stamp`), and the answers' `stubs`."""
+    """What students were given: its `stamp` (see `originals.stamp`), the `tasks`, and the answers'
+    `stubs`."""
     if not path.exists():
-        return {"stamp": {}, "stubs": {}}
+        return {"stamp": {}, "stubs": {}, "tasks": {}}
     notebook = read_notebook(path.read_bytes())
     cells = {cell.id: cell.source for cell in code_cells(notebook)}
+    texts = {cell.get("id"): "".join(cell["source"]) for cell in notebook["cells"]}
     return {"stamp": notebook["metadata"].get("zglearn", {}),
+            "tasks": {id: texts.get(f"ex-{id.replace('.', '-')}", "") for id in exercises},
             "stubs": {id: cells[cell] for id in exercises if (cell := answer_cell(id)) in cells}}
 
 

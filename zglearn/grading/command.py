@@ -176,7 +176,8 @@ def grade(options) -> int:
         failed = _grade_new(store, options, course, inputs.submissions)
         rows = gradebook(store)
         reports.write_all(store, rows, out, inputs.ignored)
-        pages = manual.write_pages(store, out) if options.manual else []
+        tasks = {id: text for c in course.values() for id, text in c["tasks"].items()}
+        pages = manual.write_pages(store, out, tasks) if options.manual else []
     print(reports.in_short(rows, out) + _listed(inputs.ignored))
     if pages:
         print("To mark by hand, open", ", ".join(str(out / page) for page in pages))

@@ -16,10 +16,13 @@ from .store import Store
 COLUMNS = ["student", "exercise", "points", "comment"]
 NEEDED = set(COLUMNS[:3])
 SEPARATORS = ",;\t"  # spreadsheets of many countries write semicolons
-SCRIPT = """<p><button onclick="save()">Save the marks</button> It saves a file; then run
-<code>python3 -m zglearn grade ... --marks that-file.csv</code>.</p><script>
+SCRIPT = """<style>.rubric { position: sticky; top: 0; margin: 0; padding: .5rem 2rem;
+background: Canvas; border-bottom: 1px solid } textarea { display: block; width: 100%;
+margin-top: .5rem }</style><p><button onclick="save()">Save the marks</button> It saves a file;
+then run <code>python3 -m zglearn grade ... --marks that-file.csv</code>.</p><script>
 const cell = text => '"' + text.replaceAll('"', '""') + '"';
 function save() {
+  if (![...document.querySelectorAll("input")].every(input => input.reportValidity())) return;
   const rows = [...document.querySelectorAll("section")].map(s => [s.dataset.student,
     s.dataset.exercise, s.querySelector("input").value, s.querySelector("textarea").value]);
   const marked = rows.filter(row => row[2] !== "");
@@ -96,8 +99,9 @@ def _mark(row, where, students):
     return student, exercise.id, points, row.get("comment", "")
 
 
-def write_pages(store: Store, out: Path) -> list[str]:
-    """A page for each open question that somebody has answered. Returns their names."""
+def write_pages(store: Store, out: Path, tasks: dict[str, str]) -> list[str]:
+    """A page for each open question that somebody has answered, with its task. Returns their
+    names."""
     grades, marks, pages = store.current(), store.marks(), {}
     for exercise in all_exercises():
         answered = [(grade.student, grade.result["answers"].get(exercise.id, ""))
@@ -105,7 +109,9 @@ def write_pages(store: Store, out: Path) -> list[str]:
         if not answered:
             continue
         rubric = "".join(f"<li>{html.escape(line)}</li>" for line in exercise.rubric)
-        parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><ul>{rubric}</ul>"]
+        parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><details><summary>The task"
+                 f"</summary><pre>{html.escape(tasks.get(exercise.id, ''))}</pre></details>"
+                 f"<ul class=rubric>{rubric}</ul>"]
         parts += [_section(exercise, student, text, marks.get((student, exercise.id)))
                   for student, text in answered]
         pages[f"manual/{exercise.id}.html"] = PAGE.format(title=exercise.id,
@@ -126,5 +132,5 @@ def _section(exercise, student, text, mark) -> str:
     return (f'<section data-student="{name}" data-exercise="{exercise.id}"><h2>{name}</h2>'
             f"<pre>{html.escape(shown(text))}</pre><label>Points (0 to {exercise.points}) "
             f'<input type="number" min="0" max="{exercise.points}" step="0.5" value="{value}">'
-            f'</label> <textarea rows="1" aria-label="Comment">{html.escape(comment)}</textarea>'
+            f'</label> <textarea rows="3" aria-label="Comment">{html.escape(comment)}</textarea>'
             "</section>")

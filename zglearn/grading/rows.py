@@ -15,7 +15,8 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Row:
-    """One student and one exercise. `waiting` says that a person has yet to mark it."""
+    """One student and one exercise. `waiting` says that a person has yet to mark it; `submitted`
+    is when the notebook was handed in, 0 if none was."""
 
     student: str
     exercise: Exercise
@@ -24,6 +25,8 @@ class Row:
     message: str
     waiting: bool = False
     printed: str = ""
+    answer: str = ""
+    submitted: float = 0
 
     @property
     def max_points(self) -> int:
@@ -67,7 +70,8 @@ def _row(grade: Grade, exercise: Exercise) -> Row:
     if result.get("files", 1) > 1:
         message += f" (Of {result['files']} notebooks handed in, {result['file']} was graded.)"
     return Row(grade.student, exercise, said.get("points", 0), status, message.strip(), waiting,
-               said.get("printed", ""))
+               said.get("printed", ""), result.get("answers", {}).get(exercise.id, ""),
+               0 if result.get("absent") else grade.submitted)
 
 
 def _last_line(text: str) -> str:

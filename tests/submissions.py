@@ -419,7 +419,10 @@ KERNEL = """%autosave 60
 np.mean?
 %time def step(x, g, lr): return x - lr * g
 step
-assert _ is step and Out
+assert _ is step and Out and In[-1].endswith("step") and _i.strip() == "0"
+import getpass
+assert getpass.getuser()
+print(f"{check('90.2').points:.1f}", sum([check('90.1').points, 2]), round(check('90.1').x, 2))
 step = _"""
 TEMPORARY = """import os, tempfile
 with tempfile.TemporaryFile() as file, tempfile.NamedTemporaryFile() as named:
@@ -519,6 +522,7 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
             .put("ans-90-6", f"%%capture said\n%conda install scipy\n{SOLUTIONS['ans-90-6']}")),
         one("what a kernel provides", Notebook().put("ans-90-2", KERNEL)
             .put("ans-90-1", "'b'").add("answer_90_1 = _", before="ex-90-2")
+            .add("0", before="ans-90-2", id="")
             .put("ans-90-6", SOLUTIONS["ans-90-6"] + "\nassert len(check('90.6').message) >= 0 and "
                  "'x' in check('90.6').message[:9] and int(check('90.6').points > 1) == 1")),
         one("temporary files", Notebook().put("ans-90-2", TEMPORARY)),

@@ -111,6 +111,7 @@ def _be_student(body, rules, failed, uid, home):
         os.chdir(writable[0])
         os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR", "IPYTHONDIR"),
                                         writable[0]))
+        os.environ.update(USER="student", LOGNAME="student")
         tempfile.tempdir = writable[0]  # it remembers the one outside
         _attempt("user", lambda: _own(writable, uid), rules, failed)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)

@@ -108,8 +108,8 @@ def _shell(command: str, output: int) -> tuple[int, str]:
 
 
 class Consent(str):
-    """What the course's functions return here: it agrees to `assert check("04.2").accepted`, and
-    is an empty text where one is wanted."""
+    """What the course's functions return here: it agrees to `assert check("04.2").accepted`, is an
+    empty text where one is wanted, and takes part in sums."""
 
     def __call__(self, *args, **kwargs):
         return self
@@ -124,6 +124,12 @@ class Consent(str):
 
     def __getitem__(self, place):
         return self
+
+    def __format__(self, how):
+        return ""
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__
+    __truediv__ = __rtruediv__ = __round__ = __call__
 
     def _agree(self, other):
         return True
@@ -188,7 +194,7 @@ def serve(sock, shell: Notebook, failed_layers: dict) -> None:
 def run_cell(shell, source: str, seconds: float) -> dict:
     """Run a cell: {}, or {"failed": "error" or "timeout", "message": ...}."""
     try:
-        result = bounded(lambda: shell.run_cell(source), seconds)
+        result = bounded(lambda: shell.run_cell(source, store_history=True), seconds)
     except TimeIsUp as error:
         return _failure(error, seconds)
     error = result.error_before_exec or result.error_in_exec

@@ -192,7 +192,7 @@ class Grammar:
         with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
             for _ in range(self.draw.randint(0, 4)):
                 name = self.any(self.file, "../../right001/90_small.ipynb", "/etc/passwd",
-                                self.student, self.run_of)[:60_000]
+                                self.student, self.run_of)[:20_000]
                 name = name.replace("\udcff", "x").replace("\0", "x")
                 if name in archive.namelist():
                     continue

@@ -30,8 +30,9 @@ from pathlib import Path, PurePosixPath
 from . import reading
 from .notebook import CHECK, Unreadable, code_cells, read_notebook
 
-MAX_FILE = 300 * 2**20
-MAX_UNZIPPED = 4 * 2**30  # bytes that the zips of the class may hold in notebooks and in zips
+MAX_FILE, PIECE = 300 * 2**20, 2**20
+MAX_UNZIPPED, RATIO = 2**30, 20  # bytes that notebooks and zips in the zips of the class may take:
+# so many, and so many times the bytes that all zips take on the disk
 MAX_MEMBERS = 20_000  # notebooks and zips in a zip, ...
 MAX_INNER = 1_000  # ... in one within a zip, ...
 MAX_ALL = 50_000  # ... and in all of them together
@@ -86,25 +87,30 @@ class File:
 
     def read(self) -> bytes:
         """Its bytes. Raises TooLarge, OSError or zipfile.BadZipFile."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, piece by piece. Raises as `read` does."""
         try:
-            return _bytes(self.path, self.inside)
+            yield from _pieces(self.path, self.inside)
         except (TooLarge, OSError, MemoryError):
             raise
         except Exception as error:  # a damaged zip raises anything; a password, RuntimeError
             raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
 
 
-def _bytes(path: Path, inside: tuple[str, ...]) -> bytes:
+def _pieces(path: Path, inside: tuple[str, ...]) -> Iterator[bytes]:
+    size = 0
     with _archive(path, inside[:-1]).open(inside[-1]) if inside else open(path, "rb") as file:
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise TooLarge(f"larger than {MAX_FILE >> 20} MB")
-    return data
+        while piece := file.read(PIECE):
+            if (size := size + len(piece)) > MAX_FILE:
+                raise TooLarge(f"larger than {MAX_FILE >> 20} MB")
+            yield piece
 
 
 @lru_cache(MAX_ZIP_DEPTH)  # the files of a zip are read one after the other
 def _archive(path: Path, inside: tuple[str, ...]) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(_bytes(path, inside)) if inside else path)
+    return zipfile.ZipFile(io.BytesIO(b"".join(_pieces(path, inside))) if inside else path)
 
 
 @dataclass
@@ -196,7 +202,7 @@ def _files(source: Path, skip: Path, ignored: list) -> tuple[list[File], set[str
     else:
         found, folders = _walk(source, skip, ignored)
         files, zips = [f for f in found if not f.is_zip], [f for f in found if f.is_zip]
-    room = Room(MAX_UNZIPPED, MAX_ALL)
+    room = Room(MAX_UNZIPPED + RATIO * sum(file.size for file in zips), MAX_ALL)
     while zips:  # level by level: what is in them may be zips again
         found = [member for file, members in _listed(zips, ignored)
                  for member in _admitted(file, members, room, source, ignored)]
@@ -253,7 +259,7 @@ def _listed(zips: list[File], ignored: list) -> list[tuple[File, list]]:
             opened.append((file, [member for key, part in found.items()
                                   if key.startswith("members") for member in part]))
             ignored += [(f"{file.name}/{name}", reason) for name, reason in found["odd"]]
-    return sorted(opened, key=lambda pair: max(n / most for n, most in zip(
+    return sorted(opened, key=lambda pair: max(need / most for need, most in zip(
         _needs(pair[1]), (MAX_UNZIPPED, MAX_ALL), strict=True)))
 
 
@@ -315,8 +321,6 @@ def _members(file: File) -> Iterator[dict]:
         told.append((f"{len(others) - MAX_OTHERS} more files", "not notebooks"))
     if len(read) > (MAX_INNER if file.inside else MAX_MEMBERS):
         yield {"bad": f"it holds {len(read)} notebooks and zips, which is too many"}
-    elif sum(m.file_size for m in read) > MAX_UNZIPPED:
-        yield {"bad": "it would unpack to too much"}
     else:
         yield {"odd": told}
         kept = sorted((m.filename, m.file_size, m.date_time) for m in read + others[:MAX_OTHERS])
@@ -331,10 +335,14 @@ def _look(file: File) -> Iterator[dict]:
     """A notebook's digest; the chapter that its content shows, or else mentions; and whether it is
     a copy of the solutions, as in a folder with the whole course. In a process that may die."""
     try:
-        data = file.read()
-        yield {"digest": hashlib.sha256(data).hexdigest()}
+        digest, seen, data = hashlib.sha256(), Counter(), b""
+        for piece in file.pieces():
+            digest.update(piece)
+            if len(data) < LARGE:
+                data += piece
+            seen.update(MENTIONED.findall(piece))
+        yield {"digest": digest.hexdigest()}
         if len(data) >= LARGE:
-            seen = Counter(MENTIONED.findall(data))
             yield {"mentions": seen.most_common(1)[0][0].decode() if seen else ""}
             return
         notebook = read_notebook(data)

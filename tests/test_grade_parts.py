@@ -324,10 +324,10 @@ def test_an_answer_that_is_a_value_is_asked_for_once():
     "check(" * 10**5 + "x", "x = 1\n!" + "=" * 10**6, "? " * 10**5 + "x", "async " * 10**5 + "x",
     "x" * 10**6 + " ?x", "x = 0\n" * 10**5 + "%x"])
 def test_no_source_takes_long_to_plan(source):
-    began = time.monotonic()
+    began = time.process_time()
     kept = [cell.source.encode() for cell in planned(Notebook().add(source)).cells]
     assert any(b"x" in source for source in kept)
-    assert time.monotonic() - began < 10  # it was years
+    assert time.process_time() - began < 10  # it was years
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b'{"cells": [3]}', b'{"cells": [{}]}',

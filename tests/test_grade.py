@@ -304,6 +304,7 @@ def ask(judge):
     text = str(judge.submitted.steps.cells)
     if "grading dies" in text: os.kill(os.getpid(), signal.SIGKILL)
     if "grading hoards" in text: bytearray(2**40)
+    if "grading fails" in text: raise LookupError("no such thing")
     asked(judge)
 
 if sys.argv[0].endswith("engine.py"):
@@ -321,7 +322,8 @@ def test_a_notebook_that_is_too_much_for_its_referee_costs_its_student_alone(
         file.write(SABOTAGE)
     why = {"reading hangs": "more than 2 seconds", "reading dies": "ended the process",
            "reading hoards": "MB of memory", "reading fails": "no such thing",
-           "grading dies": "again and again", "grading hoards": "MB of memory"}
+           "grading dies": "again and again", "grading hoards": "MB of memory",
+           "grading fails": "LookupError: no such thing"}
     class_ = [*(one(name, Notebook().add(f"# {name}\n0"), every(("refused", reason)))
                 for name, reason in why.items()), right(1), right(2)]
     options = ("--timeout", "2", "--course", str(broken))

@@ -40,6 +40,7 @@ SLACK = 60  # seconds that a referee may take beyond the student's own time
 TOO_LONG = ("to grade it took more than {:g} seconds, so it was stopped: try a larger --timeout, "
             "or mark it by hand")
 DIED = "the process that graded it ended, again and again"
+MAX_REASON = 500  # characters
 
 
 class RefereeDied(EngineFailed):
@@ -119,6 +120,8 @@ class Engine:
             if why and not self.dead:
                 raise RefereeDied(why) from error
             raise EngineFailed(f"the referee process gave no answer ({error})") from error
+        if "died" in result:
+            raise RefereeDied(result["died"])
         if "crash" in result:
             raise EngineFailed(result["crash"])
         return result
@@ -179,8 +182,10 @@ def _referee(engine, fd, nursery):
         result = _graded(referee, message, data, wire, lambda rules: _launch(nursery, rules))
     except MemoryError:
         result = {"refused": TOO_LARGE.format(REFEREE_MEMORY >> 20)}
-    except Exception:
+    except (EngineFailed, OSError):
         result = {"crash": traceback.format_exc()}
+    except Exception as error:  # what this notebook, and no other, leads to
+        result = {"died": f"{DIED} ({type(error).__name__}: {error})"[:MAX_REASON]}
     with contextlib.suppress(BrokenPipeError):  # the grader was stopped
         wire.send(result)
 

@@ -147,7 +147,8 @@ class Notebook:
         return self
 
     def add(self, source, before="ex-90-2", id="extra"):
-        self.json["cells"].insert(self.place(before), _cell(id, source))
+        place = self.place(before) if before else len(self.json["cells"])
+        self.json["cells"].insert(place, _cell(id, source))
         return self
 
     def drop(self, *prefixes):
@@ -354,6 +355,38 @@ for _ in range(8):
     for _ in range(60): os.write(file, bytes(2**20))
 time.sleep(30)
 return x - lr * g"""
+SOCKETS = """import os, socket, time
+for _ in range(12):
+    if os.fork() == 0:
+        kept = []
+        while True:
+            try:
+                kept.append(socket.socketpair())
+                for end in kept[-1]:
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**24)
+                    end.setblocking(False)
+                    while True: end.send(bytes(2**16))
+            except OSError as error:
+                if error.errno == 24: time.sleep(60)
+time.sleep(30)
+return x - lr * g"""
+FILES = """import os
+made = 0
+try:
+    for made in range(100_000): os.close(os.open(f"f{made}", os.O_CREAT))
+except OSError: pass
+assert made < 20_000"""
+NESTED = """import os
+for _ in range(3000):
+    os.mkdir("d")
+    os.chdir("d")
+os.chmod("..", 0)"""
+VSOCK = """import socket
+try: socket.socket(40, socket.SOCK_STREAM)
+except OSError as error: assert error.errno == 97
+else: assert False
+socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+return x - lr * g"""
 AFTERMATH = f"import os, threading\nthreading.Timer(0.5, os._exit, [0]).start()\n{WRONG}"
 SLOW = "import time\n" + SOLUTIONS["ans-90-3"].replace(
     "self.numbers = []", "self.numbers = []\n        time.sleep(1)")
@@ -372,6 +405,32 @@ DRESSED = {  # right answers in unusual dress
                 "            yield self.x",
     "ans-90-6": "from mine import scale  # a file that a cell wrote",
 }
+SHELL = """!ls
+!pip install numpy==1.0
+%pip install numpy==1.0
+files = !echo one; echo two
+assert files == ["one", "two"] and _exit_code == 0
+def step(x, g, lr):"""
+KERNEL = """%autosave 60
+%store -r nothing
+%load_ext no_such_extension
+%config InlineBackend.figure_format = 'retina'
+%no_such_magic
+np.mean?
+%time def step(x, g, lr): return x - lr * g
+step
+assert _ is step and Out and In[-1].endswith("step") and _i.strip() == "0"
+import getpass
+assert getpass.getuser()
+print(f"{check('90.2').points:.1f}", sum([check('90.1').points, 2]), round(check('90.1').x, 2))
+step = _"""
+TEMPORARY = """import os, tempfile
+with tempfile.TemporaryFile() as file, tempfile.NamedTemporaryFile() as named:
+    file.write(b'x'), named.write(b'x')
+folder = tempfile.mkdtemp()
+def step(x, g, lr):
+    with open(os.path.join(folder, 'x'), 'w') as file, tempfile.TemporaryDirectory() as other:
+        return x - lr * g"""
 FORKS = """import os
 for _ in range(10_000):
     try:
@@ -449,6 +508,27 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("scratch after the check", Notebook().add("step = None", before="ex-90-3", id="")),
         one("magics", Notebook().add("%matplotlib inline\n!rm -rf ~ /tmp/*\n%time 1 + 1")
             .add("%%bash\nrm -rf /", id="bash").add("import asyncio\nawait asyncio.sleep(0)")),
+        one("answer and check in one cell", Notebook().drop("chk-90-2", "chk-90-6")
+            .put("ans-90-2", "step, other = (lambda x, g, lr: x - lr * g), 1\ncheck('90.2')")
+            .put("ans-90-6", "if True:\n    " + SOLUTIONS["ans-90-6"].replace("\n", "\n    ")
+                 + "\ncheck('90.6')").add("step = scale = Average = None", before=None)),
+        one("defined in passing, after its check", Notebook()
+            .put("ans-90-2", "check('90.2')").put("ans-90-6", "0")
+            .add("exec('def step(x, g, lr): return x - lr * g')\nglobals()['scale'] = lambda v: "
+                 "{k: v[k] / max(v.values()) for k in v}\nAverage = None", before=None)),
+        one("a helper that fails", Notebook().add("import no_such_module\ndef helper(x): return x")
+            .step("return x - helper(lr * g)"), {"90.2": ("error", "no_such_module")}),
+        one("lines for the shell", Notebook().step("return x - lr * g", head=SHELL)
+            .put("ans-90-6", f"%%capture said\n%conda install scipy\n{SOLUTIONS['ans-90-6']}")),
+        one("what a kernel provides", Notebook().put("ans-90-2", KERNEL)
+            .put("ans-90-1", "'b'").add("answer_90_1 = _", before="ex-90-2")
+            .add("0", before="ans-90-2", id="")
+            .put("ans-90-6", SOLUTIONS["ans-90-6"] + "\nassert len(check('90.6').message) >= 0 and "
+                 "'x' in check('90.6').message[:9] and int(check('90.6').points > 1) == 1")),
+        one("temporary files", Notebook().put("ans-90-2", TEMPORARY)),
+        one("blanks after a check", Notebook().add('check("90.2")' + " " * 200_000 + "x")
+            .put("ans-90-3", 'check("90.3")' + " " * 200_000 + "\n" + SOLUTIONS["ans-90-3"])),
+        one("small lambdas", Notebook().add("f = [" + "lambda: 0, " * 20_000 + "]")),
         one("an edited check", Notebook().step(WRONG).put("chk-90-2", "assert True"),
             {"90.2": "incorrect"}),
         one("its own check", Notebook().step(WRONG).add("check = lambda id: print('Correct')"),
@@ -487,6 +567,10 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("ends another's cell", Notebook().step(AFTERMATH)
             .put("ans-90-3", f"import time\ntime.sleep(1)\n{SOLUTIONS['ans-90-3']}"),
             {"90.2": "incorrect"}),
+        one("memory in sockets", Notebook().step(SOCKETS), {"90.2": ("error", "more memory")}),
+        one("a hundred thousand files", Notebook().add(FILES)),
+        one("folders without end", Notebook().add(NESTED)),
+        one("sockets of the host", Notebook().step(VSOCK)),
         one("memory without a name", Notebook().step(NAMELESS), {"90.2": ("error", "more memory")}),
         one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
         one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),

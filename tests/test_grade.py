@@ -14,12 +14,25 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 
+import fuzz_grader
 import nbformat
 import psutil
 import pytest
-from submissions import POINTS, WRONG, Notebook, build_course, faults, one, right, untouched
+from submissions import (
+    NESTED,
+    POINTS,
+    WRONG,
+    Notebook,
+    build_course,
+    every,
+    faults,
+    one,
+    right,
+    untouched,
+)
 
 from zglearn import paths
 from zglearn.authoring import trials
@@ -30,6 +43,7 @@ from zglearn.grading import (
 )
 from zglearn.grading import (
     reports,
+    rows,
     sandbox,
     workers,
 )
@@ -178,6 +192,20 @@ def test_each_layer_may_be_missing(graded, class_, elsewhere, ear, layer, capsys
     assert f"without {layer}: switched off" in capsys.readouterr().out
 
 
+@LINUX
+def test_without_namespaces_a_disk_is_not_filled_and_nothing_deep_is_left(graded, left_behind):
+    filler = one("filler", Notebook().step("import time\nfor n in range(40):\n"
+                 "    with open(f'f{n}', 'wb') as f:\n        f.write(bytes(50 * 10**6))\n"
+                 "time.sleep(30)\nreturn x - lr * g"))
+    nested = one("nested", Notebook().step(f"{NESTED}\nimport time\ntime.sleep(30)"))
+    book = graded([filler, nested, right(1)], "--without", "namespaces")
+    for name in ("filler", "nested"):
+        assert "filled its folder" in book[name, "90.2"]["message"]
+        assert book[name, "90.4"]["status"] == "correct"
+    assert complaints(book, [right(1)]) == []
+    assert left_behind() == []
+
+
 def test_a_message_of_megabytes_is_cut_short(graded):
     """One that did not fit on the grader's own wire was once the end of the whole run."""
     long = Notebook().put("ans-90-6", "def scale(values): return 'y' * 8_000_000")
@@ -258,6 +286,60 @@ def test_a_file_of_a_hundred_megabytes_of_output(graded):
     notebook.json["cells"][notebook.place("chk-90-2")]["outputs"] = text
     book = graded([one("large", notebook)])
     assert {row["status"] for row in book.values()} == {"correct"}
+
+
+SABOTAGE = """
+import os, re, signal, sys
+
+from zglearn.grading import referee
+
+def on(text, done):
+    if "reading hangs" in text: re.match("(a*)*b", "a" * 1000)
+    if "reading dies" in text: os.kill(os.getpid(), signal.SIGKILL)
+    if "reading hoards" in text: bytearray(2**40)
+    if "reading fails" in text: raise LookupError("no such thing")
+    return done(text)
+
+def ask(judge):
+    text = str(judge.submitted.steps.cells)
+    if "grading dies" in text: os.kill(os.getpid(), signal.SIGKILL)
+    if "grading hoards" in text: bytearray(2**40)
+    if "grading fails" in text: raise LookupError("no such thing")
+    asked(judge)
+
+if sys.argv[0].endswith("engine.py"):
+    read, asked = referee.read_notebook, referee.Referee.ask
+    referee.read_notebook = lambda data: on(data.decode(), lambda text: read(data))
+    referee.Referee.ask = ask
+"""
+
+
+def test_a_notebook_that_is_too_much_for_its_referee_costs_its_student_alone(
+        course, graded, tmp_path, monkeypatch, left_behind):
+    """Whatever Python, NumPy or the grader itself may do with a student's text."""
+    broken = build_course(tmp_path / "course")
+    with open(broken / "bank/ch90_small.py", "a") as file:
+        file.write(SABOTAGE)
+    why = {"reading hangs": "more than 2 seconds", "reading dies": "ended the process",
+           "reading hoards": "MB of memory", "reading fails": "no such thing",
+           "grading dies": "again and again", "grading hoards": "MB of memory",
+           "grading fails": "LookupError: no such thing"}
+    class_ = [*(one(name, Notebook().add(f"# {name}\n0"), every(("refused", reason)))
+                for name, reason in why.items()), right(1), right(2)]
+    options = ("--timeout", "2", "--course", str(broken))
+    book = graded(class_, *options)
+    assert complaints(book, class_) == []
+    monkeypatch.setattr(workers.Engine, "grade", None)  # the next run does not trip over it again
+    assert graded(class_, *options) == book
+    assert left_behind() == []
+
+
+def test_no_notebook_changes_the_line_of_another_student(course, tmp_path):
+    """A few from the fuzzer; `python tests/fuzz_grader.py` tries as many as there is time for."""
+    alone = fuzz_grader.lines(tmp_path / "alone", course, fuzz_grader.HONEST)
+    assert [len(rows) for rows in alone.values()] == [len(POINTS)] * len(fuzz_grader.HONEST)
+    class_ = [*fuzz_grader.HONEST, *map(fuzz_grader.hostile, range(20))]
+    assert fuzz_grader.lines(tmp_path / "together", course, class_) == alone
 
 
 # --- the learner's check and the grade agree --------------------------------------------------
@@ -354,8 +436,8 @@ def test_a_later_grade_never_erases_an_earlier_one(graded, tmp_path):
     assert book["anna", "90.2"]["status"] == "not_attempted"
     graded([one("anna", untouched())], "--again")
     with sqlite3.connect(tmp_path / "grades/grades.sqlite") as db:
-        rows = db.execute("SELECT result FROM grades ORDER BY id").fetchall()
-    results = [json.loads(text) for (text,) in rows]
+        found = db.execute("SELECT result FROM grades ORDER BY id").fetchall()
+    results = [json.loads(text) for (text,) in found]
     assert [r["verdicts"]["90.2"]["status"] for r in results] == [
         "correct", "not_attempted", "not_attempted"]
 
@@ -370,13 +452,13 @@ def test_two_graders_on_one_folder_do_not_mix(graded, tmp_path, capsys):
 def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
     launched, calls = workers.Engine.grade, []
 
-    def unreliable(engine, job, data):
+    def unreliable(engine, job, notebook):
         calls.append(job)
         if len(calls) % 3 == 1:
             raise workers.EngineFailed("Address in use")
         if len(calls) == 3:
             engine.process.kill()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
@@ -386,12 +468,12 @@ def test_a_referee_that_dies_is_replaced(graded, monkeypatch):
 def test_a_nursery_that_dies_is_replaced_with_its_engine(graded, monkeypatch, left_behind):
     launched, killed = workers.Engine.grade, []
 
-    def unreliable(engine, job, data):
-        if b"lucky = 1" in data and not killed:
+    def unreliable(engine, job, notebook):
+        if "right001" in str(getattr(notebook, "path", "")) and not killed:
             children = psutil.Process(engine.process.pid).children()
             killed.append(min(children, key=lambda child: (child.create_time(), child.pid)))
             killed[0].kill()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", unreliable)
     class_ = [right(n) for n in range(3)]
@@ -403,11 +485,11 @@ def test_a_failure_of_the_grader_is_told_from_the_students(graded, monkeypatch, 
                                                            left_behind):
     launched = workers.Engine.grade
 
-    def broken(engine, job, data):
-        if b"lucky = 2" in data:
+    def broken(engine, job, notebook):
+        if "right002" in str(getattr(notebook, "path", "")):
             engine.process.kill()  # and with it whatever is being graded
             engine.process.wait()
-        return launched(engine, job, data)
+        return launched(engine, job, notebook)
 
     monkeypatch.setattr(workers.Engine, "grade", broken)
     book = graded([right(2)], expect=1)
@@ -507,6 +589,8 @@ def test_every_report(graded, tmp_path):
     text = page.read_text()
     assert "<script>" not in text and "&lt;script&gt;" in text and "Zoë &lt;b&gt;" in text
     assert "x - lr * g" not in text and "90.2 One step" in text and "chapter 90" in text
+    assert "Chapter 90: 10 of 12 points" in text and "Handed in 20" in text
+    assert "Your answer</summary><pre>def step(x, g, lr):" in text
     (junit,) = out.glob("junit/Zo*.90.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(junit).iter("testcase")}
     assert len(cases) == len(POINTS) and cases["90.2 One step"].find("failure") is not None
@@ -536,6 +620,7 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
     graded([right(1), right(2)], "--manual")
     page = (tmp_path / "grades/manual/90.5.html").read_text()
     assert page.count("<section") == 2 and "it says why" in page and "points uphill" in page
+    assert "## 90.5" in page and "reportValidity" in page
     marks = tmp_path / "marks.csv"
     marks.write_text("student,exercise,points,comment\nright001,90.5,0.5,too short\n"
                      "right002,90.5,2,\n")
@@ -549,10 +634,47 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
         assert [row["Chapter 90"] for row in csv.DictReader(file)] == ["10.5", "12"]
     for line, why in [("nobody,90.5,1,", "no grade"), ("right001,90.9,1,", "90.9"),
                       ("right001,90.5,7,", "0 to 2"), ("right001,90.5,nan,", "0 to 2"),
-                      ("right001,90.5,two,", "two")]:
+                      ("right001,90.5,two,", "two"), ("right001", "line 2: 1 cells"),
+                      ("right001,90.5,1,good, but", "quotation marks"), ("right001,9.5,1,", "9.5")]:
         marks.write_text(f"student,exercise,points,comment\n{line}\n")
         graded([], "--marks", str(marks), expect=2)
         assert why in capsys.readouterr().err
+    for header in ("", "right001,90.5,1,", "student,exercise,mark"):
+        marks.write_text(header)
+        graded([], "--marks", str(marks), expect=2)
+        assert "line 1: there is no column" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [
+    "student;exercise;points;comment\nright001;90.5;1,5;a; b\n".replace("a; b", '"a; b"'),
+    "\ufeffStudent,Exercise,Points,Comment\r\nright001,90.5,1.5,a; b\r\n\r\n",
+    "student\texercise\tpoints\tcomment\nright001\t90.5\t1.5\ta; b",
+    ' comment , points,student,exercise\n"a; b",1.5, right001,90.5\n"",,right002,90.5\n'])
+def test_marks_are_read_as_any_spreadsheet_writes_them(graded, tmp_path, text, capsys):
+    graded([right(1), right(2)])
+    (tmp_path / "marks.csv").write_bytes(text.encode())
+    book = graded([], "--marks", str(tmp_path / "marks.csv"))
+    row = book["right001", "90.5"]
+    assert (row["points"], row["message"]) == ("1.5", "Marked by hand. a; b")
+    said = capsys.readouterr().out
+    assert "1 read from" in said and ("1 lines have no points" in said) == ("right002" in text)
+
+
+@pytest.mark.parametrize(("due", "handed_in", "days"), [
+    ("2026-10-31T20:00", "2026-11-01T19:30", 1), ("2026-10-31T20:00", "2026-11-01T20:30", 2),
+    ("2026-03-07T20:00", "2026-03-08T20:30", 2), ("2026-03-07T20:00", "2026-03-08T19:30", 1),
+    ("2026-11-01T01:50-04:00", "2026-11-01T01:10-05:00", 1),
+    ("2026-03-31T18:00", "2026-03-31T18:10", 0), ("2026-03-31T18:00", "2026-03-31T18:16", 1),
+    ("2026-12-31T18:00", "2027-01-01T18:00", 1)])
+def test_days_are_those_of_the_clock_on_the_wall(due, handed_in, days, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        due, handed_in = (datetime.fromisoformat(text).timestamp() for text in (due, handed_in))
+        assert rows._days_late(handed_in, (due, 10, 15 * 60)) == days
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_lateness_costs_what_was_said(graded, tmp_path):
@@ -574,6 +696,8 @@ def test_nobody_who_handed_nothing_in_is_forgotten(graded, tmp_path):
     book = graded([right(1)])
     assert book["zoe", "90.2"]["status"] == "not_attempted"
     assert "Nothing was handed in" in book["zoe", "90.2"]["message"]
+    page = (tmp_path / "grades/feedback/zoe.html").read_text()
+    assert page.count("Nothing was handed in") == 1 and "0 of 12 points" in page
 
 
 def test_reports_half_written_when_the_grader_was_killed_are_not_taken_for_edits(tmp_path):

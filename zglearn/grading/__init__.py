@@ -1,5 +1,5 @@
 """What an instructor runs: from a folder of submissions to a gradebook.
 
-A submission goes `inputs` -> `notebook` -> `engine` -> `referee` -> `student` (in the `sandbox`,
-over the `wire`) -> `store` -> `rows` -> `reports`; `command` leads it.
+A submission goes `inputs` (in the process of `reading`) -> `notebook` -> `engine` -> `referee` ->
+`student` (in the `sandbox`, over the `wire`) -> `store` -> `rows` -> `reports`; `command` leads it.
 """

@@ -12,7 +12,7 @@ from zglearn.exercises import bank
 from zglearn.exercises.exercise import UnknownExercise, all_exercises
 from zglearn.exercises.hidden import parse as parse_hidden
 
-from .notebook import Unreadable, code_cells, read_notebook
+from .notebook import Unreadable, answer_cell, code_cells, read_notebook
 
 OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
          "checks do not fit it. Ask for it to be marked by hand.")
@@ -37,8 +37,8 @@ def chapters(course: Path) -> dict[str, dict]:
 
     Each is plain data, to be sent to a referee:
     name, exercises (ids), given (the course's own code cells), hidden (checks by exercise),
-    notebook (the pristine notebook, still without outputs), stamp (of the released exercises),
-    bank (a digest of the checks) and version (a digest of all of this).
+    notebook (the pristine notebook, still without outputs), stamp, tasks and stubs (of the
+    released exercises), bank (a digest of the checks) and version (a digest of all of this).
     """
     found = {}
     for path in sorted(course.glob("solutions/[0-9][0-9]_*.ipynb")):
@@ -71,7 +71,8 @@ def _chapter(course, path, exercises):
                   for c in cells if not _for_authors(c)],
         "answers": [{"id": c["id"], "source": c["source"]} for c in cells if not _for_authors(c)],
         "notebook": json.dumps(checks_notebook(exercises, {})),
-        "stamp": _stamp(course / "exercises" / path.name), "bank": bank_digest(path.name[:2]),
+        **_hand_out(course / "exercises" / path.name, exercises),
+        "bank": bank_digest(path.name[:2]),
     }
     return chapter | {"version": _digest(json.dumps(chapter, sort_keys=True))}
 
@@ -79,6 +80,13 @@ def _chapter(course, path, exercises):
 def bank_digest(chapter: str) -> str:
     """A digest of the checks of a chapter, as they are installed here."""
     files = [file for folder in bank.__path__ for file in Path(folder).glob(f"ch{chapter}*.py")]
+    return _digest("".join(file.read_text(encoding="utf-8") for file in sorted(files)))
+
+
+def grader_digest() -> str:
+    """A digest of the program that grades."""
+    package = Path(__file__).parents[1]
+    files = [file for room in ("grading", "exercises") for file in package.glob(f"{room}/*.py")]
     return _digest("".join(file.read_text(encoding="utf-8") for file in sorted(files)))
 
 
@@ -97,11 +105,17 @@ def _for_authors(cell) -> bool:
     return cell["source"].startswith("%%") or "solution-only" in cell["tags"]
 
 
-def _stamp(path: Path) -> dict:
-    """What a hand-out says of itself; see `derive.stamp`. {} if there is none."""
+def _hand_out(path: Path, exercises: list[str]) -> dict:
+    """What students were given: its `stamp` (see `originals.stamp`), the `tasks`, and the answers'
+    `stubs`."""
     if not path.exists():
-        return {}
-    return read_notebook(path.read_bytes())["metadata"].get("zglearn", {})
+        return {"stamp": {}, "stubs": {}, "tasks": {}}
+    notebook = read_notebook(path.read_bytes())
+    cells = {cell.id: cell.source for cell in code_cells(notebook)}
+    texts = {cell.get("id"): "".join(cell["source"]) for cell in notebook["cells"]}
+    return {"stamp": notebook["metadata"].get("zglearn", {}),
+            "tasks": {id: texts.get(f"ex-{id.replace('.', '-')}", "") for id in exercises},
+            "stubs": {id: cells[cell] for id in exercises if (cell := answer_cell(id)) in cells}}
 
 
 def checks_notebook(exercises: list[str], said: dict[str, str]) -> dict:

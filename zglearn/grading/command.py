@@ -25,7 +25,15 @@ from zglearn.exercises import bank
 
 from . import marks as manual
 from . import reports, sandbox
-from .checks import CourseBroken, chapters, modules, solution, use_course, with_outputs
+from .checks import (
+    CourseBroken,
+    chapters,
+    grader_digest,
+    modules,
+    solution,
+    use_course,
+    with_outputs,
+)
 from .inputs import collect
 from .rows import gradebook
 from .store import Busy, Store
@@ -161,13 +169,15 @@ def grade(options) -> int:
         raise CannotGrade(f"no notebook of this course in {source}" + _listed(inputs.ignored))
     course = {n: course[n] for n in sorted({s.chapter for s in inputs.submissions})}
     with Store(out) as store:
-        manual.read_marks(store, options.marks)
+        if said := manual.read_marks(store, options.marks):
+            print(said)
         for chapter in course if options.due else ():
             store.set_deadline(chapter, options.due, options.late, options.grace * 60)
         failed = _grade_new(store, options, course, inputs.submissions)
         rows = gradebook(store)
         reports.write_all(store, rows, out, inputs.ignored)
-        pages = manual.write_pages(store, out) if options.manual else []
+        tasks = {id: text for c in course.values() for id, text in c["tasks"].items()}
+        pages = manual.write_pages(store, out, tasks) if options.manual else []
     print(reports.in_short(rows, out) + _listed(inputs.ignored))
     if pages:
         print("To mark by hand, open", ", ".join(str(out / page) for page in pages))
@@ -190,7 +200,8 @@ def _grade_new(store, options, course, submissions) -> int:
     """Grade what is not known yet; returns how many failed on the grader's side."""
     limits = {"timeout": options.timeout, "budget": TASKS_OF_TIME * options.timeout,
               "memory": options.memory * 2**20, "accept_older": options.accept_older}
-    keys = {id(s): _key(s, course[s.chapter], limits) for s in submissions}
+    rules = {**limits, "grader": grader_digest()}
+    keys = {id(s): _key(s, course[s.chapter], rules) for s in submissions}
     pending = [s for s in submissions
                if options.again or not store.known(s.student, s.chapter, keys[id(s)])]
     settings = {"course": str(options.course.resolve()), "modules": modules(course),
@@ -212,10 +223,10 @@ def _grade_new(store, options, course, submissions) -> int:
     return failed
 
 
-def _key(submission, chapter, limits) -> str:
+def _key(submission, chapter, rules) -> str:
     """A digest of all that a grade depends on."""
     handed_in = [file.digest for file in submission.files] or submission.unusable
-    parts = [handed_in, chapter["version"], limits]
+    parts = [handed_in, chapter["version"], rules]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

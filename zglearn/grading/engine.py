@@ -23,16 +23,29 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
+from zglearn.exercises.limits import TimeIsUp
+
 from . import sandbox
 from .checks import use_course
-from .inputs import MAX_FILE
+from .inputs import File
+from .reading import ENDED, TOO_LARGE, TOO_SLOW
 from .wire import EngineFailed, Wire, WireBroken
 
-REFEREE_MEMORY = 4 * 2**30  # to read the largest notebooks, and not what only looks like one
+REFEREE_MEMORY = 2 * 2**30  # to read the largest notebooks, and not what only looks like one
 SLACK = 60  # seconds that a referee may take beyond the student's own time
+TOO_LONG = ("to grade it took more than {:g} seconds, so it was stopped: try a larger --timeout, "
+            "or mark it by hand")
+DIED = "the process that graded it ended, again and again"
+MAX_REASON = 500  # characters
+
+
+class RefereeDied(EngineFailed):
+    """A referee ended without a verdict, and its engine lives. Once, that may be an accident; if it
+    happens again and again, it is this notebook's doing, and the message says so."""
 
 
 # --- the grader's end -------------------------------------------------------------------------
@@ -75,21 +88,40 @@ class Engine:
             "ZGLEARN_CACHE": str(cache_folder()), "ZGLEARN_PROGRESS": ":memory:",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONWARNINGS": "ignore"}
 
-    def grade(self, job: dict, data: bytes) -> dict:
-        """What the referee says of a notebook. Raises EngineFailed."""
+    def grade(self, job: dict, notebook: File | bytes) -> dict:
+        """What the referee says of a notebook; one that takes too long is refused.
+
+        Raises EngineFailed, and RefereeDied if it may be the notebook's doing.
+        """
         near, far = socket.socketpair()
+        limit, why = job["timeout"] + SLACK, ""
+        is_file = isinstance(notebook, File)
         try:
             with near:
                 with far:
                     socket.send_fds(self.control, [b"j"], [far.fileno()])
-                wire = Wire(near)
-                wire.send(job, [data])
-                near.settimeout(job["budget"] + SLACK)
-                result, _ = wire.receive()
-        except (OSError, EOFError, TimeoutError, WireBroken) as error:
+                wire, began = Wire(near), time.monotonic()
+                wire.send({"job": job, "file": [str(notebook.path), *notebook.inside]}
+                          if is_file else {"job": job}, [] if is_file else [notebook])
+                why = ENDED
+                result, _ = wire.receive(began + limit)
+                if "read" in result:
+                    why, limit = DIED, job["budget"] + SLACK
+                    result, _ = wire.receive(time.monotonic() + limit)
+        except TimeIsUp:
+            if why == ENDED:  # it would have ended itself, if it had begun
+                raise EngineFailed("the referee process did not begin") from None
+            return {"refused": TOO_LONG.format(limit)}
+        except (OSError, EOFError, WireBroken) as error:
+            if why == ENDED and time.monotonic() - began >= job["timeout"]:
+                return {"refused": TOO_SLOW.format(job["timeout"])}
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.dead = self.process.wait(timeout=0.2) is not None
+            if why and not self.dead:
+                raise RefereeDied(why) from error
             raise EngineFailed(f"the referee process gave no answer ({error})") from error
+        if "died" in result:
+            raise RefereeDied(result["died"])
         if "crash" in result:
             raise EngineFailed(result["crash"])
         return result
@@ -126,8 +158,7 @@ def main(control: socket.socket, settings: dict) -> None:
     use_course(settings["course"])
     referee.warm_up(settings["chapters"])
     me = os.getpid()
-    _fork_on_request(control, lambda fds: _referee(me, referee.grade, fds[0], nursery),
-                     nursery)
+    _fork_on_request(control, lambda fds: _referee(me, fds[0], nursery), nursery)
     if select.select([nursery], [], [], 0)[0]:  # it was killed, and cannot clean up
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)  # the referees; supervisors end when they have lost theirs
@@ -136,17 +167,46 @@ def main(control: socket.socket, settings: dict) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _referee(engine, grade, fd, nursery):
+def _referee(engine, fd, nursery):
+    """Read a notebook, say that it was read, and grade it. What its text does to this process is
+    the notebook's own fault."""
+    from . import referee
+
     sandbox.die_with_parent(engine)
+    wire = Wire(socket.socket(fileno=fd))
+    message, data = wire.receive()
+    job = message["job"]
     sandbox.limit_memory(REFEREE_MEMORY)
-    wire = Wire(socket.socket(fileno=fd), limit=MAX_FILE)
-    job, (data,) = wire.receive()
+    sandbox.limit_time(job["timeout"] + job["budget"] + SLACK)
     try:
-        result = grade(job, data, lambda rules: _launch(nursery, rules))
-    except Exception:
+        result = _graded(referee, message, data, wire, lambda rules: _launch(nursery, rules))
+    except MemoryError:
+        result = {"refused": TOO_LARGE.format(REFEREE_MEMORY >> 20)}
+    except (EngineFailed, OSError):
         result = {"crash": traceback.format_exc()}
+    except Exception as error:  # what this notebook, and no other, leads to
+        result = {"died": f"{DIED} ({type(error).__name__}: {error})"[:MAX_REASON]}
     with contextlib.suppress(BrokenPipeError):  # the grader was stopped
         wire.send(result)
+
+
+def _graded(referee, message, data, wire, launch):
+    job = message["job"]
+    if job.get("probe"):
+        return referee.probe(job, launch)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it ends the process, wherever this may be
+    signal.setitimer(signal.ITIMER_REAL, job["timeout"])
+    try:
+        if "file" in message:
+            path, *inside = message["file"]
+            data = [File((), Path(path), tuple(inside)).read()]
+        submitted = referee.read(job, data[0])
+    except referee.UNREADABLE as reason:
+        return {"refused": str(reason)}
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    wire.send({"read": True})
+    return referee.grade(job, submitted, launch)
 
 
 def _launch(nursery, rules):

@@ -7,7 +7,8 @@
     class.zip, anna.zip                                   zips of any of these, and within these
 
 A notebook belongs to the chapter that its content says, or else its name. Nothing is unpacked to
-disk, symbolic links are not followed, and what is not graded is listed with the reason.
+disk, symbolic links are not followed, and what is not graded is listed with the reason. What a
+file holds is looked at in a process that may die of it (see `reading`).
 """
 
 from __future__ import annotations
@@ -20,26 +21,36 @@ import stat
 import time
 import unicodedata
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from . import reading
 from .notebook import CHECK, Unreadable, code_cells, read_notebook
 
-MAX_FILE = 300 * 2**20
-MAX_UNZIPPED, MAX_MEMBERS = 8 * 2**30, 20_000
-MAX_INNER = 2**30  # bytes that a zip within a zip may unpack to
+MAX_FILE, PIECE = 300 * 2**20, 2**20
+MAX_UNZIPPED, RATIO = 2**30, 20  # bytes that notebooks and zips in the zips of the class may take:
+# so many, and so many times the bytes that all zips take on the disk
+MAX_MEMBERS = 20_000  # notebooks and zips in a zip, ...
+MAX_INNER = 1_000  # ... in one within a zip, ...
+MAX_ALL = 50_000  # ... and in all of them together
+PART = 1_000  # files of a zip that are told in one message
+MAX_OTHERS = 2_000  # other files of a zip that are listed one by one
 LONGEST_NAME = 300  # characters of a name in the reports
+LONGEST_PATH, MAX_DEPTH = 1_000, 40  # characters and folders of a name that is looked at
 LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter, or what it mentions
 MENTIONED = re.compile(rb"check\(\\?[\"'](\d\d)\.\d")
 MAX_ZIP_DEPTH = 3
 MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
+TRIALS = 3  # cells that begin with %%trial: so many have only the course's own solutions
 NOTEBOOK = re.compile(r"\.ipynb(\.json|\.txt)?$", re.IGNORECASE)  # some browsers add an ending
 CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d{2,})_\d{2,}(?:_.*)?")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_.*")
-COPY = re.compile(r"(?i)[-_. ]*(?<![^\W_])(copy|final|version|v)?[-_. ]*\(?\d{0,2}\)?$")
+COPY = re.compile(r"(?i)[-_. ]*+(?<![^\W_])(copy|final|version|v)?[-_. ]*+\(?\d{0,2}\)?$")
 IGNORED = {".ipynb_checkpoints": "a checkpoint of JupyterLab", "__MACOSX": "made by macOS"}
+JOINERS = "\u200c\u200d"  # in Persian, Hindi and emoji, part of how a name is written
 
 
 class TooLarge(Exception):
@@ -56,6 +67,7 @@ class File:
     path: Path
     inside: tuple[str, ...] = ()
     dates: tuple[float, ...] = (0.0,)
+    size: int = 0
     digest: str = ""
     shared: bool = False
 
@@ -65,29 +77,40 @@ class File:
         return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
 
     @property
+    def is_zip(self) -> bool:
+        return self.parts[-1].lower().endswith(".zip")
+
+    @property
     def received(self) -> float:
         """When it was handed in. The dates inside a student's own zip are the student's to set."""
         return self.dates[1] if self.shared and len(self.dates) > 1 else self.dates[0]
 
     def read(self) -> bytes:
         """Its bytes. Raises TooLarge, OSError or zipfile.BadZipFile."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, piece by piece. Raises as `read` does."""
         try:
-            return self._read()
-        except (TooLarge, OSError):
+            yield from _pieces(self.path, self.inside)
+        except (TooLarge, OSError, MemoryError):
             raise
         except Exception as error:  # a damaged zip raises anything; a password, RuntimeError
             raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
 
-    def _read(self):
-        data = None
-        for member in self.inside:
-            with zipfile.ZipFile(self.path if data is None else io.BytesIO(data)) as archive:
-                with archive.open(member) as file:
-                    data = _bounded(file)
-        if data is None:
-            with open(self.path, "rb") as file:
-                data = _bounded(file)
-        return data
+
+def _pieces(path: Path, inside: tuple[str, ...]) -> Iterator[bytes]:
+    size = 0
+    with _archive(path, inside[:-1]).open(inside[-1]) if inside else open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            if (size := size + len(piece)) > MAX_FILE:
+                raise TooLarge(f"larger than {MAX_FILE >> 20} MB")
+            yield piece
+
+
+@lru_cache(MAX_ZIP_DEPTH)  # the files of a zip are read one after the other
+def _archive(path: Path, inside: tuple[str, ...]) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(b"".join(_pieces(path, inside))) if inside else path)
 
 
 @dataclass
@@ -120,17 +143,22 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
     `graded` are wanted; `skip` is the output folder.
     """
     ignored: list[tuple[str, str]] = []
-    notebooks = []
-    for file in _files(source, skip, ignored):
+    files, folders = _files(source, skip, ignored)
+    chosen = []
+    for file in files:
         why = next((IGNORED[part] for part in file.parts if part in IGNORED), None)
         if why or not NOTEBOOK.search(file.parts[-1]):
             ignored.append((file.name, why or "not a notebook"))
-            continue
-        file, chapter, copied = _examined(file, stems)
-        if copied:
+        else:
+            chosen.append(file)
+    notebooks = []
+    for file, found, _ in reading.each(_look, chosen):  # the referee will say what is wrong with it
+        if found.get("copied"):
             ignored.append((file.name, "a copy of the course's own solutions"))
         else:
-            notebooks.append((file, chapter))
+            digest = found.get("digest", f"unread, of {file.size} bytes and {file.dates}")
+            chapter = found.get("chapter") or _chapter_in_name(file, stems) or found.get("mentions")
+            notebooks.append((replace(file, digest=digest), chapter or ""))
     places = [(_place(file.parts, stems), chapter) for file, chapter in notebooks]
     depth = _class_depth([place for place in places if place[1]], stems)
     owned = [(_student(parts[depth:], stems, source, in_zip=bool(file.inside)), file, chapter)
@@ -140,7 +168,7 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
              for student, file, chapter in owned]
     wanted = {chapter for _, _, chapter in owned} & graded or graded
     found: dict[tuple[str, str], Submission] = {}
-    students = _empty_folders(source, depth) - set(stems.values())
+    students = (set() if depth else folders) - set(stems.values())
     for student, file, chapter in sorted(owned, key=lambda each: not each[2]):
         if not chapter and len(wanted) == 1 and (student, *wanted) not in found:
             (chapter,) = wanted  # it does not say what it is, but can be nothing else
@@ -165,89 +193,168 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
 # --- files ------------------------------------------------------------------------------------
 
 
-def _files(source: Path, skip: Path, ignored: list) -> Iterator[File]:
+def _files(source: Path, skip: Path, ignored: list) -> tuple[list[File], set[str]]:
+    """All files, those in zips among them; and the names of the empty folders of `source`."""
     if source.is_file():
-        found = [File((source.name,), source, dates=(source.stat().st_mtime,))]
-        is_zip = zipfile.is_zipfile(source)
-        yield from _unzip(found[0], ignored, [MAX_UNZIPPED], as_root=True) if is_zip else found
-        return
-    for path in sorted(source.rglob("*")):
-        name = path.relative_to(source)
-        if skip == path or skip in path.parents:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            if not _is_open(path):
-                ignored.append((_text(f"{name}/"), "a folder that you may not look into"))
-            continue
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            ignored.append((_text(str(name)), "not a regular file (a link, say)"))
-            continue
-        file = File(name.parts, path, dates=(status.st_mtime,))
-        is_zip = path.suffix.lower() == ".zip"
-        yield from _unzip(file, ignored, [MAX_UNZIPPED]) if is_zip else [file]
+        status, folders = source.stat(), set()
+        top = File((source.name,), source, dates=(status.st_mtime,), size=status.st_size)
+        files, zips = ([], [top]) if zipfile.is_zipfile(source) else ([top], [])
+    else:
+        found, folders = _walk(source, skip, ignored)
+        files, zips = [f for f in found if not f.is_zip], [f for f in found if f.is_zip]
+    room = Room(MAX_UNZIPPED + RATIO * sum(file.size for file in zips), MAX_ALL)
+    while zips:  # level by level: what is in them may be zips again
+        found = [member for file, members in _listed(zips, ignored)
+                 for member in _admitted(file, members, room, source, ignored)]
+        files += [file for file in found if not file.is_zip]
+        zips = [file for file in found if file.is_zip]
+    return files, folders
 
 
-def _unzip(file: File, ignored: list, room: list[int], as_root=False) -> Iterator[File]:
-    """The files in a zip, and in the zips in it, while there is room for what they unpack to."""
-    try:
-        members = _members(file, room)
-    except Exception as error:  # a damaged zip raises anything
-        ignored.append((file.name, f"not a zip that can be read: {error}"))
-        return
+def _walk(source: Path, skip: Path, ignored: list) -> tuple[list[File], set[str]]:
+    found, empty, folders = [], set(), [()]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(source.joinpath(*folder)) as entries:
+            entries = sorted(entries, key=lambda entry: entry.name)
+        for entry in entries:
+            parts, path = (*folder, entry.name), Path(entry.path)
+            if path == skip:
+                continue
+            name, status = _text("/".join(parts)), entry.stat(follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                empty.discard(_text(parts[0]))
+                if stat.S_ISREG(status.st_mode):
+                    found.append(File(parts, path, (), (status.st_mtime,), status.st_size))
+                else:
+                    ignored.append((name, "not a regular file (a link, say)"))
+            elif not os.access(path, os.R_OK | os.X_OK):
+                empty.discard(_text(parts[0]))
+                ignored.append((f"{name}/", "a folder that you may not look into"))
+            elif len(parts) > MAX_DEPTH:
+                ignored.append((f"{name[:LONGEST_NAME]}/", "folders nested too deeply"))
+            else:
+                folders.append(parts)
+                if not folder:
+                    empty.add(_text(entry.name))
+    return sorted(found, key=lambda file: file.parts), empty
+
+
+@dataclass
+class Room:
+    """What the zips of the whole class may still hold: bytes of notebooks and zips, and files."""
+
+    size: int
+    files: int
+
+
+def _listed(zips: list[File], ignored: list) -> list[tuple[File, list]]:
+    """The members of each zip, as [name, size, date]: those of the smallest first, so that what is
+    too much for the class is the work of those who handed in too much."""
+    opened = []
+    for file, found, why in reading.each(_members, zips):
+        if why or "bad" in found:
+            ignored.append((file.name, f"not a zip that can be read: {why or found['bad']}"))
+        else:
+            opened.append((file, [member for key, part in found.items()
+                                  if key.startswith("members") for member in part]))
+            ignored += [(f"{file.name}/{name}", reason) for name, reason in found["odd"]]
+    return sorted(opened, key=lambda pair: max(need / most for need, most in zip(
+        _needs(pair[1]), (MAX_UNZIPPED, MAX_ALL), strict=True)))
+
+
+def _needs(members: list) -> tuple[int, int]:
+    """The bytes and the number of what has to be unpacked of a zip."""
+    sizes = [size for name, size, _ in members if _is_read(name)]
+    return sum(sizes), len(sizes)
+
+
+def _admitted(file: File, members: list, room: Room, source: Path, ignored: list) -> list[File]:
+    """The files of a zip, while there is room for them."""
+    size, files = _needs(members)
+    if size > room.size or files > room.files:
+        ignored.append((file.name, "not a zip that can be read: the zips of the class would "
+                        "unpack to too much, and this is among the largest"))
+        return []
+    room.size, room.files = room.size - size, room.files - files
+    as_root = file.path == source and not file.inside
     folder = () if as_root else (*file.parts[:-1], file.parts[-1][:-4])
-    for member in sorted(members, key=lambda m: m.filename):
-        parts = (*folder, *PurePosixPath(member.filename.replace("\\", "/")).parts)
+    found = []
+    for name, size, date in members:
         try:
-            date = time.mktime((*member.date_time, 0, 0, -1))
+            seconds = time.mktime((*date, 0, 0, -1))
         except (ValueError, OverflowError):
-            date = file.dates[-1]
-        inner = File(parts, file.path, (*file.inside, member.filename), (*file.dates, date))
-        is_zip = parts[-1].lower().endswith(".zip")
-        yield from _unzip(inner, ignored, room) if is_zip else [inner]
+            seconds = file.dates[-1]
+        found.append(File((*folder, *_parts(name)), file.path, (*file.inside, name),
+                          (*file.dates, seconds), size))
+    return found
 
 
-def _members(file: File, room: list[int]) -> list[zipfile.ZipInfo]:
+def _is_read(name: str) -> bool:
+    return bool(NOTEBOOK.search(name)) or name.lower().endswith(".zip")
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace("\\", "/")).parts
+
+
+def _members(file: File) -> Iterator[dict]:
+    """What is in a zip; in a process that may die of it."""
     if len(file.inside) >= MAX_ZIP_DEPTH:
-        raise zipfile.BadZipFile("zips nested too deeply")
-    with zipfile.ZipFile(io.BytesIO(file.read()) if file.inside else file.path) as archive:
-        members = [m for m in archive.infolist() if PurePosixPath(m.filename).parts
-                   and not m.is_dir()]
-    size = sum(m.file_size for m in members)
-    if size > min(room[0], MAX_INNER if file.inside else room[0]) or len(members) > MAX_MEMBERS:
-        raise zipfile.BadZipFile("it would unpack to too much")
-    room[0] -= size
-    return members
-
-
-def _bounded(file) -> bytes:
-    data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise TooLarge(f"larger than {MAX_FILE >> 20} MB")
-    return data
+        yield {"bad": "zips nested too deeply"}
+        return
+    try:
+        archive = _archive(file.path, file.inside)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged zip raises anything
+        yield {"bad": str(error) or type(error).__name__}
+        return
+    members = [m for m in archive.infolist() if _parts(m.filename) and not m.is_dir()]
+    odd, read, others = [], [], []
+    for member in members:
+        name = member.filename
+        (odd if len(name) > LONGEST_PATH or len(_parts(name)) > MAX_DEPTH
+         else read if _is_read(name) else others).append(member)
+    told = [(m.filename[:LONGEST_NAME], "its name is too long") for m in odd[:MAX_OTHERS]]
+    if len(others) > MAX_OTHERS:
+        told.append((f"{len(others) - MAX_OTHERS} more files", "not notebooks"))
+    if len(read) > (MAX_INNER if file.inside else MAX_MEMBERS):
+        yield {"bad": f"it holds {len(read)} notebooks and zips, which is too many"}
+    else:
+        yield {"odd": told}
+        kept = sorted((m.filename, m.file_size, m.date_time) for m in read + others[:MAX_OTHERS])
+        for n in range(0, len(kept), PART):
+            yield {f"members {n}": kept[n:n + PART]}
 
 
 # --- whose, and which chapter -----------------------------------------------------------------
 
 
-def _examined(file: File, stems: dict) -> tuple[File, str, bool]:
-    """The file with its digest; the chapter that its content shows, or else its name, or ""; and
-    whether it is the notebook of solutions, as in a folder with the whole course."""
-    by_name = re.search("|".join(map(re.escape, stems.values())), file.parts[-1])
-    number, copied = by_name[0][:2] if by_name else "", False
+def _look(file: File) -> Iterator[dict]:
+    """A notebook's digest; the chapter that its content shows, or else mentions; and whether it is
+    a copy of the solutions, as in a folder with the whole course. In a process that may die."""
     try:
-        data = file.read()
-        file = replace(file, digest=hashlib.sha256(data).hexdigest())
-        if len(data) < LARGE:
-            notebook = read_notebook(data)
-            number = _chapter_of(notebook) or number
-            copied = any(cell.source.startswith("%%trial ") for cell in code_cells(notebook))
-        elif not number:
-            seen = Counter(MENTIONED.findall(data))
-            number = seen.most_common(1)[0][0].decode() if seen else ""
+        digest, seen, data = hashlib.sha256(), Counter(), b""
+        for piece in file.pieces():
+            digest.update(piece)
+            if len(data) < LARGE:
+                data += piece
+            seen.update(MENTIONED.findall(piece))
+        yield {"digest": digest.hexdigest()}
+        if len(data) >= LARGE:
+            yield {"mentions": seen.most_common(1)[0][0].decode() if seen else ""}
+            return
+        notebook = read_notebook(data)
+        trials = sum(cell.source.startswith("%%trial ") for cell in code_cells(notebook))
+        yield {"chapter": _chapter_of(notebook), "copied": trials >= TRIALS}
     except (Unreadable, OSError, TooLarge, zipfile.BadZipFile):
-        pass  # the referee will say what is wrong with it
-    return file, number, copied
+        return
+
+
+def _chapter_in_name(file: File, stems: dict) -> str:
+    found = re.search("|".join(map(re.escape, stems.values())), file.parts[-1])
+    return found[0][:2] if found else ""
 
 
 def _chapter_of(notebook: dict) -> str:
@@ -269,9 +376,11 @@ def _class_depth(places: list[tuple[tuple, str]], stems) -> int:
             return depth
         folders = {parts[depth] for parts, _ in places}
         if len(folders) > 1:  # students who did different chapters, or weeks that hold students
-            weeks = [[place for place in places if place[0][depth] == folder]
-                     for folder in folders]
-            return depth + 1 if all(_is_a_class(week, depth + 1, stems) for week in weeks) else 0
+            weeks = defaultdict(list)
+            for place in places:
+                weeks[place[0][depth]].append(place)
+            return depth + 1 if all(_is_a_class(week, depth + 1, stems)
+                                    for week in weeks.values()) else 0
     return 0
 
 
@@ -318,20 +427,16 @@ def _text(name: str) -> str:
     """A file's name as text that can be written in a line, whatever its bytes are."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     text = unicodedata.normalize("NFC", text)  # macOS writes é as two characters
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return "".join("\ufffd" if c in "\n\t\r" else c for c in shown(text))
 
 
-def _empty_folders(source: Path, depth: int) -> set[str]:
-    """Students whose folder holds no file at all."""
-    if depth or not source.is_dir():
-        return set()
-    return {_text(folder.name) for folder in source.iterdir()
-            if folder.is_dir() and _is_open(folder)
-            and not any(p.is_file() for p in folder.rglob("*"))}
-
-
-def _is_open(folder: Path) -> bool:
-    return os.access(folder, os.R_OK | os.X_OK)
+def shown(text: str) -> str:
+    """The text with a mark for each character that shows nothing itself, but may change how the
+    text beside it is shown: control characters, and those that turn the direction of writing."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in JOINERS or c in "\n\t\r" else "\ufffd"
+                   for c in text)
 
 
 def _unusable(ignored, depth: int, stems, source: Path) -> dict[str, tuple[str, str]]:

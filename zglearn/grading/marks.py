@@ -9,14 +9,20 @@ from pathlib import Path
 
 from zglearn.exercises.exercise import UnknownExercise, all_exercises, find
 
+from .inputs import shown
 from .reports import PAGE, write
 from .store import Store
 
 COLUMNS = ["student", "exercise", "points", "comment"]
-SCRIPT = """<p><button onclick="save()">Save the marks</button> It saves a file; then run
-<code>python3 -m zglearn grade ... --marks that-file.csv</code>.</p><script>
+NEEDED = set(COLUMNS[:3])
+SEPARATORS = ",;\t"  # spreadsheets of many countries write semicolons
+SCRIPT = """<style>.rubric { position: sticky; top: 0; margin: 0; padding: .5rem 2rem;
+background: Canvas; border-bottom: 1px solid } textarea { display: block; width: 100%;
+margin-top: .5rem }</style><p><button onclick="save()">Save the marks</button> It saves a file;
+then run <code>python3 -m zglearn grade ... --marks that-file.csv</code>.</p><script>
 const cell = text => '"' + text.replaceAll('"', '""') + '"';
 function save() {
+  if (![...document.querySelectorAll("input")].every(input => input.reportValidity())) return;
   const rows = [...document.querySelectorAll("section")].map(s => [s.dataset.student,
     s.dataset.exercise, s.querySelector("input").value, s.querySelector("textarea").value]);
   const marked = rows.filter(row => row[2] !== "");
@@ -34,40 +40,68 @@ class BadMarks(Exception):
     """A file of marks cannot be read; the message says which line, and what is wrong."""
 
 
-def read_marks(store: Store, path: Path | None) -> None:
+def read_marks(store: Store, path: Path | None) -> str:
     """Take over the marks of a file: student, exercise, points, comment. All of them or none.
 
-    Raises BadMarks.
+    Returns what was read, in a sentence. Raises BadMarks.
     """
     if path is None:
-        return
+        return ""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            lines = _lines(file.read(), path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadMarks(f"{path} cannot be read: {error}") from None
+        raise BadMarks(f"{path} cannot be read: {error}. It has to be CSV in UTF-8.") from None
     students = {grade.student for grade in store.current()}
-    marks = [_mark(row, f"{path}, line {n}", students) for n, row in enumerate(rows, 2)
-             if row.get("points", "").strip()]
+    marks = [_mark(row, f"{path}, line {n}", students) for n, row in lines if row["points"]]
     for mark in marks:
         store.mark(*mark)
+    left = len(lines) - len(marks)
+    return f"Marks by hand: {len(marks)} read from {path}" + (
+        f"; {left} lines have no points yet." if left else ".")
+
+
+def _lines(text: str, path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a table below its header, by the names of the columns in small letters."""
+    first = text.partition("\n")[0]
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+    header = [name.strip().lower() for name in next(reader, [])]
+    if missing := NEEDED - set(header):
+        raise BadMarks(f"{path}, line 1: there is no column {', '.join(sorted(missing))}. The "
+                       f"first line has to be {','.join(COLUMNS)}.")
+    found = []
+    for cells in reader:
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
+            continue
+        if len(cells) != len(header):
+            raise BadMarks(f"{path}, line {reader.line_num}: {len(cells)} cells, and the header "
+                           f"has {len(header)}. A comment that holds {separator!r} has to stand "
+                           "between quotation marks.")
+        found.append((reader.line_num, dict(zip(header, cells, strict=True))))
+    return found
 
 
 def _mark(row, where, students):
     try:
-        student, exercise = row["student"], find(row["exercise"])
-        points = float(row["points"])
-    except (KeyError, ValueError, UnknownExercise) as error:
-        raise BadMarks(f"{where}: {error}. The columns are {', '.join(COLUMNS)}.") from None
+        exercise = find(row["exercise"])
+        points = float(row["points"].replace(",", "."))
+    except (ValueError, UnknownExercise) as error:
+        raise BadMarks(f"{where}: {error}") from None
+    student = row["student"]
+    if student not in students:  # the tables mark what a spreadsheet would take for a formula
+        student = student.removeprefix("'")
     if student not in students:
-        raise BadMarks(f"{where}: there is no grade of a student {student!r}")
+        raise BadMarks(f"{where}: there is no grade of a student {row['student']!r}")
     if not math.isfinite(points) or not 0 <= points <= exercise.points:
         raise BadMarks(f"{where}: {exercise.id} has 0 to {exercise.points} points, not {points:g}")
-    return student, exercise.id, points, (row.get("comment") or "").strip()
+    return student, exercise.id, points, row.get("comment", "")
 
 
-def write_pages(store: Store, out: Path) -> list[str]:
-    """A page for each open question that somebody has answered. Returns their names."""
+def write_pages(store: Store, out: Path, tasks: dict[str, str]) -> list[str]:
+    """A page for each open question that somebody has answered, with its task. Returns their
+    names."""
     grades, marks, pages = store.current(), store.marks(), {}
     for exercise in all_exercises():
         answered = [(grade.student, grade.result["answers"].get(exercise.id, ""))
@@ -75,7 +109,9 @@ def write_pages(store: Store, out: Path) -> list[str]:
         if not answered:
             continue
         rubric = "".join(f"<li>{html.escape(line)}</li>" for line in exercise.rubric)
-        parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><ul>{rubric}</ul>"]
+        parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><details><summary>The task"
+                 f"</summary><pre>{html.escape(tasks.get(exercise.id, ''))}</pre></details>"
+                 f"<ul class=rubric>{rubric}</ul>"]
         parts += [_section(exercise, student, text, marks.get((student, exercise.id)))
                   for student, text in answered]
         pages[f"manual/{exercise.id}.html"] = PAGE.format(title=exercise.id,
@@ -94,7 +130,7 @@ def _section(exercise, student, text, mark) -> str:
     name = html.escape(student)
     value = html.escape(f"{points:g}" if mark else "")
     return (f'<section data-student="{name}" data-exercise="{exercise.id}"><h2>{name}</h2>'
-            f"<pre>{html.escape(text)}</pre><label>Points (0 to {exercise.points}) "
+            f"<pre>{html.escape(shown(text))}</pre><label>Points (0 to {exercise.points}) "
             f'<input type="number" min="0" max="{exercise.points}" step="0.5" value="{value}">'
-            f'</label> <textarea rows="1" aria-label="Comment">{html.escape(comment)}</textarea>'
+            f'</label> <textarea rows="3" aria-label="Comment">{html.escape(comment)}</textarea>'
             "</section>")

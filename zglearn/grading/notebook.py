@@ -8,17 +8,24 @@ unless a later cell uses a name of it.
 
 from __future__ import annotations
 
+import ast
+import dis
 import json
 import re
-import symtable
 from dataclasses import dataclass
+from types import CodeType
 
 from zglearn.exercises.exercise import answer_name
 
-# Every pattern here takes time in proportion to the text, whatever a student writes.
-CHECK = re.compile(r'^[ \t]*check\(\s*["\'](\d\d\.\d+)["\']', re.M)
-NO_CODE = re.compile(r'([ \t]*check\(\s*["\']\d\d\.\d+["\']\s*\)[ \t]*;?)?\s*(#.*)?')
+# Every pattern here takes time in proportion to the text, whatever a student writes: what is
+# repeated is not given back (`*+`). It runs in a process that may die of it all the same.
+CHECK = re.compile(r'^[ \t]*+check\(\s*+["\'](\d\d\.\d++)["\']', re.M)
+NO_CODE = re.compile(r'(?:[ \t]*+check\(\s*+["\']\d\d\.\d++["\']\s*+\)[ \t]*+;?)?\s*+(?:#.*)?')
+OF_IPYTHON = re.compile(r"^([ \t]*+)[%!?].*|=[ \t]*+[%!].*|^.*\?[ \t]*+$", re.M)
+DEFINED = re.compile(r"^[ \t]*+(?:(?:async[ \t]++)?def|class)[ \t]++(\w++)|^(\w++)[ \t]*+[:=,]",
+                     re.M)
 MAX_CELLS = 1000
+MAX_CODE = 2**20  # characters
 
 
 class Unreadable(Exception):
@@ -36,10 +43,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells to run, and for each exercise the numbers of cells after which to ask about it."""
+    """The cells to run, the names that each of them binds, and for each exercise the numbers of
+    cells after which to ask about it."""
 
     cells: list[Cell]
+    binds: list[set[str]]
     places: dict[str, list[int]]
+
+    def defining(self, names) -> list[int]:
+        """The numbers of the cells that define one of the names."""
+        return [n for n, bound in enumerate(self.binds) if bound.intersection(names)]
 
 
 def read_notebook(data: bytes) -> dict:
@@ -80,15 +93,21 @@ def plan(notebook: dict, given: list[dict], names: dict[str, list[str]]) -> Plan
     cells = _with_given(code_cells(notebook), given)
     if len(cells) > MAX_CELLS:
         raise Unreadable(f"{len(cells)} code cells, and the grader runs no more than {MAX_CELLS}")
+    if (size := sum(len(cell.source) for cell in cells)) > MAX_CODE:
+        raise Unreadable(f"{size:,} characters of code, and the grader reads no more than "
+                         f"{MAX_CODE:,}")
+    known = [_names(cell.source) for cell in cells]
+    needed = _needed(cells, known)
     checked: dict[str, int] = {}
-    kept: list[Cell] = []
-    needed = _needed(cells)
+    kept: list[int] = []
     for number, cell in enumerate(cells):
+        if number in needed and not _only_checks(cell.source):
+            kept.append(number)
         for id in CHECK.findall(cell.source):
             checked[id] = len(kept)
-        if number in needed and not _only_checks(cell.source):
-            kept.append(cell)
-    return Plan(kept, {id: _places(id, names[id], kept, checked.get(id)) for id in names})
+    steps = Plan([cells[n] for n in kept], [known[n][0] for n in kept], {})
+    steps.places.update((id, _places(id, names[id], steps, checked.get(id))) for id in names)
+    return steps
 
 
 def _only_checks(source: str) -> bool:
@@ -128,11 +147,11 @@ def _put_back(merged, given, seen):
     return merged
 
 
-def _needed(cells: list[Cell]) -> set[int]:
+def _needed(cells: list[Cell], known: list[tuple[set, set]]) -> set[int]:
     """The numbers of the cells to run: all but the experiments that no later cell rests on."""
     needed, used = set(), set()
     for number, cell in reversed(list(enumerate(cells))):
-        binds, uses = _names(cell.source)
+        binds, uses = known[number]
         if not (cell.given and cell.id.startswith("run-")) or binds & used:
             needed.add(number)
             used |= uses
@@ -140,39 +159,45 @@ def _needed(cells: list[Cell]) -> set[int]:
 
 
 def _names(source: str) -> tuple[set[str], set[str]]:
-    """The global names that a cell binds, and those that it uses."""
+    """The global names that a cell binds, and those that it uses (attributes among them)."""
+    words = set()
+    code = _compiled(source)
+    if code is None:  # with IPython's own lines left out
+        words = set(re.findall(r"\w+", "\n".join(m[0] for m in OF_IPYTHON.finditer(source))))
+        code = _compiled(OF_IPYTHON.sub(lambda m: "= 0" if m[0][0] == "=" else f"{m[1] or ''}pass",
+                                        source))
+    if code is None:  # no Python
+        return {one or other for one, other in DEFINED.findall(source)}, set(
+            re.findall(r"\w+", source))
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
+    stored = {name for what, name in steps if what == "STORE_NAME"}
+    loaded = {name for what, name in steps if what == "LOAD_NAME"}
+    codes = [code]
+    for inner in codes:
+        codes += [value for value in inner.co_consts if isinstance(value, CodeType)]
+    return stored, words | loaded.union(*(inner.co_names for inner in codes[1:]))
+
+
+def _compiled(source: str) -> CodeType | None:
     try:
-        top = symtable.symtable(source, "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # IPython's own, or no Python
-        words = set(re.findall(r"\w+", source))
-        return words, words
-    uses, tables = set(), [top]
-    for table in tables:
-        tables += table.get_children()
-        uses |= {s.get_name() for s in table.get_symbols() if s.is_global() or table is top}
-    return {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}, uses
+        return compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+        return None
 
 
-def _places(id: str, names: list[str], cells: list[Cell], checked: int | None) -> list[int]:
+def _places(id: str, names: list[str], steps: Plan, checked: int | None) -> list[int]:
     """After its check cell, as the learner asked; and after the last cell that defines a name.
 
     An answer that is a value is asked for once, in its last state: twice would be two guesses.
     """
-    own = answer_cell(id)
-    bound = [n + 1 for n, cell in enumerate(cells) if re.search(binding(names), cell.source)
-             and (not cell.id.startswith("ans-") or cell.id == own)]
+    bound = [n + 1 for n in steps.defining(names)
+             if steps.cells[n].id == answer_cell(id) or not steps.cells[n].id.startswith("ans-")]
     places = [checked] if checked is not None else []
     if bound and bound[-1] > (checked or 0):
         places.append(bound[-1])
-    return (places if names[0] != answer_name(id) else places[-1:]) or [len(cells)]
+    return (places if names[0] != answer_name(id) else places[-1:]) or [len(steps.cells)]
 
 
 def answer_cell(id: str) -> str:
     """The cell that the course gives for an answer: "04.2" -> "ans-04-2"."""
     return f"ans-{id.replace('.', '-')}"
-
-
-def binding(names: list[str]) -> str:
-    """A pattern for a line that defines one of the names."""
-    either = "|".join(map(re.escape, names))
-    return rf"(?m)^[ \t]*(async\s+def|def|class)\s+({either})\b|^({either})\s*[:=,]"

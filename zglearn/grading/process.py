@@ -14,6 +14,8 @@ from zglearn.exercises.limits import TimeIsUp
 from .wire import GRACE, EngineFailed, Wire, WireBroken
 
 START = 30  # seconds that a process may take to start, or to end
+TOO_MUCH = {b"memory": "and the processes that it started held more memory than they may",
+            b"disk": "filled its folder with more than it may hold"}
 OUT_OF_TIME = "The time for the whole notebook was used up before this."
 
 
@@ -90,7 +92,8 @@ class Student:
     def _catch_up(self):
         while self.wire is None or self.done < self.wanted:
             if self.wire is None:
-                self.start()
+                with self.time():
+                    self.start()
             elif self.done in self.lost:
                 self.done += 1
             elif self.left <= 0:
@@ -144,8 +147,8 @@ class Student:
             lifeline.shutdown(socket.SHUT_WR)
             lifeline.settimeout(START)
             said = lifeline.recv(20)
-        if said == b"memory":
-            return "and the processes that it started held more memory than they may"
+        if said in TOO_MUCH:
+            return TOO_MUCH[said]
         status = int(said or 70)
         if status < 0:
             return f"was ended by a signal ({signal.strsignal(-status)})"

@@ -1,9 +1,10 @@
 """The referee: nbval runs the pristine notebook of checks, and asks the student's process.
 
-The notebook that nbval runs is made from solutions/ and holds a check cell for each exercise, with
-the output that the course's own solution gives. Its `check` asks the student's names over the
-wire; no student's code runs here. An exercise gets its marks if its check accepted it *and* nbval
-passed its cell: a cell that is missing, skipped or expected to fail is never a pass.
+The checks ask the student's names over the wire, in the order of the student's notebook; no
+student's code runs here. The notebook that nbval runs is made from solutions/ and holds a check
+cell for each exercise, with the output that the course's own solution gives. An exercise gets its
+marks if its check accepted it *and* nbval passed its cell: a cell that is missing, skipped or
+expected to fail is never a pass.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ import importlib
 import io
 import json
 import re
-from dataclasses import replace
+import zipfile
+from dataclasses import dataclass, replace
 
 from zglearn.exercises import hidden as hidden_checks
 from zglearn.exercises.exercise import TOO_LONG, Verdict, find, judge, load
 from zglearn.exercises.limits import TimeIsUp, bounded
 
 from .checks import OLDER, USED_LATER, checks_notebook
+from .inputs import TooLarge
 from .nbval_run import named, run_nbval
-from .notebook import Plan, Unreadable, answer_cell, binding, plan, read_notebook
+from .notebook import Plan, Unreadable, answer_cell, plan, read_notebook
 from .process import OUT_OF_TIME, Student
+from .similarity import fingerprint
 from .wire import GRACE, EngineFailed, RemoteNamespace
 
 ACCEPTED = ("correct", "answered")
 MAX_ANSWER = 20_000  # characters of an answer that are kept
 MAX_MESSAGE = 2_000
+MISSING = re.compile(r"name '(\w+)' is not defined")
+UNREADABLE = (Unreadable, OSError, TooLarge, zipfile.BadZipFile)
 
 
 def warm_up(chapters: list[str]) -> None:
@@ -40,38 +46,64 @@ def warm_up(chapters: list[str]) -> None:
     run_nbval(json.dumps(checks_notebook(["warm"], {"warm": "warm\n"})), {"check": print}, 1)
 
 
-def grade(job: dict, data: bytes, launch) -> dict:
-    """Grade one notebook: verdicts by exercise, nbval's outcomes, its JUnit report.
+def probe(job: dict, launch) -> dict:
+    """Which layers of the sandbox fail here."""
+    with Student([], launch, job) as student:
+        return {"off": student.start()}
 
-    `job` holds a chapter of `checks`, the limits and the sandbox's layers; with "key" it
-    asks what the checks print (for the course's own solution), with "probe" which layers fail.
+
+@dataclass(frozen=True)
+class Submitted:
+    """A notebook that was read: what to run of it, the exercises that come from an older hand-out,
+    a digest of its bytes, and by exercise its answers and their fingerprints."""
+
+    steps: Plan
+    older: list[str]
+    digest: str
+    answers: dict[str, str]
+    prints: dict[str, list[int]]
+
+
+def read(job: dict, data: bytes) -> Submitted:
+    """Read a notebook and plan what to run of it. Raises Unreadable.
+
+    All that is done with a student's text is done here, within the bounds that the engine sets.
     """
-    if job.get("probe"):
-        with Student([], launch, job) as student:
-            return {"off": student.start()}
     chapter = job["chapter"]
     names = {id: find(id).names for id in chapter["exercises"]}
     try:
         notebook = read_notebook(data)
         steps = plan(notebook, chapter["given"], names)
-    except Unreadable as reason:
-        return {"refused": str(reason)}
-    older = [] if job["accept_older"] else changed_since(notebook, chapter)
-    with Student(steps.cells, launch, job) as student:
-        referee = Referee(student, chapter, steps, older, hashlib.sha256(data).hexdigest())
-        if job.get("key"):
-            said = {id: _output_of(referee, id) for id in chapter["exercises"]}
-            return {"verdicts": referee.verdicts, "said": said}
-        outcomes, junit = run_nbval(chapter["notebook"], {"check": referee.check}, job["timeout"])
-    if referee.failure:
-        raise referee.failure
+        older = [] if job["accept_older"] else changed_since(notebook, chapter)
+        written = answers(steps, names)
+        prints = {id: fingerprint(text, chapter["stubs"].get(id, ""))
+                  for id, text in written.items()}
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"not a notebook that can be read: {error}") from error
+    return Submitted(steps, older, hashlib.sha256(data).hexdigest(), written, prints)
+
+
+def grade(job: dict, submitted: Submitted, launch) -> dict:
+    """Grade one notebook: verdicts by exercise, nbval's outcomes, its JUnit report.
+
+    `job` holds a chapter of `checks`, the limits and the sandbox's layers; with "key" it
+    asks what the checks print (for the course's own solution).
+    """
+    chapter = job["chapter"]
+    with Student(submitted.steps.cells, launch, job) as student:
+        referee = Referee(student, chapter, submitted)
+        referee.ask()
+    if job.get("key"):
+        said = {id: _output_of(referee, id) for id in chapter["exercises"]}
+        return {"verdicts": referee.verdicts, "said": said}
+    outcomes, junit = run_nbval(chapter["notebook"], {"check": referee.check}, job["timeout"])
     passed = {id: outcomes.get(n) == "passed" for n, id in enumerate(chapter["exercises"])}
     accepted = {id: v["status"] in ACCEPTED for id, v in referee.verdicts.items()}
     if passed != accepted:
         raise EngineFailed(f"nbval passed {passed}, and the checks accepted {accepted}")
     titles = [f"{id} {find(id).title}" for id in chapter["exercises"]]
     return {"verdicts": referee.verdicts, "junit": named(junit, chapter["name"], titles),
-            "answers": answers(steps, names)}
+            "answers": submitted.answers, "prints": submitted.prints}
 
 
 def _output_of(referee, id):
@@ -83,36 +115,43 @@ def _output_of(referee, id):
 class Referee:
     """The `check` of the pristine notebook, and the record of its verdicts."""
 
-    def __init__(self, student, chapter: dict, steps: Plan, older: list[str], digest: str):
-        self.student, self.steps, self.older, self.digest = student, steps, older, digest
+    def __init__(self, student, chapter: dict, submitted: Submitted):
+        self.student, self.submitted, self.steps = student, submitted, submitted.steps
+        self.exercises = [find(id) for id in chapter["exercises"]]
         self.hidden, self.version = chapter["hidden"], chapter["version"]
         self.verdicts: dict[str, dict] = {}
-        self.failure: EngineFailed | None = None
+
+    def ask(self) -> None:
+        """Ask about every exercise, in the order of the student's notebook: where the learner did
+        and, if need be, where the answer was defined; or else at the end, if it was not there."""
+        asked = []
+        for exercise in self.exercises:
+            if exercise.id in self.submitted.older:
+                self._record(exercise, Verdict(exercise, "incorrect", OLDER, "refused"), 0)
+            else:
+                asked += [(place, exercise) for place in self.steps.places[exercise.id]]
+        for place, exercise in sorted(asked, key=lambda pair: pair[0]):
+            if self._status(exercise) not in ACCEPTED:
+                self._record(exercise, *self._judged_at(place, exercise))
+        for exercise in self.exercises:
+            if self._status(exercise) == "not_attempted":
+                self._record(exercise, *self._judged_at(len(self.steps.cells), exercise))
 
     def check(self, id: str) -> None:
-        """Ask about an exercise, print the verdict and record it."""
-        try:
-            self._check(find(id))
-        except EngineFailed as failure:  # nbval would report it as a wrong answer
-            self.failure = failure
-            raise
+        """Print the verdict of an exercise: nbval compares it with what the solution's was."""
+        verdict = self.verdicts[id]
+        print(id, verdict["status"])
+        if verdict["status"] not in ACCEPTED:
+            print(verdict["message"])
 
-    def _check(self, exercise) -> None:
-        """Ask where the learner did and, if need be, where the answer was defined."""
-        id, points = exercise.id, 0
-        if id in self.older:
-            verdict = Verdict(exercise, "incorrect", OLDER, "refused")
-        else:
-            for place in self.steps.places[id]:
-                verdict, points = self._judged_at(place, exercise)
-                if verdict.accepted:
-                    break
-        message = verdict.message[:MAX_MESSAGE]  # it may quote a student's text of any length
-        print(id, verdict.status)
-        if not verdict.accepted:
-            print(message)
-        self.verdicts[id] = {"status": verdict.status, "cause": verdict.cause, "points": points,
-                             "message": message, "printed": verdict.printed}
+    def _status(self, exercise) -> str:
+        return self.verdicts.get(exercise.id, {}).get("status", "")
+
+    def _record(self, exercise, verdict, points):
+        self.verdicts[exercise.id] = {
+            "status": verdict.status, "cause": verdict.cause, "points": points,
+            "message": verdict.message[:MAX_MESSAGE],  # it may quote a student's text of any length
+            "printed": verdict.printed}
 
     def _judged_at(self, place: int, exercise) -> tuple[Verdict, int]:
         """The verdict and the points after so many cells. If the process ends, and an answer
@@ -130,7 +169,7 @@ class Referee:
         # Fresh inputs for each file, the same whenever it is graded: an answer that was fitted to
         # the inputs changes the file, and so the inputs. They depend on the solutions as well,
         # which a student does not have: nobody can search for a file with easy inputs.
-        text = f"{exercise.id} {self.digest} {self.version}"
+        text = f"{exercise.id} {self.submitted.digest} {self.version}"
         seed = int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
         if self.student.left <= 0:
             return Verdict(exercise, "incorrect", OUT_OF_TIME, "timeout"), 0
@@ -157,18 +196,24 @@ class Referee:
         """The verdict; or, if the cell that should have defined the answer failed, that."""
         if verdict.status != "not_attempted" and verdict.cause != "error":
             return verdict
-        cells = self.steps.cells[:self.student.wanted]
+        cells, failures = self.steps.cells[:self.student.wanted], self.student.failures
         mine = [n for n, cell in enumerate(cells) if cell.id == answer_cell(exercise.id)
-                or re.search(binding(exercise.names), cell.source)]
+                or self.steps.binds[n].intersection(exercise.names)]
         if verdict.cause == "error":
             mine = mine[-1:]  # what an earlier cell said no longer counts: this one defined it
-        failed = [n for n in mine if n in self.student.failures]
-        if not failed:
-            return verdict
-        kind, message = self.student.failures[failed[-1]]
-        first_line = cells[failed[-1]].source.strip().partition("\n")[0]
-        return replace(verdict, status="incorrect", cause=kind,
-                       message=f"the cell that begins {first_line[:60]!r} failed: {message}")
+        if failed := [n for n in mine if n in failures]:
+            return replace(verdict, status="incorrect", cause=failures[failed[-1]][0],
+                           message=self._failure(failed[-1]))
+        missing = MISSING.search(verdict.message)
+        helpers = self.steps.defining([missing[1]]) if missing else []
+        if failed := [n for n in helpers if n in failures and n < len(cells)]:
+            return replace(verdict, message=f"{verdict.message}: {self._failure(failed[-1])}")
+        return verdict
+
+    def _failure(self, number: int) -> str:
+        first_line = self.steps.cells[number].source.strip().partition("\n")[0]
+        return (f"the cell that begins {first_line[:60]!r} failed: "
+                f"{self.student.failures[number][1]}")
 
 
 def changed_since(notebook: dict, chapter: dict) -> list[str]:
@@ -185,6 +230,5 @@ def changed_since(notebook: dict, chapter: dict) -> list[str]:
 
 def answers(steps: Plan, names: dict) -> dict[str, str]:
     """By exercise, the cells that define what it asks for: to compare, and to mark by hand."""
-    return {id: "\n".join(cell.source for cell in steps.cells if not cell.given
-                          and re.search(binding(names[id]), cell.source))[:MAX_ANSWER]
-            for id in names}
+    return {id: "\n".join(steps.cells[n].source for n in steps.defining(names[id])
+                          if not steps.cells[n].given)[:MAX_ANSWER] for id in names}

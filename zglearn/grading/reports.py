@@ -10,20 +10,26 @@ import os
 import re
 from collections import defaultdict
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 from zglearn.exercises.exercise import LABEL, framed
 
 from .checks import OLDER
+from .inputs import shown
 from .rows import STATUSES, Row
 from .similarity import leads
 from .store import Store
 
+COURSE = "Optimization for language models, with and without gradients"
 COLUMNS = ("student", "exercise", "points", "max_points", "status", "message")
 MESSAGE = 600  # characters of a message in the table
 LONGEST_NAME = 150  # bytes of a student's name in a file's name; disks allow 255 for all of it
 LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
 COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
+# A sign that may begin a formula, also as East Asian keyboards write it: where a cell begins, or
+# where one does for whoever separates cells by semicolons or tabs.
+FORMULA = re.compile(r"(^[\s\"']*|[;\t|\n\r][\s\"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -115,15 +121,14 @@ def _table(rows) -> str:
 
 
 def _safe(cell) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula, even if it splits cells at other signs."""
     if isinstance(cell, float):
         return f"{cell:g}"
-    text = str(cell)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return FORMULA.sub(r"\1'\2", shown(str(cell)))
 
 
 def _cells(row: Row) -> tuple:
-    message = re.sub(r"[\s\x00-\x1f\x7f]+", " ", row.message)[:MESSAGE]
+    message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
     return row.student, row.exercise.id, row.points, row.max_points, row.status, message
 
 
@@ -175,8 +180,8 @@ def _total(rows, chapter) -> float | str:
 def _leads(store):
     answers = defaultdict(dict)
     for grade in store.current():
-        for exercise, source in grade.result.get("answers", {}).items():
-            answers[exercise][grade.student] = source
+        for exercise, runs in grade.result.get("prints", {}).items():
+            answers[exercise][grade.student] = runs
     return leads(answers)
 
 
@@ -185,23 +190,38 @@ def _leads(store):
 
 def feedback(student: str, rows: list[Row]) -> str:
     """A page for one student: marks, what the check says, and where to read. No solutions."""
-    points, most = sum(row.points for row in rows), sum(row.max_points for row in rows)
-    parts = [f"<h1>{html.escape(student)}</h1><p>{points:g} of {most} points.</p>"]
-    for row in rows:
-        colour = COLOURS.get(row.status, "#d55e00")
-        parts.append(f"<section>{framed(_entry(row), colour)}</section>")
+    parts = [f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
+    for chapter, group in groupby(rows, key=lambda row: row.exercise.chapter):
+        theirs = list(group)
+        parts.append(f"<h2>Chapter {chapter}: {_sum(theirs)}</h2>")
+        if not any(row.submitted or row.points for row in theirs):
+            parts.append(f"<p>{html.escape(theirs[0].message)}</p>")
+            continue
+        if at := theirs[0].submitted:
+            parts.append(f"<p>Handed in {datetime.fromtimestamp(at):%Y-%m-%d, %H:%M}.</p>")
+        parts += [f"<section>{framed(_entry(row), COLOURS.get(row.status, '#d55e00'))}</section>"
+                  for row in theirs]
     return PAGE.format(title=html.escape(student), body="".join(parts))
+
+
+def _sum(rows: list[Row]) -> str:
+    return f"{sum(row.points for row in rows):g} of {sum(row.max_points for row in rows)} points"
 
 
 def _entry(row: Row) -> str:
     e = row.exercise
-    parts = [f"<b>{LABELS[row.status]}</b> · {e.id} {html.escape(e.title)} · "
-             f"{row.points:g} of {e.points}"]
+    label = LABELS[row.status]
+    if row.status == "incorrect" and row.points:
+        label = "Partly correct"
+    parts = [f"<b>{label}</b> · {e.id} {html.escape(e.title)} · {row.points:g} of {e.points}"]
     if row.message:
-        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(row.message))
+        code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(shown(row.message)))
         parts.append(f"<p>{code}</p>")
     if row.printed:
-        parts.append(f"<p>Your code printed:</p><pre>{html.escape(row.printed)}</pre>")
+        parts.append(f"<p>Your code printed:</p><pre>{html.escape(shown(row.printed))}</pre>")
+    if row.answer:
+        parts.append("<details><summary>Your answer</summary>"
+                     f"<pre>{html.escape(shown(row.answer))}</pre></details>")
     if row.status != "correct":
         parts.append(f"<p>To read: chapter {e.chapter}, and <code>hint(\"{e.id}\")</code> in the "
                      "exercise notebook.</p>")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from zglearn.exercises.exercise import Exercise, all_exercises
 
 from .store import Grade, Store
 
 STATUSES = ("correct", "incorrect", "not_attempted", "error", "timeout", "refused")
-DAY = 86400
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One student and one exercise. `waiting` says that a person has yet to mark it."""
+    """One student and one exercise. `waiting` says that a person has yet to mark it; `submitted`
+    is when the notebook was handed in, 0 if none was."""
 
     student: str
     exercise: Exercise
@@ -24,6 +25,8 @@ class Row:
     message: str
     waiting: bool = False
     printed: str = ""
+    answer: str = ""
+    submitted: float = 0
 
     @property
     def max_points(self) -> int:
@@ -67,7 +70,8 @@ def _row(grade: Grade, exercise: Exercise) -> Row:
     if result.get("files", 1) > 1:
         message += f" (Of {result['files']} notebooks handed in, {result['file']} was graded.)"
     return Row(grade.student, exercise, said.get("points", 0), status, message.strip(), waiting,
-               said.get("printed", ""))
+               said.get("printed", ""), result.get("answers", {}).get(exercise.id, ""),
+               0 if result.get("absent") else grade.submitted)
 
 
 def _last_line(text: str) -> str:
@@ -81,9 +85,12 @@ def _marked(row: Row, points: float, comment: str) -> Row:
 
 
 def _days_late(submitted: float, deadline) -> int:
+    """Days begun after the deadline by this machine's clock on the wall: the night in which the
+    clocks are changed has a day of 23 or of 25 hours."""
     if not deadline or submitted <= deadline[0] + deadline[2]:
         return 0
-    return math.ceil((submitted - deadline[0]) / DAY)
+    late = datetime.fromtimestamp(submitted) - datetime.fromtimestamp(deadline[0])
+    return max(-(-late // DAY), 1)  # at least one, also in the hour that the clock shows twice
 
 
 def _reduced(row: Row, days: int, percent: float) -> Row:

@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import resource
 import select
-import shutil
 import signal
 import socket
+import struct
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -40,12 +42,13 @@ HOME = "/home/student"
 USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-lived users
 PROCESSES = 64
 FILE_SIZE = 64 * 2**20
-HOME_SIZE = "256m"
+HOME_SIZE = 256 * 2**20  # bytes of all files
+HOME_FILES, HOME_DEPTH = 2**14, 200
 WATCH_EVERY = 0.25  # seconds
 FEW_THREADS = 8  # that a student may run with the main one at its usual priority
 FEW_SESSIONS = 4  # beside its own, that a student's processes may be in
 SHARE_OF_IMPORTS = 64 * 2**20
-SHARED_PAGES = 2**14
+SYSTEM_V = {"shmall": "16384", "msgmni": "16", "sem": "250 4000 32 16"}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", *("/etc/" + name for name in (
     "ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts", "alternatives")))
 PACKAGES = ("site-packages", "dist-packages")
@@ -73,9 +76,9 @@ class LayerFailed(OSError):
 def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rules: Rules) -> None:
     """Run ``body(wire, failed_layers)`` in the sandbox until the lifeline closes; then end it all.
 
-    Answers on the lifeline with the exit status of the body's process, or "memory" if it was ended
-    because its processes together held too much. Call it in a process of its own, which has one
-    thread and holds no secrets.
+    Answers on the lifeline with the exit status of the body's process; or "memory" or "disk" if it
+    was ended because its processes together held, or its files took, too much. Call it in a
+    process of its own, which has one thread and holds no secrets.
     """
     os.setsid()
     adopt_orphans()
@@ -90,12 +93,12 @@ def supervise(lifeline: socket.socket, wire: socket.socket, body: Callable, rule
             os.close(proc)
         _be_student(lambda: body(wire, failed), rules, failed, uid, home)
     wire.close()
-    too_much = _watch(lifeline, student, rules, proc)
+    too_much = _watch(lifeline, student, rules, proc, home)
     status = _end(student, uid, alone=home is not None)
     if home:
         _remove(home)
     with suppress(OSError):
-        lifeline.sendall(b"memory" if too_much else str(status).encode())
+        lifeline.sendall((too_much or str(status)).encode())
 
 
 def _be_student(body, rules, failed, uid, home):
@@ -106,11 +109,15 @@ def _be_student(body, rules, failed, uid, home):
             home = tempfile.mkdtemp(dir=rules.scratch) if "namespaces" in failed else None
         writable = [HOME, "/tmp", "/dev/shm"] if home is None else [home]
         os.chdir(writable[0])
-        os.environ["HOME"] = os.environ["TMPDIR"] = os.environ["MPLCONFIGDIR"] = writable[0]
+        os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR", "IPYTHONDIR"),
+                                        writable[0]))
+        os.environ.update(USER="student", LOGNAME="student")
+        tempfile.tempdir = writable[0]  # it remembers the one outside
         _attempt("user", lambda: _own(writable, uid), rules, failed)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
         shared = _off("user", rules, failed)
         _attempt("limits", lambda: _limit(rules, shared), rules, failed)
+        _attempt("namespaces", _usual_sockets, rules, failed)
         _attempt("landlock", lambda: _landlock(rules.readable, writable), rules, failed)
         _attempt("user", lambda: _become(uid, rules.readable), rules, failed)
         _drop_capabilities()
@@ -182,13 +189,15 @@ def _unshare():
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
-    with suppress(OSError):  # all of System V's shared memory, which nothing else limits
-        _write("/proc/sys/kernel/shmall", str(SHARED_PAGES))
+    for name, most in SYSTEM_V.items():  # what else nothing limits: memory, messages, semaphores
+        with suppress(OSError):
+            _write(f"/proc/sys/kernel/{name}", most)
 
 
 def _own_root(root, readable):
     """Make a root folder of read-only libraries and an empty home, and step into it."""
-    _mount("student", root, "tmpfs", MS_NOSUID | MS_NODEV, f"size={HOME_SIZE},mode=755")
+    _mount("student", root, "tmpfs", MS_NOSUID | MS_NODEV,
+           f"size={HOME_SIZE},nr_inodes={HOME_FILES},mode=755")
     for path in [*readable, *filter(os.path.exists, DEVICES)]:
         _show(path, root + path)
     for folder in (HOME, "/tmp", "/dev/shm", "/proc"):
@@ -256,6 +265,37 @@ def _allow(ruleset, path, rights):
     os.close(beneath)
 
 
+# --- sockets ----------------------------------------------------------------------------------
+
+PR_SET_SECCOMP, FILTER = 22, 2
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 97  # address family not supported
+USUAL = (1, 2, 10, 16)  # Unix, IPv4, IPv6, netlink: they have a namespace; VSOCK, say, has none
+MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # and the number of `socket`
+IO_URING = 425  # which can make a socket without that
+
+
+def _usual_sockets():
+    """Refuse sockets of families that no namespace shuts in, and other ways to make one."""
+    if platform.machine() not in MACHINES:
+        return
+    machine, number = MACHINES[platform.machine()]
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
+    refuse = 7 + len(USUAL)  # the place of that step, and the next one allows
+    steps = [(load, 0, 0, 4), (equal, 0, refuse - 2, machine),  # no calls of another machine
+             (load, 0, 0, 0), (at_least, refuse - 4, 0, 0x40000000),  # and none of x32
+             (equal, refuse - 5, 0, IO_URING), (equal, 0, refuse - 5, number),
+             (load, 0, 0, 16), *((equal, len(USUAL) - n, 0, family)
+                                 for n, family in enumerate(USUAL)),
+             (answer, 0, 0, REFUSE), (answer, 0, 0, ALLOW)]
+    code = b"".join(struct.pack("=HBBI", *step) for step in steps)
+    program = _Program(len(steps), ctypes.cast(ctypes.create_string_buffer(code), ctypes.c_void_p))
+    _libc("prctl", PR_SET_SECCOMP, FILTER, ctypes.byref(program), 0, 0)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
+
+
 # --- user and limits --------------------------------------------------------------------------
 
 
@@ -300,6 +340,11 @@ def limit_memory(more: int) -> None:
     _lower(resource.RLIMIT_AS, psutil.Process().memory_info().vms + more)
 
 
+def limit_time(seconds: float) -> None:
+    """Let this process take at most so many seconds of a processor."""
+    _lower(resource.RLIMIT_CPU, int(seconds))
+
+
 def _threads(process) -> int:
     with suppress(psutil.Error):
         return process.num_threads() if process.uids().real == os.getuid() else 0
@@ -325,11 +370,12 @@ def _drop_capabilities():
 # --- what no limit of a single process can do -------------------------------------------------
 
 
-def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
+def _watch(lifeline, student: int, rules, proc: int | None, home: str | None) -> str:
     """Wait until the lifeline closes, and see to it that no student takes the machine from others:
     what a student starts beside its main thread gets the lowest priority, a crowd of sessions is
-    ended, and all of it (then this returns True) if together it holds more memory than one may."""
-    too_much = False
+    ended, and so is all of it if together it holds more than one may: then this returns "memory",
+    or "disk" for what is in a `home` that no file system of its own limits."""
+    too_much = ""
     while not select.select([lifeline], [], [], WATCH_EVERY)[0]:
         family = _family(proc, os.getpid()) if proc and "limits" in rules.layers else []
         threads = [thread for pid in family for thread in _listed(proc, f"{pid}/task")]
@@ -346,8 +392,11 @@ def _watch(lifeline, student: int, rules, proc: int | None) -> bool:
                 _write(f"{pid}/autogroup", "19", proc)
         most = rules.memory + SHARE_OF_IMPORTS
         private = _memory_of(proc, family) if len(family) > 1 else 0  # one alone has its limit
-        too_much = too_much or private + _unnamed_files(proc, family) > most
-        for pid in family if too_much else ():  # and again, if one slipped away by forking
+        if private + _open_memory(proc, family) > most:
+            too_much = "memory"
+        elif home and "limits" in rules.layers and _is_full(home):
+            too_much = "disk"
+        for pid in (family or [student]) if too_much else ():  # again, if one slipped away
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
     return too_much
@@ -373,15 +422,38 @@ def _memory_of(proc: int, family: list[int]) -> int:
     return sum(int(line[1]) for line in lines if line[0] in ("Pss_Anon:", "Pss_Shmem:")) * 1024
 
 
-def _unnamed_files(proc: int, family: list[int]) -> int:
-    """Bytes in files that exist in memory alone: they count towards no limit of a process."""
+def _open_memory(proc: int, family: list[int]) -> int:
+    """Bytes that count towards no limit of a process: in files that exist in memory alone, and, at
+    most, on the way through sockets."""
     sizes = {}
+    waiting = 2 * int(_told(proc, "sys/net/core/wmem_max") or 2**18) if family else 0
     for file in [f"{pid}/fd/{number}" for pid in family for number in _listed(proc, f"{pid}/fd")]:
         with suppress(OSError):
-            if os.readlink(file, dir_fd=proc).startswith("/memfd:"):
+            target = os.readlink(file, dir_fd=proc)
+            if target.startswith("socket:"):
+                sizes[target] = waiting
+            elif target.startswith("/memfd:"):
                 status = os.stat(file, dir_fd=proc)
                 sizes[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(sizes.values())
+
+
+def _is_full(home: str) -> bool:
+    """Whether a folder holds more than it may: in bytes, in files, or one within the other."""
+    size, files, folders = 0, 0, [(home, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        with suppress(OSError):  # it is gone by now, say
+            os.chmod(folder, 0o700)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    files += 1
+                    size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if files > HOME_FILES or size > HOME_SIZE or depth > HOME_DEPTH:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, depth + 1))
+    return False
 
 
 def _listed(proc: int, folder: str) -> list[int]:
@@ -428,10 +500,9 @@ def _end(student, uid, alone) -> int:
 
 
 def _remove(home):
-    for folder, _, _ in os.walk(home):
-        with suppress(OSError):
-            os.chmod(folder, 0o700)
-    shutil.rmtree(home, ignore_errors=True)
+    """Remove a folder, however deep and whatever may be read of it: Python's own way recurses."""
+    for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+        subprocess.run([*command, home], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 # --- system calls -----------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Which answers resemble each other: a lead to look into, never a verdict.
 
 Answers are compared by exercise, as sets of runs of tokens in which names, numbers and text no
-longer matter. Runs that many students share (the stub, the obvious line) do not count.
+longer matter. Runs that stand in the stub, or that many students share, do not count.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import keyword
 import tokenize
@@ -13,16 +14,22 @@ from collections import Counter, defaultdict
 from itertools import combinations
 
 RUN = 8  # tokens
+MAX_RUNS = 4000  # of one answer
 COMMON, MANY = 0.25, 20  # a run that this share of the class has, or so many, says nothing ...
 CLASS = 8  # ... in a class of at least so many
 SHARED, ALIKE = 12, 0.6  # a lead: so many runs in common, and this share of all runs of the two
 SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
 
 
-def leads(answers: dict[str, dict[str, str]]) -> list[tuple[str, str, str, float]]:
+def fingerprint(source: str, stub: str = "") -> list[int]:
+    """The runs of tokens of an answer that are not in its stub, each as a number."""
+    return sorted(_runs(source) - _runs(stub))[:MAX_RUNS]
+
+
+def leads(answers: dict[str, dict[str, list[int]]]) -> list[tuple[str, str, str, float]]:
     """(exercise, student, student, similarity from 0 to 1), the most alike first.
 
-    `answers` holds the source by exercise and student.
+    `answers` holds the fingerprints by exercise and student.
     """
     found = []
     for exercise, by_student in answers.items():
@@ -30,8 +37,8 @@ def leads(answers: dict[str, dict[str, str]]) -> list[tuple[str, str, str, float
     return sorted(found, key=lambda lead: (-lead[3], lead[:3]))
 
 
-def _pairs(sources: dict[str, str]):
-    runs = {student: _runs(source) for student, source in sources.items()}
+def _pairs(prints: dict[str, list[int]]):
+    runs = {student: set(those) for student, those in prints.items()}
     often = Counter(run for those in runs.values() for run in those)
     limit = max(min(COMMON * len(runs), MANY), 2) if len(runs) >= CLASS else len(runs)
     owners = defaultdict(list)
@@ -46,9 +53,10 @@ def _pairs(sources: dict[str, str]):
             yield one, other, round(alike, 2)
 
 
-def _runs(source: str) -> set[tuple[str, ...]]:
+def _runs(source: str) -> set[int]:
     tokens = _tokens(source)
-    return {tuple(tokens[n : n + RUN]) for n in range(len(tokens) - RUN + 1)}
+    runs = {" ".join(tokens[n : n + RUN]) for n in range(len(tokens) - RUN + 1)}
+    return {int.from_bytes(hashlib.blake2b(run.encode(), digest_size=6).digest()) for run in runs}
 
 
 def _tokens(source: str) -> list[str]:

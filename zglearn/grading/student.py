@@ -11,11 +11,16 @@ import importlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import types
 
+from IPython.core.displayhook import DisplayHook
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.text import LSString, SList
+from traitlets import Type
 from traitlets.config import Config
 
 from zglearn.data.cache import load_texts
@@ -31,11 +36,25 @@ from zglearn.exercises.limits import TimeIsUp, bounded
 
 from .wire import Wire, exception
 
+INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
+INSTALLS = re.compile(r"\b(pip3?|conda|mamba|uv|apt|apt-get|brew)\b.*\binstall\b")
 NEEDS_LOOP = re.compile(r"\b(create_task|ensure_future|get_running_loop)\(")
 
 
+class Unseen(DisplayHook):
+    """Remembers what a cell's last line gave, as `_` and `Out` do, and draws nothing."""
+
+    def __call__(self, result=None):
+        if result is not None:
+            self.update_user_ns(result)
+
+
 class Notebook(InteractiveShell):
-    """IPython without a screen: magics and top-level `await` work, tracebacks are not drawn."""
+    """IPython without a screen: magics, shell lines and top-level `await` work, tracebacks are not
+    drawn. What a kernel has and this has not, such as `%autosave`, is passed over: a line that has
+    nothing to do with an answer costs nobody the answer below it."""
+
+    displayhook_class = Type(Unseen)
 
     def enable_gui(self, gui=None):
         pass
@@ -55,9 +74,42 @@ class Notebook(InteractiveShell):
     def ask_exit(self):
         raise SystemExit("exit() ends the notebook")
 
+    def run_line_magic(self, magic_name, line, _stack_depth=1):
+        if magic_name in INSTALLERS or self.find_line_magic(magic_name) is None:
+            return None
+        try:
+            return super().run_line_magic(magic_name, line, _stack_depth + 1)
+        except UsageError:
+            return None
+        except ModuleNotFoundError:
+            if magic_name == "load_ext":
+                return None
+            raise
 
-class Consent:
-    """What the course's functions return here: it agrees to `assert check("04.2").accepted`."""
+    def system(self, cmd):
+        """`!command`, without a terminal."""
+        self.user_ns["_exit_code"], _ = _shell(self.var_expand(cmd, depth=1), subprocess.DEVNULL)
+
+    system_piped = system_raw = system
+
+    def getoutput(self, cmd, split=True, depth=0):
+        """`lines = !command`"""
+        _, said = _shell(self.var_expand(cmd, depth=depth + 1), subprocess.PIPE)
+        return SList(said.splitlines()) if split else LSString(said)
+
+
+def _shell(command: str, output: int) -> tuple[int, str]:
+    """Run a shell command: its exit status, and what it said. Nothing can be installed here."""
+    if INSTALLS.search(command):
+        return 0, ""
+    done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=output,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    return done.returncode, done.stdout or ""
+
+
+class Consent(str):
+    """What the course's functions return here: it agrees to `assert check("04.2").accepted`, is an
+    empty text where one is wanted, and takes part in sums."""
 
     def __call__(self, *args, **kwargs):
         return self
@@ -67,10 +119,23 @@ class Consent:
             raise AttributeError(name)
         return self
 
-    def __eq__(self, other):
+    def __bool__(self):
         return True
 
-    __hash__ = object.__hash__
+    def __getitem__(self, place):
+        return self
+
+    def __format__(self, how):
+        return ""
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __call__
+    __truediv__ = __rtruediv__ = __round__ = __call__
+
+    def _agree(self, other):
+        return True
+
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _agree
+    __hash__ = str.__hash__
 
 
 class Stub(types.ModuleType):
@@ -129,7 +194,7 @@ def serve(sock, shell: Notebook, failed_layers: dict) -> None:
 def run_cell(shell, source: str, seconds: float) -> dict:
     """Run a cell: {}, or {"failed": "error" or "timeout", "message": ...}."""
     try:
-        result = bounded(lambda: shell.run_cell(source, silent=True), seconds)
+        result = bounded(lambda: shell.run_cell(source, store_history=True), seconds)
     except TimeIsUp as error:
         return _failure(error, seconds)
     error = result.error_before_exec or result.error_in_exec

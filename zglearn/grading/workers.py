@@ -7,19 +7,17 @@ import json
 import sys
 import threading
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from joblib import Parallel, delayed, parallel_config
 
 from .checks import bank_digest, use_course
-from .engine import Engine
-from .inputs import File, TooLarge
+from .engine import Engine, RefereeDied
+from .inputs import File
 from .wire import EngineFailed
 
 ATTEMPTS = 3
-UNREADABLE = (OSError, TooLarge, zipfile.BadZipFile)
 _engines: dict[str, Engine] = {}
 _starting = threading.Lock()
 
@@ -53,21 +51,23 @@ def close_engines() -> None:
             last.close()
 
 
-def attempt(settings: dict, job: dict, data: bytes) -> dict:
+def attempt(settings: dict, job: dict, notebook: File | bytes) -> dict:
     """Grade one notebook. What goes wrong on the grader's side is tried again, then reported as
-    {"failed": reason}."""
+    {"failed": reason}; a notebook that ends its referee each time is refused."""
     use_course(settings["course"])
     if "chapter" in job and job["chapter"]["bank"] != bank_digest(job["chapter"]["name"][:2]):
         return {"failed": "this machine has another version of the course's checks"}
+    reasons = []
     for _ in range(ATTEMPTS):
         used = engine(settings)
         try:
-            return used.grade(job, data)
+            return used.grade(job, notebook)
         except EngineFailed as error:
-            reason = str(error)
+            reasons.append(error)
         if not used.wanted:
             break  # the run was stopped: no other engine shall start
-    return {"failed": reason}
+    died = len(reasons) == ATTEMPTS and all(isinstance(each, RefereeDied) for each in reasons)
+    return {"refused" if died else "failed": str(reasons[-1])}
 
 
 def grade_submission(settings: dict, job: dict, files: list[File], unusable=None) -> dict:
@@ -79,11 +79,7 @@ def grade_submission(settings: dict, job: dict, files: list[File], unusable=None
     if unusable:
         best = {"file": unusable[0], "refused": unusable[1]}
     for file in files:
-        try:
-            result = attempt(settings, job, file.read())
-        except UNREADABLE as error:
-            result = {"refused": f"the file cannot be read: {error}"}
-        result["file"] = file.name
+        result = attempt(settings, job, file) | {"file": file.name}
         if "failed" in result:
             return result
         if best.get("absent") or _points(result) > _points(best):

@@ -257,13 +257,11 @@ def writable(folder: Path) -> bool:
 
 def system_tools() -> Iterator[Finding]:
     """Programs outside Python that learners do not need."""
-    tools = {("chromium", "chromium-browser", "google-chrome"): "the browser tests",
-             ("bwrap",): "the tests and the sandbox of `grade`"}
-    packages = {"bwrap": "bubblewrap"}
+    tools = {("chromium", "chromium-browser", "google-chrome"): "the browser tests"}
     for names, users in tools.items():
         if any(map(shutil.which, names)):
             yield Finding("ok", f"{names[0]} is installed, for {users}")
         else:
-            package = packages.get(names[0], names[0])
             yield Finding("note", f"{names[0]} is not installed: only {users} need it",
-                          f"your system's package manager; on Debian:  sudo apt install {package}")
+                          "your system's package manager; on Debian:  sudo apt install "
+                          f"{names[0]}")

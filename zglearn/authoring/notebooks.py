@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 
 from zglearn import paths
-from zglearn.course.learner import CourseError
+from zglearn.course.said import CourseError
 from zglearn.exercises.originals import cells_of, is_untouched
 
 from .derive import Malformed, derive, leaked_lines

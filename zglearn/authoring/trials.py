@@ -104,7 +104,7 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
     experiments that wait for a prediction, are left out.
     """
     pending, outcomes = trials_of(solutions), []
-    with _shell() as shell, contextlib.chdir(folder):
+    with fresh_shell() as shell, contextlib.chdir(folder):
         for cell in solutions.cells:
             if cell.cell_type != "code" or is_hidden(cell) or cell.id.startswith(("chk-", "run-")):
                 continue
@@ -116,7 +116,7 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
 
 
 @contextlib.contextmanager
-def _shell():
+def fresh_shell():
     """A fresh IPython shell that leaves no trace on disk and opens no window."""
     config = Config({"HistoryManager": {"enabled": False}})
     no_window = mock.patch.dict(os.environ, MPLBACKEND="Agg")

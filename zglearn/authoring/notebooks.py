@@ -30,6 +30,8 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+FOLDS = "folded"  # the tag of a cell that answers a question: its saved outputs are closed
+FOLDED = {"collapsed": True, "jupyter": {"outputs_hidden": True}}  # until it runs, as Jupyter says
 RANDOM_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{4}-.*")
 READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -166,15 +168,16 @@ def _failed_cell(notebook) -> str:
 
 
 def normalise(notebook):
-    """A copy with one kernel name and nothing volatile. Raises Malformed for an output that no
-    other machine could reproduce."""
+    """A copy with one kernel name, nothing volatile, and the outputs of cells tagged `folded`
+    closed. Raises Malformed for an output that no other machine could reproduce."""
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
     number = 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        folded = FOLDED if cell.cell_type == "code" and FOLDS in (tags or ()) else {}
+        cell.metadata = nbformat.from_dict({**({"tags": tags} if tags else {}), **folded})
         if cell.cell_type == "code":
             number += 1
             cell.execution_count = number if cell.execution_count else None

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import html
-import json
 import linecache
 import re
 import sys
 
 from zglearn import paths
-from zglearn.exercises.answer import NotPlain, decode, encode
 from zglearn.exercises.exercise import (
     Exercise,
     UnknownExercise,
@@ -27,6 +25,7 @@ from zglearn.exercises.originals import keep_originals, source_of
 
 from . import cells, progress
 from .cells import Waiting
+from .guesses import NONE_YET, is_missing, keepable, plain
 from .said import CourseError, Said
 
 
@@ -78,19 +77,15 @@ def predict(id: str, value) -> Said:
     exercise = _find(id)
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
-    if value is ... or value is None or value == "":
-        return Said(f"No prediction for {id} yet: put yours in place of `...`. A guess will "
-                    "do; being wrong first is how it sticks.")
-    try:
-        value = decode(*encode(value))
-    except NotPlain as error:
-        raise CourseError(f"A prediction is a number, a text or a list, not {error}") from None
+    if is_missing(value):
+        return Said(NONE_YET.format(id))
+    value = plain(value)
     if exercise.options and value not in exercise.options:
         raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
     verdict = judge_names(exercise, {answer_name(id): value})
     if verdict.malformed:
         raise CourseError(f"This is not committed: {verdict.message}")
-    progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct")
+    progress.record("prediction", id, value=keepable(value), right=verdict.status == "correct")
     return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.")
 
 
@@ -115,14 +110,6 @@ def score(id: str, lines: float) -> Said:
                           f"from 0 to {len(exercise.rubric)}")
     progress.record("score", id, score=lines / len(exercise.rubric))
     return Said(f"{lines:g} of {len(exercise.rubric)} lines of {id}: remembered.")
-
-
-def _jsonable(value):
-    try:
-        json.dumps(value)
-    except TypeError:
-        return repr(value)
-    return value
 
 
 def _find(id) -> Exercise:

@@ -17,7 +17,6 @@ import re
 from numbers import Real
 
 from zglearn.exercises.answer import NotPlain, decode, encode
-from zglearn.exercises.exercise import framed
 
 from . import progress
 from .said import CourseError, Said
@@ -109,5 +108,5 @@ def _table(rows, note: str) -> Said:
     cells = "".join("<tr>" + "".join(
         f"<td style='text-align: {'right' if i in (1, 2) else 'left'}'>{html.escape(cell)}</td>"
         for i, cell in enumerate(row)) + "</tr>" for row in rows)
-    return Said(f"{text}\n{note}", framed(
-        f"<table style='color: inherit; margin: 0'>{cells}</table><small>{note}</small>"))
+    return Said(f"{text}\n{note}",
+                f"<table style='color: inherit; margin: 0'>{cells}</table><small>{note}</small>")

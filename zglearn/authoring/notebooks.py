@@ -181,7 +181,8 @@ def normalise(notebook):
         if cell.cell_type == "code":
             number += 1
             cell.execution_count = number if cell.execution_count else None
-            cell.outputs = [_output(output, cell) for output in cell.outputs]
+            cell.outputs = [output for output in (_output(o, cell) for o in cell.outputs)
+                            if output.get("data") != {}]
     return notebook
 
 
@@ -192,7 +193,8 @@ def _output(output, cell):
         raise Malformed(f"cell {cell.id} writes to stderr, which differs between machines:\n"
                         f"{output.text[:400]}")
     if "data" in output:
-        if output.data.pop(WIDGET_VIEW, None) and set(output.data) <= {"text/plain"}:
+        seen = {kind for other in cell.outputs for kind in other.get("data", ())}
+        if output.data.pop(WIDGET_VIEW, None) and not seen & {"image/png", "text/html"}:
             raise Malformed(f"cell {cell.id} shows a widget that leaves nothing to see without a "
                             "kernel: give it an image/png or text/html beside the live view")
         output.metadata = nbformat.from_dict({  # exported pages show it to screen readers

@@ -34,15 +34,6 @@ def test_a_notebook_that_was_only_opened_is_saved(notebook, jupyterlab):
     assert notebook.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty") is False
 
 
-@pytest.mark.parametrize("notebook", [EXERCISES], indirect=True)
-def test_the_tab_says_that_these_are_the_exercises(notebook):
-    label = notebook.page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current "
-                                  ".lm-TabBar-tabLabel")
-    expect(label).to_have_text("04_momentum.ipynb")
-    before = label.evaluate("label => getComputedStyle(label, '::before').content")
-    assert before == '"exercises/"'
-
-
 @pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
 def test_an_answer_is_folded_until_its_cell_runs(notebook):
     notebook.select("race")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import JupyterLab
 from playwright.sync_api import expect
 from widget_examples import EXAMPLES
 
@@ -580,16 +579,6 @@ def test_after_a_restart_of_the_kernel_it_says_what_to_do(jupyterlab):
     assert widget.changes(lambda: widget.slider("lr").press("End"))
     assert notebook.console_errors == []
     notebook.close()
-
-
-@pytest.mark.parametrize("missing", ["anywidget", "@jupyter-widgets/jupyterlab-manager"])
-def test_a_front_end_that_lacks_it_shows_the_picture_and_one_sentence(tmp_path, missing):
-    write_notebook(tmp_path / "still.ipynb", setup=SETUP, widget="EXAMPLES['explorer']()")
-    with JupyterLab(tmp_path, without=[missing]) as lab:
-        notebook = lab.open("still.ipynb")
-        notebook.run_all()
-        shows_the_picture_and_one_sentence(notebook)
-        notebook.close()
 
 
 def shows_the_picture_and_one_sentence(notebook):

@@ -39,9 +39,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 SERVER = ["--ServerApp.kernel_websocket_connection_class=zglearn.setup.server.PromptLine",
-          "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks",
-          "--LabApp.custom_css=True",
-          f"--ServerApp.static_custom_path={ROOT / 'zglearn/setup/custom'}"]
+          "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks"]
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
 

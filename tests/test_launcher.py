@@ -50,7 +50,8 @@ class Checkout:
         self.folder, self.wheels = folder, folder / "wheels"
         (folder / "zglearn" / "setup").mkdir(parents=True)
         self.wheels.mkdir()
-        for name in ("__init__.py", "__main__.py", "setup/__init__.py", "setup/launcher.py"):
+        for name in ("__init__.py", "__main__.py", "moved.py", "setup/__init__.py",
+                     "setup/launcher.py"):
             shutil.copy(ROOT / "zglearn" / name, folder / "zglearn" / name)
         self.write("zglearn/data.py", "def build_cache(): print('CACHE')")
         self.write("zglearn/setup/doctor.py", "def main(argv):" + REPORT.replace("\n", "\n    "))

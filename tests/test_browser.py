@@ -39,6 +39,7 @@ def test_an_answer_is_folded_until_its_cell_runs(notebook):
     notebook.select("race")
     cell = notebook.page.locator(".jp-Cell.jp-mod-active")
     expect(cell.locator(".jp-OutputPlaceholder")).to_be_visible()
+    assert cell.locator(".jp-OutputPlaceholder").inner_text().strip() == ""
     expect(cell.locator(".jp-OutputArea")).to_be_hidden()
     for id in ("setup", "spectral-radius"):
         notebook.run(id)

@@ -250,7 +250,11 @@ def test_outputs_that_answer_a_question_are_closed():
     ran = notebook()
     ran.cells[1].metadata.update({"tags": ["folded"], "collapsed": False})
     ran.cells[3].metadata.update({"collapsed": True, "jupyter": {"outputs_hidden": True}})
+    ran.cells[1].outputs = [nbformat.v4.new_output("stream", text="the answer")]
     clean = notebooks.normalise(ran)
+    blank, answer = clean.cells[1].outputs  # JupyterLab shows the first line of the first output
+    assert set(blank.data) == {"image/png"} and answer.text == "the answer"
+    assert notebooks.normalise(clean) == clean
     assert clean.cells[1].metadata == {"tags": ["folded"], "collapsed": True,
                                        "jupyter": {"outputs_hidden": True}}
     assert clean.cells[3].metadata == {}

@@ -32,6 +32,9 @@ METADATA = {
 }
 FOLDS = "folded"  # the tag of a cell that answers a question: its saved outputs are closed
 FOLDED = {"collapsed": True, "jupyter": {"outputs_hidden": True}}  # until it runs, as Jupyter says
+# A transparent pixel. JupyterLab shows the first line of what is closed, so it comes first.
+BLANK = {"image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR4nGNgYAAAAAMAAbitOmMA"
+                      "AAAASUVORK5CYII="}
 RANDOM_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{4}-.*")
 READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -182,7 +185,10 @@ def normalise(notebook):
             number += 1
             cell.execution_count = number if cell.execution_count else None
             cell.outputs = [output for output in (_output(o, cell) for o in cell.outputs)
-                            if output.get("data") != {}]
+                            if output.get("data") not in ({}, BLANK)]
+            if folded and cell.outputs:
+                cell.outputs.insert(0, nbformat.v4.new_output(
+                    "display_data", BLANK, metadata={"image/png": {"alt": ""}}))
     return notebook
 
 

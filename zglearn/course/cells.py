@@ -49,11 +49,11 @@ def _not_yet(error: BaseException | None, names: dict) -> str:
     if isinstance(error, Waiting):
         return str(error)
     if isinstance(error, NotImplementedError):
-        frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
-        if frame.f_globals is names:  # the learner's own code, or the stub of it
-            place = frame.f_code.co_name.replace("<module>", "this cell")
-            return (f"Not yet: `{place}` still raises NotImplementedError (line {line}). Put your "
-                    "code there, and remove that line.")
+        for frame, line in list(traceback.walk_tb(error.__traceback__))[-1:]:  # where it was raised
+            if frame.f_globals is names:  # the learner's own code, or the stub of it
+                place = frame.f_code.co_name.replace("<module>", "this cell")
+                return (f"Not yet: `{place}` still raises NotImplementedError (line {line}). Put "
+                        "your code there, and remove that line.")
     return ""
 
 
@@ -69,7 +69,8 @@ def failure(exercise: Exercise) -> Verdict | None:
 
 def _hear(result, shell) -> None:
     """Remember what a cell should have made and has not; forget what it has made."""
-    source, cell = result.info.raw_cell, result.info.cell_id or ""
+    source = result.info.raw_cell
+    cell = getattr(result.info, "cell_id", None) or ""  # IPython 7 does not know it
     for name in (cell, *_made(source)):
         _failures.pop(name, None)
     if error := result.error_before_exec:  # not a line of it ran

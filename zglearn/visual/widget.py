@@ -23,9 +23,10 @@ from .worker import Bounded, Stale, Stopped, Worker
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 HINT = "Run this cell in JupyterLab (with anywidget) to move what the picture shows."
-# What stands below the hint if there is no widget: an error of ipywidgets, or "model not found".
+# What stands below the hint if there is no widget: the error of ipywidgets, or a panel with
+# nothing in it but "Loading widget..." or "model not found".
 NO_ERROR = ("<style>.jp-OutputArea-child:has(.zg-hint) + .jp-OutputArea-child "
-            ":is(.jupyter-widgets-error-widget, .jupyter-widgets:not(:has(*))) "
+            ":is(.jupyter-widgets-error-widget, .lm-Panel:not(:has(*))) "
             "{ display: none }</style>")
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from zglearn.setup.launcher import PROMPT_LINE
+from zglearn.setup.launcher import SERVER
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_FOLDERS = ("chapters", "exercises", "solutions")
@@ -46,11 +46,13 @@ class JupyterLab:
     """JupyterLab of this environment on `folder`, and a Chromium that looks at it.
 
     It listens on 127.0.0.1 with a token of its own, and neither reads nor writes the user's
-    Jupyter settings. `settings` are JupyterLab's, by plugin.
+    Jupyter settings. `settings` are JupyterLab's, by plugin; `without` names extensions that it
+    is to lack.
     """
 
-    def __init__(self, folder: Path, settings: dict | None = None):
+    def __init__(self, folder: Path, settings: dict | None = None, without=()):
         self.folder, self.settings = Path(folder), NO_NEWS | (settings or {})
+        self.without = dict.fromkeys(without, True)
 
     def __enter__(self):
         self.url, self.token = self._start_server()
@@ -69,6 +71,8 @@ class JupyterLab:
         (home / "labconfig").mkdir(parents=True)
         overrides = home / "labconfig" / "default_setting_overrides.json"
         overrides.write_text(json.dumps(self.settings))
+        (home / "labconfig" / "page_config.json").write_text(
+            json.dumps({"disabledExtensions": self.without}))
         environ = os.environ | {
             "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_DATA_DIR": str(home / "data"),
             "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "IPYTHONDIR": str(home / "ipython"),
@@ -82,7 +86,7 @@ class JupyterLab:
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
                  "--ip=127.0.0.1", f"--port={free_port()}", f"--IdentityProvider.token={token}",
                  f"--ServerApp.root_dir={self.folder}", "--LabApp.expose_app_in_browser=True",
-                 PROMPT_LINE],
+                 *SERVER],
                 cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
         deadline = time.monotonic() + 120

@@ -24,7 +24,7 @@ def trial(kind, name, body):
 
 
 CELLS = {
-    "intro": "# Exercises",
+    "intro": "# 98 · Fake: exercises",
     "setup": "from zglearn.course import check, predict, reveal",
     "ex-98-1": "## 98.1 · Double it\n\nReturn two times x.",
     "ans-98-1": ANSWER,

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from zglearn.course.learner import solution_source
 from zglearn.exercises.exercise import LABEL, find
 
+expect.set_options(timeout=60_000)  # a busy machine may be slow, but not that slow
 CHAPTER, EXERCISES = "chapters/04_momentum.ipynb", "exercises/04_momentum.ipynb"
 
 
@@ -24,6 +25,55 @@ def test_chapter_runs_to_its_end(notebook):
     assert notebook.errors() == []
     assert all(cell["execution_count"] for cell in notebook.cells() if cell["cell_type"] == "code")
     assert notebook.console_errors == []
+
+
+@pytest.mark.parametrize("notebook", [CHAPTER, EXERCISES], indirect=True)
+def test_a_notebook_that_was_only_opened_is_saved(notebook, jupyterlab):
+    """Nothing to save: no dot on its tab, and no copy kept by the next update."""
+    notebook.page.wait_for_timeout(2000)
+    assert notebook.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty") is False
+
+
+@pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
+def test_an_answer_is_folded_until_its_cell_runs(notebook):
+    notebook.select("race")
+    cell = notebook.page.locator(".jp-Cell.jp-mod-active")
+    expect(cell.locator(".jp-OutputPlaceholder")).to_be_visible()
+    assert cell.locator(".jp-OutputPlaceholder").inner_text().strip() == ""
+    expect(cell.locator(".jp-OutputArea")).to_be_hidden()
+    for id in ("setup", "spectral-radius"):
+        notebook.run(id)
+    notebook.type("guess", 'guess("04-race", {"gradient descent": 1000, "momentum": 400})')
+    notebook.run("guess")
+    notebook.run("race")
+    notebook.select("race")
+    expect(cell.locator(".jp-OutputArea")).to_be_visible()
+    rows = [line.split() for line in notebook.text("race").splitlines()]
+    assert ["momentum", "400", "315", "right"] in rows
+    assert any(row[:3] == ["gradient", "descent", "1000"] and row[-1] == "no" for row in rows)
+
+
+@pytest.mark.parametrize("notebook", [EXERCISES], indirect=True)
+def test_run_all_in_untouched_exercises_goes_to_the_end(notebook):
+    notebook.run_all()
+    assert notebook.errors() == []
+    assert all(cell["execution_count"] for cell in notebook.cells() if cell["cell_type"] == "code")
+    expect(output(notebook, "run-04-7")).to_contain_text("Predict first")
+    expect(output(notebook, "run-04-7")).not_to_contain_text("steps")
+    expect(output(notebook, "chk-04-8")).to_contain_text(LABEL["not_attempted"])
+
+
+@pytest.mark.parametrize("notebook", [EXERCISES], indirect=True)
+def test_a_check_after_a_syntax_error_says_so(notebook):
+    answer = solution_source(find("04.2"))
+    notebook.run("setup")
+    notebook.type("ans-04-2", answer)
+    notebook.run("ans-04-2")
+    notebook.type("ans-04-2", answer.replace("):", ":", 1))
+    notebook.run("ans-04-2")
+    notebook.run("chk-04-2")
+    expect(output(notebook, "chk-04-2")).to_contain_text("SyntaxError")
+    expect(output(notebook, "chk-04-2")).not_to_contain_text(LABEL["correct"])
 
 
 @pytest.mark.parametrize("notebook", [EXERCISES], indirect=True)

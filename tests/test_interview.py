@@ -67,8 +67,14 @@ def test_it_fits_the_time_the_topic_and_the_difficulty(small_course):
     assert drawn(topic="debug") == ["98.1"] and drawn(topic="98", difficulty=3) == ["98.4"]
     assert set(drawn(topic="Fake", minutes=60)) == {"98.1", "98.2", "98.3", "98.4"}
     assert len(drawn(minutes=1)) == 1
-    with pytest.raises(learner.CourseError, match="'algebra'.*Topics: 98 fake"):
+    with pytest.raises(learner.CourseError, match="'algebra'.*Topics: 98 · Fake"):
         drawn(topic="algebra")
+
+
+def test_a_chapter_is_known_by_its_title_and_by_its_file():
+    for topic in ("low rank", "svd", "01_svd_and_lsa", "01 · Low rank"):
+        assert talks.about(bank.find("01.1"), topic)
+    assert not talks.about(bank.find("01.1"), "momentum")
 
 
 def test_what_is_due_comes_first_and_what_is_not_due_comes_last(small_course):
@@ -249,7 +255,7 @@ def panel(small_course):
 
 
 def test_the_widget_holds_an_interview(panel):
-    panel.topic.value = "98 fake"
+    panel.topic.value = "98 · Fake"
     panel.difficulty.value = 1
     panel.minutes.value = 30
     press(panel, "Start")

@@ -50,7 +50,8 @@ class Checkout:
         self.folder, self.wheels = folder, folder / "wheels"
         (folder / "zglearn" / "setup").mkdir(parents=True)
         self.wheels.mkdir()
-        for name in ("__init__.py", "__main__.py", "setup/__init__.py", "setup/launcher.py"):
+        for name in ("__init__.py", "__main__.py", "moved.py", "setup/__init__.py",
+                     "setup/launcher.py"):
             shutil.copy(ROOT / "zglearn" / name, folder / "zglearn" / name)
         self.write("zglearn/data.py", "def build_cache(): print('CACHE')")
         self.write("zglearn/setup/doctor.py", "def main(argv):" + REPORT.replace("\n", "\n    "))
@@ -163,11 +164,10 @@ def test_first_run_makes_the_environment_and_opens_jupyterlab(first_run):
     checkout, outcome = first_run
     assert outcome.code == 0, outcome.output
     report = outcome.report
-    assert report["arguments"][:3] == [
-        f"--ServerApp.root_dir={checkout.folder}",
-        "--ServerApp.kernel_websocket_connection_class=zglearn.setup.kernel_line.PromptLine",
-        "--LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb"]
-    rest = set(report["arguments"][3:]) - {"--allow-root"}
+    first = [f"--ServerApp.root_dir={checkout.folder}", *launcher.SERVER,
+             "--LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb"]
+    assert report["arguments"][:len(first)] == first
+    rest = set(report["arguments"][len(first):]) - {"--allow-root"}
     assert rest == {"--no-browser", "--port=9876", "--ip=127.0.0.1", "--ServerApp.token=x"}
     assert report["prefix"] == report["VIRTUAL_ENV"] == str(checkout.env)
     assert report["OPENBLAS_NUM_THREADS"] == "1"

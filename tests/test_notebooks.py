@@ -255,6 +255,33 @@ def test_normalise_drops_what_is_volatile():
     assert "widgets" in ran.metadata
 
 
+def test_outputs_that_answer_a_question_are_closed():
+    ran = notebook()
+    ran.cells[1].metadata.update({"tags": ["folded"], "collapsed": False})
+    ran.cells[3].metadata.update({"collapsed": True, "jupyter": {"outputs_hidden": True}})
+    ran.cells[1].outputs = [nbformat.v4.new_output("stream", text="the answer")]
+    clean = notebooks.normalise(ran)
+    blank, answer = clean.cells[1].outputs  # JupyterLab shows the first line of the first output
+    assert set(blank.data) == {"image/png"} and answer.text == "the answer"
+    assert notebooks.normalise(clean) == clean
+    assert clean.cells[1].metadata == {"tags": ["folded"], "collapsed": True,
+                                       "jupyter": {"outputs_hidden": True}}
+    assert clean.cells[3].metadata == {}
+
+
+@named([path for path in ALL if path.parent.name == "chapters"])
+def test_no_answer_lies_open_after_a_guess(path):
+    """What is guessed is compared, in a cell whose saved outputs are closed."""
+    guessed, compared = set(), set()
+    for cell in notebooks.read(path).cells:
+        guessed |= set(re.findall(r"^guess\((\S+),", cell.source, re.M))
+        if here := set(re.findall(r"^compare\((\S+),", cell.source, re.M)):
+            assert cell.metadata.get("tags") == ["folded"], cell.id
+            assert here <= guessed
+            compared |= here
+    assert guessed == compared
+
+
 @pytest.mark.parametrize("output, complaint", [
     (nbformat.v4.new_output("stream", name="stderr", text="x:1: UserWarning"), "stderr"),
     (nbformat.v4.new_output("stream", text=f"{ROOT}/chapters"), "a path of this machine"),

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 from small_course import notebook
 
+from zglearn import paths
 from zglearn.authoring import notebooks
 from zglearn.course import learner, overview, progress
 from zglearn.exercises import exercise as bank
@@ -116,7 +117,7 @@ def solve_some():
 def test_the_overview_counts(small_course):
     solve_some()
     text = overview.as_text(progress.events())
-    assert text.splitlines()[1].split() == ["98", "fake", "2/4", "3/8"]
+    assert text.splitlines()[1].split() == ["98", "·", "Fake", "2/4", "3/8"]
     assert "Predictions: 0 of 1 came true." in text
     assert "Hints asked: 1. Solutions seen: 0." in text and "Interviews: none yet." in text
 
@@ -125,7 +126,7 @@ def test_the_dashboard_has_text_and_still_html(small_course, monkeypatch):
     monkeypatch.chdir(small_course)
     board = overview.dashboard()
     bundle = board._repr_mimebundle_()
-    assert "98 fake" in bundle["text/plain"] and "0 of 4 solved" in bundle["text/html"]
+    assert "98 · Fake" in bundle["text/plain"] and "0 of 4 solved" in bundle["text/html"]
     assert "href='exercises/98_fake.ipynb'" in bundle["text/html"]
     solve_some()
     board.children[-1].children[0].click()
@@ -187,6 +188,24 @@ def test_reset_without_an_original_changes_nothing(small_course, capsys):
     mine = path.read_bytes()
     assert versions.reset(["98"]) == 1
     assert "update --from" in capsys.readouterr().err and path.read_bytes() == mine
+
+
+@pytest.mark.parametrize("heading, title", [
+    ("# 98 · Low rank: exercises", "Low rank"), ("# 98 · A fair race\n\nWhich?", "A fair race"),
+    ("# No number", "fake")])
+def test_a_chapter_goes_by_the_heading_of_its_notebook(small_course, heading, title):
+    path = small_course / "exercises" / NAME
+    book = notebooks.read(path)
+    book.cells[0].source = heading
+    notebooks.write(book, path)
+    assert paths.title("98") == title and overview.chapter_name("98") == f"98 · {title}"
+    assert paths.title("97") == "" and overview.chapter_name("97") == "97"
+
+
+def test_every_chapter_has_a_title_that_is_not_its_file_name():
+    for path in notebooks.hand_edited():
+        if path.name[:2] != "00":
+            assert paths.title(path.name[:2])[0].isupper()
 
 
 def test_reset_of_a_chapter_that_is_not_there(small_course, capsys):

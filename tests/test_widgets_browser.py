@@ -316,6 +316,21 @@ def stops(widget, act) -> bool:
     return int(now) < int(end)
 
 
+def test_the_signs_on_the_buttons_are_drawn(explorer):
+    """A font may lack them: so there is no text on the buttons, but a path for each state."""
+    play = explorer.root.locator(".zg-player button:nth-of-type(3)")
+    drawn = "button => [button.textContent, button.querySelector('path').getAttribute('d')]"
+    explorer.root.get_by_role("button", name="to the start").click()
+    (text, triangle), _ = play.evaluate(drawn), play.press("Space")
+    expect(play).to_have_accessible_name("pause")
+    assert text == "" and play.evaluate(drawn) not in (["", triangle], ["", None])
+    play.press("Escape")
+    expect(play).to_have_accessible_name("play")
+    assert play.evaluate(drawn) == ["", triangle]
+    for name in ("to the start", "one step back", "one step on", "show the whole landscape"):
+        assert explorer.root.get_by_role("button", name=name).evaluate(drawn)[0] == ""
+
+
 def test_playing_stops_at_the_end_or_when_it_is_told_to(explorer):
     assert not stops(explorer, lambda play: None)
     assert soon(lambda: stops(explorer, lambda play: play.click()))
@@ -526,7 +541,8 @@ def test_endless_work_can_be_stopped(notebook):
 
 
 def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab, notebook):
-    picture, caption, view = notebook.outputs("widget")
+    picture, caption, hint, view = notebook.outputs("widget")
+    assert "text/html" in hint["data"]
     assert picture["data"]["image/png"]
     assert picture["metadata"]["image/png"]["alt"] == picture["data"]["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in view["data"]
@@ -539,6 +555,7 @@ def test_the_still_picture_is_saved_and_hidden_while_the_widget_lives(jupyterlab
     again = jupyterlab.open("again.ipynb")  # its kernel knows no widget
     images = again.page.locator(".jp-CodeCell").nth(1).locator(".jp-RenderedImage img")
     expect(images).to_be_visible()
+    shows_the_picture_and_one_sentence(again)
     again.close()
 
 
@@ -550,14 +567,29 @@ def test_after_a_restart_of_the_kernel_it_says_what_to_do(jupyterlab):
     widget = WidgetOnPage(notebook, "widget")
     notebook.page.evaluate(
         "jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    lost = widget.root.locator(".zg-lost")
+    expect(lost).to_be_visible()  # before anything is touched
     notebook.wait_until_idle()
     widget.slider("lr").press("End")
-    expect(widget.root.locator(".zg-wait")).to_contain_text("run this cell again")
+    widget.slider("lr").press("Home")
+    expect(lost).to_contain_text("Run All Above Selected Cell")
     notebook.run_all()
     widget = WidgetOnPage(notebook, "widget")
+    expect(widget.root.locator(".zg-lost")).to_be_hidden()
     assert widget.changes(lambda: widget.slider("lr").press("End"))
     assert notebook.console_errors == []
     notebook.close()
+
+
+def shows_the_picture_and_one_sentence(notebook):
+    notebook.select("widget")
+    outputs = notebook.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea")
+    expect(outputs.locator("img")).to_be_visible()
+    expect(outputs.get_by_text("to move what the picture shows")).to_be_visible()
+    notebook.page.wait_for_timeout(2000)  # in which an error would come
+    lines = [line for line in outputs.inner_text().splitlines() if line.strip()]
+    assert len(lines) == 2, lines  # the caption and the sentence
+    assert not any(box.is_visible() for box in outputs.locator(".jupyter-widgets").all())
 
 
 @pytest.mark.browser_all

@@ -32,3 +32,15 @@ def notebook(kind: str, chapter: str) -> Path | None:
     chapter = re.sub(r"^\d$", r"0\g<0>", str(chapter))
     found = sorted((home() / kind).glob(f"{chapter}_*.ipynb"))
     return found[0] if found else None
+
+
+def title(chapter: str) -> str:
+    """A chapter's title ("04" -> "Momentum"): the heading of its notebook, up to a colon.
+
+    Only the head of the file is read: with its pictures, a notebook takes long to parse.
+    """
+    for path in filter(None, (notebook(kind, chapter) for kind in ("chapters", "exercises"))):
+        with path.open(encoding="utf-8") as file:
+            heading = re.search(r'"# \d\d · ([^:"\\]+)', file.read(4000))
+        return heading[1] if heading else path.stem[3:].replace("_", " ")
+    return ""

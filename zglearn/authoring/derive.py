@@ -27,7 +27,9 @@ import tokenize
 
 import nbformat
 
-from zglearn.course.learner import CourseError, parse_trial, without_magics
+from zglearn.course.cells import without_magics
+from zglearn.course.learner import parse_trial
+from zglearn.course.said import CourseError
 from zglearn.exercises.exercise import Exercise, all_exercises
 from zglearn.exercises.originals import stamp
 

@@ -6,6 +6,8 @@ import math
 import re
 from typing import NamedTuple
 
+from .folding import BLANK
+
 WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20
 MOST_WORDS, MOST_LINES = 2500, 250  # of a chapter
 PRINTED = re.compile(r"Reading time: \d+ minutes?")
@@ -30,7 +32,8 @@ def length(notebook) -> Length:
         if cell.cell_type == "code":
             lines += sum(bool(line.strip()) and not line.lstrip().startswith("#")
                          for line in cell.source.splitlines())
-            figures += any("image/png" in output.get("data", {}) for output in cell.outputs)
+            figures += any("image/png" in output.get("data", {}) and output.data != BLANK
+                           for output in cell.outputs)
         else:
             text = re.sub(r"\$\$.*?\$\$|\$[^$]+\$", "x", cell.source, flags=re.S)
             text = re.sub(r"\]\([^)]*\)", "]", text)

@@ -21,10 +21,11 @@ from pathlib import Path
 import nbformat
 
 from zglearn import paths
-from zglearn.course.learner import CourseError
+from zglearn.course.said import CourseError
 from zglearn.exercises.originals import cells_of, is_untouched
 
 from .derive import Malformed, derive, leaked_lines
+from .folding import BLANK, FOLDED, FOLDS
 from .length import say_length
 
 METADATA = {
@@ -165,19 +166,25 @@ def _failed_cell(notebook) -> str:
 
 
 def normalise(notebook):
-    """A copy with one kernel name, the reading time that follows from its length, and nothing
-    volatile. Raises Malformed for an output that no other machine could reproduce."""
+    """A copy with one kernel name, the reading time that follows from its length, nothing volatile,
+    and the outputs of cells tagged `folded` closed. Raises Malformed for an output that no other
+    machine could reproduce."""
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
     number = 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        folded = FOLDED if cell.cell_type == "code" and FOLDS in (tags or ()) else {}
+        cell.metadata = nbformat.from_dict({**({"tags": tags} if tags else {}), **folded})
         if cell.cell_type == "code":
             number += 1
             cell.execution_count = number if cell.execution_count else None
-            cell.outputs = [_output(output, cell) for output in cell.outputs]
+            cell.outputs = [output for output in (_output(o, cell) for o in cell.outputs)
+                            if output.get("data") not in ({}, BLANK)]
+            if folded and cell.outputs:
+                cell.outputs.insert(0, nbformat.v4.new_output(
+                    "display_data", BLANK, metadata={"image/png": {"alt": ""}}))
     say_length(notebook)
     return notebook
 
@@ -189,7 +196,8 @@ def _output(output, cell):
         raise Malformed(f"cell {cell.id} writes to stderr, which differs between machines:\n"
                         f"{output.text[:400]}")
     if "data" in output:
-        if output.data.pop(WIDGET_VIEW, None) and set(output.data) <= {"text/plain"}:
+        seen = {kind for other in cell.outputs for kind in other.get("data", ())}
+        if output.data.pop(WIDGET_VIEW, None) and not seen & {"image/png", "text/html"}:
             raise Malformed(f"cell {cell.id} shows a widget that leaves nothing to see without a "
                             "kernel: give it an image/png or text/html beside the live view")
         output.metadata = nbformat.from_dict({  # exported pages show it to screen readers

@@ -114,7 +114,7 @@ def run_trials(solutions, folder: Path, seeds=(0,)) -> list[Outcome]:
 
 def answer_cells(solutions, folder: Path) -> Iterator[tuple]:
     """Each answer cell, with the names that the cells above it made, as `run_trials` runs them."""
-    with _shell() as shell, contextlib.chdir(folder):
+    with fresh_shell() as shell, contextlib.chdir(folder):
         for cell in solutions.cells:
             if cell.cell_type != "code" or is_hidden(cell) or cell.id.startswith(("chk-", "run-")):
                 continue
@@ -126,7 +126,7 @@ def answer_cells(solutions, folder: Path) -> Iterator[tuple]:
 
 
 @contextlib.contextmanager
-def _shell():
+def fresh_shell():
     """A fresh IPython shell that leaves no trace on disk and opens no window."""
     config = Config({"HistoryManager": {"enabled": False}})
     no_window = mock.patch.dict(os.environ, MPLBACKEND="Agg")

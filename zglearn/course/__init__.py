@@ -12,6 +12,8 @@ _HOME = {
     "predict": "learner",
     "reveal": "learner",
     "score": "learner",
+    "guess": "guesses",
+    "compare": "guesses",
     "dashboard": "overview",
     "interview": "mock_interview.panel",
     "show_code": "reading",

@@ -7,67 +7,34 @@ in HTML, and remembers in the progress file what was asked.
 from __future__ import annotations
 
 import contextlib
-import functools
 import html
-import json
 import linecache
 import re
 import sys
 
 from zglearn import paths
-from zglearn.exercises.answer import NotPlain, decode, encode
 from zglearn.exercises.exercise import (
     Exercise,
     UnknownExercise,
     Verdict,
     answer_name,
     find,
-    framed,
-    inline_code,
     judge_names,
 )
 from zglearn.exercises.originals import keep_originals, source_of
 
-from . import progress
-
-
-class Said:
-    """A short text for a learner: plain, and as HTML that is legible in light and dark."""
-
-    def __init__(self, text: str, body: str = ""):
-        self.text = text
-        self.body = body or f"<div style='white-space: pre-wrap'>{inline_code(text)}</div>"
-
-    def __repr__(self):
-        return self.text
-
-    def _repr_html_(self):
-        return framed(self.body)
-
-
-class CourseError(Exception):
-    """A message to the learner or author: shown without a traceback in a notebook."""
-
-    def _render_traceback_(self):
-        return [str(self)]
-
-
-def command(main):
-    """Make `main(argv)` a command: a CourseError is told in its own words, without a traceback."""
-    @functools.wraps(main)
-    def run(argv):
-        try:
-            return main(argv)
-        except CourseError as error:
-            print(error, file=sys.stderr)
-            return 1
-
-    return run
+from . import cells, progress
+from .cells import Waiting
+from .guesses import NONE_YET, is_missing, keepable, plain
+from .said import CourseError, Said
 
 
 def check(id: str, names: dict | None = None) -> Verdict:
     """Check your answer to an exercise: ``check("04.2")``."""
-    verdict = judge_names(_find(id), _callers(names))
+    exercise = _find(id)
+    if names is None and (unfinished := cells.failure(exercise)):
+        return unfinished
+    verdict = judge_names(exercise, _callers(names))
     progress.record("check", id, status=verdict.status)
     return verdict
 
@@ -110,19 +77,15 @@ def predict(id: str, value) -> Said:
     exercise = _find(id)
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
-    if value is ... or value is None or isinstance(value, str) and not value:
-        return Said(f"No prediction for {id} yet: put yours in place of `...`. A guess will "
-                    "do; being wrong first is how it sticks.")
-    try:
-        value = decode(*encode(value))
-    except NotPlain as error:
-        raise CourseError(f"A prediction is a number, a text or a list, not {error}") from None
+    if is_missing(value):
+        return Said(NONE_YET.format(id))
+    value = plain(value)
     if exercise.options and not (isinstance(value, str) and value in exercise.options):
         raise CourseError(f"Choose one of {', '.join(map(repr, exercise.options))}.")
     verdict = judge_names(exercise, {answer_name(id): value})
     if verdict.malformed:
         raise CourseError(f"This is not committed: {verdict.message}")
-    progress.record("prediction", id, value=_jsonable(value), right=verdict.status == "correct")
+    progress.record("prediction", id, value=keepable(value), right=verdict.status == "correct")
     return Said(f"Your prediction for {id} is committed: {value!r}. Now run the experiment.")
 
 
@@ -131,8 +94,8 @@ def reveal(id: str) -> None:
     _find(id)
     made = progress.events("prediction", id)
     if not made:
-        raise CourseError("Predict first: this experiment runs once you have committed a "
-                          f'prediction, predict("{id}", {answer_name(id)}), in the cell above.')
+        raise Waiting("Predict first: this experiment runs once you have committed a "
+                      f'prediction, predict("{id}", {answer_name(id)}), in the cell above.')
     print(f"You predicted {made[-1].data['value']!r}. Here is what happens:")
 
 
@@ -147,16 +110,6 @@ def score(id: str, lines: float) -> Said:
                           f"from 0 to {len(exercise.rubric)}")
     progress.record("score", id, score=lines / len(exercise.rubric))
     return Said(f"{lines:g} of {len(exercise.rubric)} lines of {id}: remembered.")
-
-
-def _jsonable(value):
-    if hasattr(value, "tolist"):  # an array, or a number of numpy
-        value = value.tolist()
-    try:
-        json.dumps(value)
-    except TypeError:
-        return repr(value)
-    return value
 
 
 def _find(id) -> Exercise:
@@ -216,14 +169,10 @@ def run_source(source: str, names: dict, filename: str) -> None:
     exec(compile(source, filename, "exec"), names)
 
 
-def without_magics(source: str) -> str:
-    """Blank out IPython's own lines, keeping the line numbers."""
-    return re.sub(r"^[%!].*$", "", source, flags=re.M)
-
-
 def begin(shell) -> None:
     """What happens when a notebook imports the course: IPython learns the %%trial magic, which
-    shows the verdict as the cell's output, and %%hidden; untouched exercises are kept for `reset`.
+    shows the verdict as the cell's output, and %%hidden; it tells of cells that fail, and lets
+    experiments wait; untouched exercises are kept for `reset`.
     """
     def trial_magic(line, cell):
         return trial(line, cell, shell.user_ns)
@@ -235,5 +184,6 @@ def begin(shell) -> None:
 
     shell.register_magic_function(trial_magic, "cell", "trial")
     shell.register_magic_function(hidden_magic, "cell", "hidden")
+    cells.watch(shell)
     with contextlib.suppress(OSError, ValueError):  # a read-only course works too
         keep_originals()

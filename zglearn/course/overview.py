@@ -15,7 +15,7 @@ from zglearn import paths
 from zglearn.exercises.exercise import Exercise, all_exercises, framed
 
 from . import progress
-from .learner import CourseError, command
+from .said import CourseError, command
 
 DONE = ("correct", "answered")
 
@@ -54,11 +54,8 @@ def chapters(events: list[progress.Event]) -> list[ChapterProgress]:
 
 
 def chapter_name(number: str) -> str:
-    """"04" -> "04 momentum", from its notebook's file name."""
-    for kind in ("chapters", "exercises"):
-        if path := paths.notebook(kind, number):
-            return path.stem.replace("_", " ")
-    return number
+    """"04" -> "04 · Momentum"."""
+    return " · ".join(filter(None, (number, paths.title(number))))
 
 
 def predictions(events: list[progress.Event]) -> tuple[int, int]:
@@ -89,10 +86,10 @@ def summary(events: list[progress.Event]) -> list[str]:
 
 def as_text(events: list[progress.Event]) -> str:
     """The whole overview as plain text."""
-    lines = [f"{'chapter':<28} {'solved':>9} {'points':>9}"]
+    lines = [f"{'chapter':<40} {'solved':>9} {'points':>9}"]
     for row in chapters(events):
         solved, points = f"{row.solved}/{row.exercises}", f"{row.points:g}/{row.of_points}"
-        lines.append(f"{row.name:<28} {solved:>9} {points:>9}")
+        lines.append(f"{row.name:<40} {solved:>9} {points:>9}")
     return "\n".join([*lines, "", *summary(events)])
 
 

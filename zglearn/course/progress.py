@@ -33,7 +33,8 @@ _memory: list[Event] = []
 @dataclass(frozen=True)
 class Event:
     """One thing that happened: `kind` is check, hint, solution, prediction, score, review,
-    interview, or vote (then `exercise` is the name of a card of the errata clinic)."""
+    interview, vote (then `exercise` is the name of a card of the errata clinic), or guess (then it
+    names a question of a chapter, as it does for the predictions made of it)."""
 
     at: float
     kind: str

@@ -38,7 +38,8 @@ TORCH = "requirements-torch.txt"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
-PROMPT_LINE = "--ServerApp.kernel_websocket_connection_class=zglearn.setup.kernel_line.PromptLine"
+SERVER = ["--ServerApp.kernel_websocket_connection_class=zglearn.setup.server.PromptLine",
+          "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks"]
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -68,7 +69,7 @@ def lab(argv: list[str]) -> int:
 
     python, environ = prepare(COURSE_LOCK, here=options.here, stale_will_do=True)
     build_text_cache(python, environ)
-    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", PROMPT_LINE,
+    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", *SERVER,
                f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
     command += ["--no-browser"] * options.no_browser
     command += [f"--{name}={value}" for name in ("port", "ip") if (value := vars(options)[name])]

@@ -20,7 +20,7 @@ from zglearn import paths
 from zglearn.authoring.derive import Malformed, derive
 from zglearn.authoring.notebooks import METADATA, keep, keep_answers, read, write
 from zglearn.course import progress
-from zglearn.course.learner import CourseError, command
+from zglearn.course.said import CourseError, command
 from zglearn.exercises.originals import exercise_notebooks, fingerprint, is_untouched
 
 

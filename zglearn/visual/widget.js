@@ -10,6 +10,14 @@ const NEIGHBOURS = [[2, 0], [-2, 0], [0, 2], [0, -2], [1, 0], [-1, 0], [0, 1], [
   [1, 1], [1, -1], [-1, 1], [-1, -1], [4, 0], [-4, 0], [0, 4], [0, -4]];
 const CACHE_BYTES = 6e6;
 const PLAY_SECONDS = 6;
+// Drawn on a square of 14: a font may lack them.
+const SIGNS = {
+  start: "M1 2h2v10H1zM12 2 5 7l7 5z", back: "M10 2 3 7l7 5z", on: "M4 2l7 5-7 5z",
+  play: "M3 1l9 6-9 6z", pause: "M3 2h3v10H3zM8 2h3v10H8z", whole: "M2 2h10v10H2zM4 4v6h6V4z",
+  star: "M7 0l1.7 4.9 5 .1-4 3.1L11.1 13 7 10 2.9 13l1.4-4.9-4-3.1 5-.1z",
+};
+const LOST = "The kernel was restarted: it knows neither this widget nor the imports any more. In the "
+  + "menu Run, choose Run All Above Selected Cell; then run this cell.";
 const BUSY_AFTER = 300, SILENT_AFTER = 8000, REACH_AFTER = 60, LEAD_AFTER = 10; // ms
 
 export default {
@@ -30,8 +38,10 @@ class View {
     this.build();
     this.hear = this.hear.bind(this);
     this.follow = this.follow.bind(this);
+    this.lose = this.lose.bind(this);
     model.on("msg:custom", this.hear);
     model.on("change:settings", this.follow);
+    model.on("comm_live_update", this.lose);
     this.resized = new ResizeObserver(() => this.paint());
     this.resized.observe(el);
     this.themed = new MutationObserver(() => this.paint());
@@ -43,6 +53,7 @@ class View {
     this.closed = true;
     this.model.off("msg:custom", this.hear);
     this.model.off("change:settings", this.follow);
+    this.model.off("comm_live_update", this.lose);
     this.resized.disconnect();
     this.themed.disconnect();
     clearTimeout(this.telling);
@@ -58,6 +69,7 @@ class View {
     this.status = node("div", { class: "zg-status", role: "status" });
     this.wait = node("div", { class: "zg-wait", hidden: true });
     this.alert = node("div", { class: "zg-alert", role: "alert" });
+    this.lost = node("div", { class: "zg-lost", "aria-live": "assertive", hidden: true }, LOST);
     this.panels = panels.map((panel) => new PANELS[panel.kind](this, panel));
     const groups = new Map();
     for (const control of controls.filter((c) => c.kind !== "hidden")) {
@@ -70,7 +82,7 @@ class View {
     this.el.onkeydown = (event) => { if (event.key === "Escape") this.halt(); };
     this.el.replaceChildren(
       node("section", { "aria-label": title },
-        node("div", { class: "zg-title" }, title),
+        node("div", { class: "zg-title" }, title), this.lost,
         node("div", { class: "zg-controls" }, ...fieldsets),
         timed ? this.player() : "", this.wait, this.alert,
         node("div", { class: "zg-panels" }, ...this.panels.map((p) => p.el)),
@@ -114,16 +126,15 @@ class View {
   }
 
   player() {
-    const button = (text, label, onclick) =>
-      node("button", { type: "button", "aria-label": label, title: label, onclick }, text);
-    this.playButton = button("▶", "play", () => this.play(!this.playing));
+    this.playButton = button(sign("play"), "play", () => this.play(!this.playing));
     this.scrub = node("input", { type: "range", min: 0, step: 1, "aria-label": "time" });
     this.scrub.oninput = () => this.seek(+this.scrub.value);
     this.clock = node("span", { class: "zg-value", "aria-hidden": true });
     return node("div", { class: "zg-player" },
-      button("|◂", "to the start", () => this.seek(0)),
-      button("◂", "one step back", () => this.seek(Math.ceil(this.now()) - 1)), this.playButton,
-      button("▸", "one step on", () => this.seek(Math.floor(this.now()) + 1)),
+      button(sign("start"), "to the start", () => this.seek(0)),
+      button(sign("back"), "one step back", () => this.seek(Math.ceil(this.now()) - 1)),
+      this.playButton,
+      button(sign("on"), "one step on", () => this.seek(Math.floor(this.now()) + 1)),
       this.scrub, this.clock);
   }
 
@@ -196,17 +207,21 @@ class View {
     if (sent && now.length) this.busy = setTimeout(() => this.sayBusy(), BUSY_AFTER);
   }
 
-  /** Whether a message could be sent; if not, say why. */
+  /** Whether a message could be sent. */
   send(message) {
     try {
       this.model.send(message);
       return true;
     } catch {
-      this.wait.textContent = "The kernel was restarted and does not know this widget any more: "
-        + "run this cell again.";
-      this.wait.hidden = false;
+      this.lose();
       return false;
     }
+  }
+
+  /** There is no Python behind this widget any more. */
+  lose() {
+    this.rest();
+    this.lost.hidden = false;
   }
 
   /** Nothing is waited for any more. */
@@ -351,7 +366,7 @@ class View {
     if (this.playButton.title === label) return;
     this.playButton.title = label;
     this.playButton.setAttribute("aria-label", label);
-    this.playButton.textContent = this.playing ? "⏸" : "▶";
+    this.playButton.replaceChildren(sign(this.playing ? "pause" : "play"));
   }
 }
 
@@ -643,11 +658,9 @@ class Axes extends PanelView {
       const dx = i * (right - left), dy = j * (high - low);
       to([left + dx, low + dy, right + dx, high + dy]);
     };
-    const button = (text, label, onclick) =>
-      node("button", { type: "button", "aria-label": label, title: label, onclick }, text);
     this.head.append(node("span", { class: "zg-zoom" },
       button("+", "zoom in", () => by(1.5)), button("−", "zoom out", () => by(1 / 1.5)),
-      button("□", "show the whole landscape", () => to([...home]))));
+      button(sign("whole"), "show the whole landscape", () => to([...home]))));
     this.canvas.tabIndex = 0;
     this.canvas.onkeydown = (event) => {
       const act = { "+": () => by(1.5), "=": () => by(1.5), "-": () => by(1 / 1.5),
@@ -1077,11 +1090,11 @@ function dashes(spec, colour) {
 }
 
 /** The sample of a line in a legend: the same colour and dashes as on the canvas. */
-function swatch(spec, colour, { kind = "line", mark, thin, star: symbol } = {}) {
+function swatch(spec, colour, { kind = "line", mark, thin, star: starred } = {}) {
   const stroke = colour < 0 ? "currentColor" : `var(--zg-${colour % 7})`;
   const solid = kind === "bars" || kind === "band" || kind === "dots" || mark === "dots";
-  const sign = symbol ? "★" : mark === "crosses" ? "×" : "";
-  const drawing = sign ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, sign)
+  const drawing = starred ? svg("path", { d: SIGNS.star, fill: stroke, transform: "translate(6 -3)" })
+    : mark === "crosses" ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, "×")
     : solid ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
       : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": thin ? 1 : 2.5,
         "stroke-dasharray": mark && mark !== "line" ? "" : dashes(spec, colour).join(" ") });
@@ -1102,6 +1115,15 @@ function node(tag, attributes = {}, ...children) {
   }
   element.append(...children.filter((child) => child !== ""));
   return element;
+}
+
+function button(inside, label, onclick) {
+  return node("button", { type: "button", "aria-label": label, title: label, onclick }, inside);
+}
+
+function sign(name) {
+  return svg("svg", { width: 14, height: 14, fill: "currentColor", "fill-rule": "evenodd",
+    "aria-hidden": true }, svg("path", { d: SIGNS[name] }));
 }
 
 function svg(tag, attributes, ...children) {

@@ -21,6 +21,14 @@ from ..hyperparameters import check_value, is_number
 from . import figures, panels
 from .worker import Bounded, Stale, Stopped, Worker
 
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+HINT = "Run this cell in JupyterLab (with anywidget) to move what the picture shows."
+# What stands below the hint if there is no widget: the error of ipywidgets, or a panel with
+# nothing in it but "Loading widget..." or "model not found".
+NO_ERROR = ("<style>.jp-OutputArea-child:has(.zg-hint) + .jp-OutputArea-child "
+            ":is(.jupyter-widgets-error-widget, .lm-Panel:not(:has(*))) "
+            "{ display: none }</style>")
+
 
 @dataclass(frozen=True)
 class Control:
@@ -170,18 +178,19 @@ class Widget(anywidget.AnyWidget):
         return fig
 
     def _ipython_display_(self):
-        """The still picture with its words, then the living widget, which hides both.
+        """The still picture, its words and a hint, then the living widget, which hides all three.
 
-        They are outputs of their own: a notebook that is opened again shows a saved widget as an
-        error until it is run, and would not show a picture in the same bundle.
+        They are outputs of their own: a front end that has ipywidgets but not anywidget, and any
+        that opens a saved notebook again, shows an error in the widget's place, which the hint
+        hides, and no picture from the same bundle.
         """
         from IPython.display import display
 
         figures.show(self.still(), self.alt)
+        display({"text/html": f"<small class='zg-hint'>{HINT}</small>{NO_ERROR}",
+                 "text/plain": HINT}, raw=True)
         data, metadata = self._repr_mimebundle_()
-        hint = "Run this cell in JupyterLab to move what the picture shows."
-        data |= {"text/html": f"<small>{hint}</small>", "text/plain": hint}
-        display(data, metadata=metadata, raw=True)
+        display({WIDGET_VIEW: data[WIDGET_VIEW]}, metadata=metadata, raw=True)
 
     def _checked(self, changes):
         # What can be dragged as well can be between its slider's positions.

@@ -9,9 +9,9 @@ import itertools
 import ipywidgets
 import mistune
 
-from zglearn.course.learner import CourseError
 from zglearn.course.overview import chapter_name
 from zglearn.course.panel import Panel, button
+from zglearn.course.said import CourseError
 from zglearn.exercises.exercise import all_exercises, framed
 
 from . import talk as talks

@@ -22,8 +22,10 @@ import numpy as np
 
 from zglearn import paths
 from zglearn.course import progress
-from zglearn.course.learner import CourseError, command, run_source, solution_source, without_magics
+from zglearn.course.cells import without_magics
+from zglearn.course.learner import run_source, solution_source
 from zglearn.course.overview import chapter_name, link_to
+from zglearn.course.said import CourseError, command
 from zglearn.exercises.exercise import (
     TIME_LIMIT,
     Exercise,
@@ -81,7 +83,9 @@ def draw(topic: str = "", difficulty: int | None = None, minutes: float = 30, *,
 
 def about(exercise: Exercise, topic: str) -> bool:
     """Whether an exercise belongs to a topic: a chapter, a kind, or a word of its title."""
-    words = f"{chapter_name(exercise.chapter)} {exercise.kind} {exercise.title}".lower()
+    path = paths.notebook("exercises", exercise.chapter)  # its name is known to learners, too
+    words = " ".join([chapter_name(exercise.chapter), path.stem if path else "", exercise.kind,
+                      exercise.title]).lower().replace("_", " ")
     return all(word in words for word in topic.lower().replace("_", " ").split())
 
 

@@ -1,0 +1,42 @@
+"""How the course speaks: a short text, and an error that is its own explanation."""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from zglearn.exercises.exercise import framed, inline_code
+
+
+class Said:
+    """A short text for a learner: plain, and as HTML that is legible in light and dark."""
+
+    def __init__(self, text: str, body: str = ""):
+        self.text = text
+        self.body = body or f"<div style='white-space: pre-wrap'>{inline_code(text)}</div>"
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_html_(self):
+        return framed(self.body)
+
+
+class CourseError(Exception):
+    """A message to the learner or author: shown without a traceback in a notebook."""
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def command(main):
+    """Make `main(argv)` a command: a CourseError is told in its own words, without a traceback."""
+    @functools.wraps(main)
+    def run(argv):
+        try:
+            return main(argv)
+        except CourseError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return run

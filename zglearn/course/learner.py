@@ -26,7 +26,7 @@ from zglearn.exercises.exercise import (
     inline_code,
     judge_names,
 )
-from zglearn.exercises.originals import keep_originals, source_of
+from zglearn.exercises.originals import is_update_unfinished, keep_originals, source_of
 
 from . import progress
 
@@ -235,3 +235,6 @@ def begin(shell) -> None:
     shell.register_magic_function(hidden_magic, "cell", "hidden")
     with contextlib.suppress(OSError, ValueError):  # a read-only course works too
         keep_originals()
+        if is_update_unfinished():
+            print("Work of yours from before an update waits to be brought into the new notebooks. "
+                  "Save and close the notebooks, then run in a terminal:  python3 -m zglearn update")

@@ -67,6 +67,7 @@ def lab(argv: list[str]) -> int:
         parser.error(f"unknown: {' '.join(unknown)}. To hand it to JupyterLab, put -- before it.")
 
     python, environ = prepare(COURSE_LOCK, here=options.here, stale_will_do=True)
+    finish_update(python, environ)
     build_text_cache(python, environ)
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", PROMPT_LINE,
                f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
@@ -311,6 +312,16 @@ def install_torch() -> None:
         prepare(TORCH)
     except Trouble:
         print("PyTorch could not be fetched: the tests that compare with it will be skipped.")
+
+
+def finish_update(python: str, environ: dict) -> None:
+    """Bring work that an update put aside into the new notebooks, before they are opened."""
+    code = ("from zglearn.exercises.originals import is_update_unfinished\n"
+            "if is_update_unfinished():\n"
+            "    from zglearn.setup.versions import finish_and_say; finish_and_say()")
+    if subprocess.run([python, "-P", "-c", code], env=environ).returncode:
+        print("What the last update put aside is safe in the folders kept/, but could not be brought\n"
+              "into the new notebooks. To try again:  python3 -m zglearn update", flush=True)
 
 
 def build_text_cache(python: str, environ: dict) -> None:

@@ -236,5 +236,5 @@ def begin(shell) -> None:
     with contextlib.suppress(OSError, ValueError):  # a read-only course works too
         keep_originals()
         if is_update_unfinished():
-            print("Work of yours from before an update waits to be brought into the new notebooks. "
-                  "Save and close the notebooks, then run in a terminal:  python3 -m zglearn update")
+            print("Work from before an update waits to be brought into the new notebooks. Save and "
+                  "close the notebooks, then run in a terminal:  python3 -m zglearn update")

@@ -320,8 +320,8 @@ def finish_update(python: str, environ: dict) -> None:
             "if is_update_unfinished():\n"
             "    from zglearn.setup.versions import finish_and_say; finish_and_say()")
     if subprocess.run([python, "-P", "-c", code], env=environ).returncode:
-        print("What the last update put aside is safe in the folders kept/, but could not be\n"
-              "brought into the new notebooks. To try again:  python3 -m zglearn update", flush=True)
+        print("What the last update put aside is safe in the folders kept/, but could not\n"
+              "be brought into the new ones. To try again:  python3 -m zglearn update", flush=True)
 
 
 def build_text_cache(python: str, environ: dict) -> None:

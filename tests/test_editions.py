@@ -223,7 +223,8 @@ def test_a_notebook_of_this_edition_is_not_renumbered(small_course, monkeypatch)
 def git(folder, *arguments):
     environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     return subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@b", *arguments],
-                          cwd=folder, capture_output=True, text=True, check=True, env=environ).stdout
+                          cwd=folder, capture_output=True, text=True, check=True,
+                          env=environ).stdout
 
 
 @pytest.fixture(scope="module")

@@ -51,12 +51,42 @@ def usage():
     return "\n".join(lines + ["", "COMMAND --help says more. Start with: python3 -m zglearn lab"])
 
 
+def open_streams():
+    """Where a service or `>&-` closed a stream, what is said goes nowhere."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:  # programs that are started inherit the number
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
+        elif hasattr(stream, "reconfigure"):  # a path in Chinese on a terminal without Chinese
+            stream.reconfigure(errors="replace")
+
+
+def whole(argv):
+    """`main`, and what it said has left; no traceback if nobody listens any more (`| head`)."""
+    try:
+        try:
+            return main(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+            return 141  # what a shell says of a program that this ended
+        raise
+
+
 def main(argv):
     require_new_python()
     if not __package__:  # called as a folder: import the course, not the files next to this one
         sys.path[0] = ROOT
-    for stream in (sys.stdout, sys.stderr):  # a path in Chinese on a terminal that cannot show it
-        stream.reconfigure(errors="replace")
+    open_streams()
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help", "help"):
         print(usage())
@@ -85,4 +115,4 @@ def run(name, argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(whole(sys.argv[1:]))

@@ -17,14 +17,23 @@ def private() -> Path:
 
     It is `.zglearn` in the checkout, or in the user's home if the checkout cannot be written.
     """
-    for folder in (home() / ".zglearn", Path.home() / ".zglearn"):
+    folders = [parent / ".zglearn" for parent in (home(), users_home()) if parent]
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise OSError(f"cannot write to {home() / '.zglearn'} nor to {Path.home() / '.zglearn'}")
+    raise OSError(f"cannot write to {' nor to '.join(map(str, folders))}")
+
+
+def users_home() -> Path | None:
+    """The user's home; None in a container whose user id has no name and that sets no HOME."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def notebook(kind: str, chapter: str) -> Path | None:

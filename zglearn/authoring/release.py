@@ -28,7 +28,8 @@ class CannotRelease(Exception):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m zglearn release",
-                                     description=__doc__.split("\n")[0])
+                                     description="Make what students get: a folder without "
+                                                 "the solutions.")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER",
                         help="a new folder for the hand-out")
     parser.add_argument("--only", action="append", default=[], metavar="NN",

@@ -12,12 +12,19 @@ def home() -> Path:
     return Path(os.environ.get("ZGLEARN_HOME") or Path(__file__).parents[1])
 
 
+def is_course(folder: Path) -> bool:
+    """Whether a folder holds notebooks of the course; where pip puts the package, it does not."""
+    return any((folder / kind).is_dir() for kind in ("chapters", "exercises", "solutions"))
+
+
 def private() -> Path:
     """The folder for what is made at run time, created if need be.
 
-    It is `.zglearn` in the checkout, or in the user's home if the checkout cannot be written.
+    It is `.zglearn` in the checkout, or in the user's home if the checkout cannot be written or the
+    package is installed without the course.
     """
-    folders = [parent / ".zglearn" for parent in (home(), users_home()) if parent]
+    parents = [home()] * is_course(home()) + [users_home()]
+    folders = [parent / ".zglearn" for parent in parents if parent]
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)

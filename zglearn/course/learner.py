@@ -65,8 +65,8 @@ def command(main):
         except BrokenPipeError:
             raise
         except OSError as error:
-            print(f"This did not work: {error}.\nIf the course is in a folder that you cannot write "
-                  "to, copy it to one of yours and run the command there.", file=sys.stderr)
+            print(f"This did not work: {error}.\nIf the course is in a folder that you cannot "
+                  "write to, copy it to one of yours and run the command there.", file=sys.stderr)
             return 1
 
     return run

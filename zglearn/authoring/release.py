@@ -17,7 +17,7 @@ import zglearn
 from zglearn import paths
 from zglearn.exercises.originals import exercise_notebooks, is_untouched, stamp_in
 
-HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml",
+HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml", "setup.py",
               "requirements.txt", "requirements.lock", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "kept", "*.part")
 

@@ -108,7 +108,7 @@ def enter_environment(command: str, argv: list[str]) -> None:
 
     Returns where it is already, or where the packages are installed and no private environment is.
     """
-    if in_private_environment():
+    if in_private_environment() or command == "doctor" and "--here" in argv:
         return
     standing = stands()
     if not standing and (command == "doctor" or not missing_packages()):

@@ -29,7 +29,7 @@ def installed(tmp_path_factory):
         pytest.skip("pip and setuptools, which make the package, are not installed here")
     folder = tmp_path_factory.mktemp("package")
     shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(
-        ".*", "__pycache__", "*.egg-info", "build", "tests", "solutions", "exercises", "chapters"))
+        ".*", "__pycache__", "*.egg-info", "build", "tests", "*.ipynb"))
     made = subprocess.run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index",
                            "--no-build-isolation", "--wheel-dir", folder, folder / "source"],
                           capture_output=True, text=True, timeout=300)
@@ -92,6 +92,17 @@ def test_inside_the_course_the_command_is_the_courses_own(installed, tmp_path):
         assert done.stdout == "its own ['lab', '--no-browser']\n", done.stderr
 
 
+def test_a_notebook_of_the_course_finds_the_course_it_is_in(installed, tmp_path):
+    for name in ("zglearn", "chapters", "exercises"):
+        (tmp_path / "course" / name).mkdir(parents=True)
+    code = "from zglearn import paths; print(paths.home())"
+    for folder, home in ((tmp_path / "course" / "chapters", tmp_path / "course"),
+                         (tmp_path, installed)):
+        done = subprocess.run([sys.executable, "-P", "-c", code], cwd=folder, text=True,
+                              capture_output=True, env=os.environ | {"PYTHONPATH": str(installed)})
+        assert done.stdout.strip() == str(home), done.stderr
+
+
 # --- a package that is missing ----------------------------------------------------------------
 
 
@@ -102,7 +113,8 @@ def test_the_packages_that_are_told_of_are_those_that_are_required():
 def test_the_locks_cover_what_the_package_imports():
     """Every import of the package is one that it requires, or one that those bring."""
     brought = {"IPython", "traitlets", "nbformat", "nbclient", "jupyter_client", "jupyter_core",
-               "jupyter_server", "ipykernel", "zmq", "packaging", "pygments", "distributed"}
+               "jupyter_server", "ipykernel", "zmq", "packaging", "pygments", "pytest",
+               "distributed"}
     found = set()
     for path in (ROOT / "zglearn").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -120,7 +132,7 @@ sys.modules["anywidget"] = None
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 shell.run_cell("from zglearn.visual import explorer")
-print("---")
+print("= and =")
 shell.run_cell("import no_such_package_anywhere")
 """
 
@@ -128,7 +140,7 @@ shell.run_cell("import no_such_package_anywhere")
 def test_a_missing_package_ends_in_one_sentence_in_a_notebook():
     done = subprocess.run([sys.executable, "-c", WITHOUT_ANYWIDGET], cwd=ROOT, text=True,
                           capture_output=True, timeout=120)
-    ours, others = done.stdout.split("---")
+    ours, others = done.stdout.split("= and =")
     assert ours.strip().startswith("The package anywidget, which the course needs, is not")
     assert "pip install -r requirements.txt" in ours and "Traceback" not in ours
     assert "Traceback" in others and "no_such_package_anywhere" in others

@@ -8,8 +8,15 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """The checkout: the folder that holds chapters/, exercises/ and, for authors, solutions/."""
-    return Path(os.environ.get("ZGLEARN_HOME") or Path(__file__).parents[1])
+    """The checkout: the folder that holds chapters/, exercises/ and, for authors, solutions/.
+
+    It is the package's own or, where pip put the package elsewhere, the one that we are in.
+    """
+    if chosen := os.environ.get("ZGLEARN_HOME"):
+        return Path(chosen)
+    own, here = Path(__file__).parents[1], Path.cwd()
+    around = [folder for folder in (here, *here.parents) if (folder / "zglearn").is_dir()]
+    return next(filter(is_course, [own, *around]), own)
 
 
 def is_course(folder: Path) -> bool:

@@ -353,7 +353,8 @@ def pip_environment() -> dict:
     found = {}
     for section in ("global", "install", ":env:"):  # the later ones win
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", said, re.MULTILINE):
-            if name in SOURCES and (value := str(ast.literal_eval(value))):  # pip ignores empty ones
+            value = str(ast.literal_eval(value))
+            if name in SOURCES and value:  # pip takes no notice of empty ones
                 found["PIP_" + name.upper().replace("-", "_")] = value
     others = {k: v for k, v in environ.items() if not k.startswith("PIP_")}
     return others | found | {"PIP_CONFIG_FILE": os.devnull}

@@ -481,6 +481,8 @@ def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course") / "course"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(
         ".git", ".zglearn", "kept", "tests", "docs", "benchmarks", "__pycache__"))
+    (folder / "submissions").mkdir()
+    shutil.copy(folder / "exercises" / "04_momentum.ipynb", folder / "submissions")
     return folder
 
 
@@ -502,7 +504,6 @@ def call(course, command, *, before=(), **options):
     """Run one of the calls in the course's folder; returns the finished process."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("ZGLEARN")}
     environ |= {"PYTHONPATH": str(course), "ZGLEARN_PROGRESS": ":memory:"}
-    (course / "submissions").mkdir(exist_ok=True)
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run([*before, sys.executable, "-m", "zglearn", *command.split(),
                            *CALLS[command]], cwd=course, env=environ, text=True, timeout=HANG,
@@ -535,7 +536,8 @@ def test_a_pipe_that_nobody_reads_is_no_traceback(course, command):
                     reason="root writes anywhere, and setpriv is not here to forbid it")
 @pytest.mark.parametrize("command", CALLS)
 def test_a_course_that_cannot_be_written_to_is_no_traceback(course, command):
-    (course / "submissions").mkdir(exist_ok=True)
+    for made in ("handout", "grades"):
+        shutil.rmtree(course / made, ignore_errors=True)
     folders = [course, *(path for path in course.rglob("*") if path.is_dir())]
     for folder in folders:
         folder.chmod(0o555)

@@ -142,6 +142,21 @@ def test_folders_that_cannot_be_written_to_and_a_full_disk(monkeypatch):
     assert full.startswith("only 0 MB are free")
 
 
+def test_work_that_waits_for_an_update_to_be_finished(small_course):
+    assert not list(doctor.updates())
+    kept = small_course / "chapters" / "kept" / "98_fake-20260101-120000-000000.ipynb"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    (finding,) = doctor.updates()
+    assert finding.state == "note" and finding.mend == "python3 -m zglearn update"
+
+
+def test_with_here_it_stays_in_the_environment_that_is_active(monkeypatch):
+    monkeypatch.setattr(launcher, "stands", lambda *locks: pytest.fail("it looked for another"))
+    monkeypatch.setattr(launcher, "in_private_environment", lambda: False)
+    assert launcher.enter_environment("doctor", ["--here"]) is None
+
+
 def test_system_tools_are_named_but_not_required(monkeypatch):
     monkeypatch.setenv("PATH", "")
     findings = list(doctor.system_tools())

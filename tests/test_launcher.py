@@ -35,10 +35,15 @@ HANG = 120
 
 REPORT = """
 import json, os, sys
-names = ("OPENBLAS_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH")
+names = ("OPENBLAS_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH", "HOME")
 print("REPORT", json.dumps({"arguments": sys.argv[1:], "prefix": sys.prefix, "folder": os.getcwd(),
                             **{name: os.environ.get(name) for name in names}}))
 """
+
+
+REAL = ("__init__.py", "__main__.py", "moved.py", "paths.py", "setup/__init__.py",
+        "setup/launcher.py", "exercises/__init__.py", "exercises/originals.py",
+        "exercises/renumbered.py")  # what runs before anything is installed, or when `lab` starts
 
 
 # --- checkouts with small packages ----------------------------------------------------------------
@@ -48,11 +53,10 @@ class Checkout:
 
     def __init__(self, folder: Path):
         self.folder, self.wheels = folder, folder / "wheels"
-        (folder / "zglearn" / "setup").mkdir(parents=True)
-        self.wheels.mkdir()
-        for name in ("__init__.py", "__main__.py", "moved.py", "setup/__init__.py",
-                     "setup/launcher.py"):
+        for name in REAL:
+            (folder / "zglearn" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "zglearn" / name, folder / "zglearn" / name)
+        self.wheels.mkdir()
         self.write("zglearn/data.py", "def build_cache(): print('CACHE')")
         self.write("zglearn/setup/doctor.py", "def main(argv):" + REPORT.replace("\n", "\n    "))
         self.write("requirements.txt", "jupyterlab >=1\n")
@@ -281,6 +285,55 @@ def test_full_disk(checkout):
     assert checkout.run("lab").report
 
 
+@pytest.mark.parametrize("where", ["variables", "file"])
+def test_where_pip_puts_packages_is_not_for_its_settings_to_say(checkout, tmp_path, where):
+    wrong = {"target": tmp_path / "elsewhere", "prefix": tmp_path / "elsewhere",
+             "root": tmp_path / "elsewhere", "user": "true", "dry-run": "true", "no-deps": "true"}
+    if where == "file":  # which goes on saying where packages come from
+        lines = ["[global]", "no-index = true", f"find-links = {checkout.wheels.as_uri()}",
+                 "[install]", *(f"{name} = {value}" for name, value in wrong.items())]
+        (tmp_path / "pip.conf").write_text("\n".join(lines), encoding="utf-8")
+        settings = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_FIND_LINKS": "",
+                    "PIP_NO_INDEX": ""}
+    else:
+        settings = {f"PIP_{name.upper().replace('-', '_')}": str(v) for name, v in wrong.items()}
+    outcome = checkout.run("lab", **settings)
+    assert outcome.code == 0 and outcome.report["prefix"] == str(checkout.env), outcome.output
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_environment_is_stamped_only_when_it_stands(made, monkeypatch):
+    for name, path in {"ROOT": made.folder, "ENV": made.env, "STAMP": made.env / "installed.json",
+                       "PYTHON": made.env / "bin/python", "HOME": made.folder / ".zglearn"}.items():
+        monkeypatch.setattr(launcher, name, path)
+    monkeypatch.setattr(launcher, "pip_install", lambda lock, guard: None)  # says all is well
+    lock = ["jupyterlab==1.0", "no.such_package==1.0", "x==1 ; sys_platform=='x'"]
+    made.write("requirements.lock", "\n".join(lock))
+    with pytest.raises(launcher.Trouble, match="but no-such-package did not come into"):
+        launcher.prepare("requirements.lock")
+    assert not launcher.stands("requirements.lock")
+
+
+NOBODY = """
+import os, pwd
+def unknown(uid):
+    raise KeyError(uid)
+pwd.getpwuid = unknown
+os.environ.pop("HOME", None)
+"""
+
+
+def test_a_user_without_a_home_gets_one_in_the_course(made, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(NOBODY)
+    made.publish("jupyterlab", "2.0")
+    made.write("requirements.lock", "jupyterlab==2.0\n")  # so that pip runs too
+    for home in ({"PYTHONPATH": str(tmp_path)}, {"HOME": "/proc/nobody"}):
+        outcome = made.run("lab", **home)
+        assert outcome.code == 0, outcome.output
+        assert outcome.report["HOME"] == str(made.folder / ".zglearn" / "home")
+        assert "no home folder" in outcome.output
+
+
 def test_a_file_where_the_folder_should_be(checkout):
     checkout.write(".zglearn", "")
     outcome = checkout.run("lab")
@@ -404,9 +457,10 @@ def test_doctor_runs_without_an_environment_and_makes_none(checkout):
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)
-def test_every_command_explains_itself(name):
-    help_ = subprocess.run([sys.executable, "-m", "zglearn", name, "--help"], cwd=ROOT, text=True,
-                           capture_output=True, timeout=HANG)
+@pytest.mark.parametrize("python", ["python", "python -OO"])
+def test_every_command_explains_itself(python, name):
+    help_ = subprocess.run([sys.executable, *python.split()[1:], "-m", "zglearn", name, "--help"],
+                           cwd=ROOT, text=True, capture_output=True, timeout=HANG)
     assert help_.returncode == 0 and f"zglearn {name}" in help_.stdout, help_.stderr
 
 
@@ -416,6 +470,87 @@ def test_help_and_misspelt_commands(checkout):
         assert shown.code == 0 and all(name in shown.output for name in commands.COMMANDS)
     outcome = checkout.run("lba")
     assert outcome.code == 1 and "Did you mean 'lab'?" in outcome.output
+
+
+# --- streams, and folders that cannot be written to: every command, as a user runs it -------------
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A copy of the course as its users have it, without git."""
+    folder = tmp_path_factory.mktemp("course") / "course"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(
+        ".git", ".zglearn", "kept", "tests", "docs", "benchmarks", "__pycache__"))
+    (folder / "submissions").mkdir()
+    shutil.copy(folder / "exercises" / "04_momentum.ipynb", folder / "submissions")
+    return folder
+
+
+CALLS = {
+    "notebooks": ["--check", "chapters/00_start_here.ipynb"],
+    "progress": [],
+    "interview": ["--topic", "04", "--minutes", "1"],
+    "grade": ["submissions"],
+    "release": ["--out", "handout"],
+    "reset": ["04"],
+    "update": [],
+    "doctor": [],
+    "--help": [],
+    "grade --help": [],
+}
+
+
+def call(course, command, *, before=(), **options):
+    """Run one of the calls in the course's folder; returns the finished process."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ZGLEARN")}
+    environ |= {"PYTHONPATH": str(course), "ZGLEARN_PROGRESS": ":memory:"}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run([*before, sys.executable, "-m", "zglearn", *command.split(),
+                           *CALLS[command]], cwd=course, env=environ, text=True, timeout=HANG,
+                          **streams | options)
+
+
+def test_the_calls_are_all_commands():
+    assert set(commands.COMMANDS) - {"lab", "test"} <= set(CALLS)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("command", ["progress", "interview", "update", "--help"])
+def test_a_closed_stream_is_no_traceback(course, command, closed):
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    done = call(course, command, before=shell)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == (command == "update")
+
+
+@pytest.mark.parametrize("command", CALLS)
+def test_a_pipe_that_nobody_reads_is_no_traceback(course, command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = call(course, command, stdout=writing)
+    os.close(writing)
+    assert "Traceback" not in done.stderr and "Broken pipe" not in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or not (os.geteuid() or shutil.which("setpriv")),
+                    reason="root writes anywhere, and setpriv is not here to forbid it")
+@pytest.mark.parametrize("command", CALLS)
+def test_a_course_that_cannot_be_written_to_is_no_traceback(course, command):
+    for made in ("handout", "grades"):
+        shutil.rmtree(course / made, ignore_errors=True)
+    folders = [course, *(path for path in course.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    before = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    try:
+        done = call(course, command, before=before)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert "Traceback" not in done.stderr, done.stderr
+    if command in ("reset", "release", "grade"):
+        assert done.returncode and "Permission denied" in done.stderr
+    if command == "progress":
+        assert done.returncode == 0 and "11 fair race" in done.stdout
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -510,6 +645,7 @@ def test_lock_is_closed(lock):
 # --- once in a while: the whole way, with the real packages ---------------------------------------
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_fresh_clone_reaches_an_open_chapter(tmp_path):
     clone = tmp_path / "优化 course"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)

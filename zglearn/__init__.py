@@ -62,6 +62,11 @@ try:
 except (ImportError, AttributeError, OSError, TypeError):  # another C library
     pass
 
+if "IPython" in sys.modules:
+    from . import missing
+
+    missing.tell_in_notebooks()
+
 __version__ = "0.1.0"
 
 _HOME = {

@@ -3,6 +3,7 @@
 # This file must parse on any Python, so that an old one gets a sentence and not a SyntaxError.
 import importlib
 import os
+import select
 import subprocess
 import sys
 
@@ -26,6 +27,9 @@ COMMANDS = {
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),
     "doctor": ("zglearn.setup.doctor", "main", "say what is missing or broken and how to mend it"),
 }
+
+
+WITHOUT_THE_COURSE = ("progress", "interview")
 
 
 def require_new_python():
@@ -54,12 +58,49 @@ def usage():
     return "\n".join(lines + ["", "COMMAND --help says more. Start with: python3 -m zglearn lab"])
 
 
+def open_streams():
+    """Where a service or `>&-` closed a stream, what is said goes nowhere."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:  # programs that are started inherit the number
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
+        elif hasattr(stream, "reconfigure"):  # a path in Chinese on a terminal without Chinese
+            stream.reconfigure(errors="replace")
+
+
+def whole(argv):
+    """`main`, and what it said has left; no traceback if nobody listens any more (`| head`)."""
+    try:
+        try:
+            return main(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not (nobody_listens(1) or nobody_listens(2)):  # it was another pipe
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+        return 141  # what a shell says of a program that this ended
+
+
+def nobody_listens(number):
+    """Whether the other end of a pipe is closed."""
+    if not hasattr(select, "poll"):  # on Windows
+        return True
+    poll = select.poll()
+    poll.register(number, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def main(argv):
     require_new_python()
     if not __package__:  # called as a folder: import the course, not the files next to this one
         sys.path[0] = ROOT
-    for stream in (sys.stdout, sys.stderr):  # a path in Chinese on a terminal that cannot show it
-        stream.reconfigure(errors="replace")
+    open_streams()
     name = argv[0] if argv else "--help"
     if name in ("-h", "--help", "help"):
         print(usage())
@@ -73,19 +114,53 @@ def main(argv):
                  % (name, " Did you mean %r?" % near[0] if near else "", usage()))
 
 
+def is_course(folder):
+    """Whether the package in this folder lies in the course: by itself, it has no notebooks."""
+    return all(os.path.exists(os.path.join(folder, name))
+               for name in ("requirements.txt", os.path.join("zglearn", "__main__.py")))
+
+
+def run_in_the_course(name, argv):
+    """Hand a command on to the course that the current folder is in, and end with it.
+
+    Returns where there is none and the command can do without; else ends with what to do.
+    """
+    folder = os.environ.get("ZGLEARN_HOME") or os.getcwd()
+    while not is_course(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    if is_course(folder):
+        sys.exit(subprocess.call([sys.executable, os.path.join(folder, "zglearn"), name] + argv))
+    if name not in WITHOUT_THE_COURSE and not {"-h", "--help"} & set(argv):
+        sys.exit("zglearn is installed here without the course's notebooks (in %s), and this "
+                 "command needs them.\nGet the whole folder of the course, where you got this "
+                 "package, and run there:  zglearn %s" % (ROOT, name))
+
+
 def run(name, argv):
     launcher = importlib.import_module("zglearn.setup.launcher")
     module, function, _ = COMMANDS[name]
     try:
-        if module != launcher.__name__:
+        if not is_course(ROOT):
+            run_in_the_course(name, argv)
+        elif module != launcher.__name__:
             launcher.enter_environment(name, argv)
         return getattr(importlib.import_module(module), function)(argv)
     except launcher.Trouble as trouble:
         sys.exit("\n%s" % trouble)
+    except ModuleNotFoundError as error:
+        sentence = importlib.import_module("zglearn.missing").sentence(error)
+        if not sentence:
+            raise
+        sys.exit(sentence)
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted. To go on, run the same command again.\n")
         return 130
 
 
+def console():
+    """The command `zglearn`, which pip installs."""
+    sys.exit(whole(sys.argv[1:]))
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    console()

@@ -8,23 +8,46 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """The checkout: the folder that holds chapters/, exercises/ and, for authors, solutions/."""
-    return Path(os.environ.get("ZGLEARN_HOME") or Path(__file__).parents[1])
+    """The checkout: the folder that holds chapters/, exercises/ and, for authors, solutions/.
+
+    It is the package's own or, where pip put the package elsewhere, the one that we are in.
+    """
+    if chosen := os.environ.get("ZGLEARN_HOME"):
+        return Path(chosen)
+    own, here = Path(__file__).parents[1], Path.cwd()
+    around = [folder for folder in (here, *here.parents) if (folder / "zglearn").is_dir()]
+    return next(filter(is_course, [own, *around]), own)
+
+
+def is_course(folder: Path) -> bool:
+    """Whether a folder holds notebooks of the course; where pip puts the package, it does not."""
+    return any((folder / kind).is_dir() for kind in ("chapters", "exercises", "solutions"))
 
 
 def private() -> Path:
     """The folder for what is made at run time, created if need be.
 
-    It is `.zglearn` in the checkout, or in the user's home if the checkout cannot be written.
+    It is `.zglearn` in the checkout, or in the user's home if the checkout cannot be written or the
+    package is installed without the course.
     """
-    for folder in (home() / ".zglearn", Path.home() / ".zglearn"):
+    parents = [home()] * is_course(home()) + [users_home()]
+    folders = [parent / ".zglearn" for parent in parents if parent]
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    raise OSError(f"cannot write to {home() / '.zglearn'} nor to {Path.home() / '.zglearn'}")
+    raise OSError(f"cannot write to {' nor to '.join(map(str, folders))}")
+
+
+def users_home() -> Path | None:
+    """The user's home; None in a container whose user id has no name and that sets no HOME."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def notebook(kind: str, chapter: str) -> Path | None:

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zglearn import paths
+from zglearn.course.said import CourseError
 
-from ..course.learner import CourseError
 from ..data import build_cache
 from . import notebooks, tolerance
 

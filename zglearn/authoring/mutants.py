@@ -30,7 +30,8 @@ from unittest import mock
 import nbformat
 
 from zglearn import paths
-from zglearn.course.learner import CourseError, command, run_source
+from zglearn.course.learner import run_source
+from zglearn.course.said import CourseError, command
 from zglearn.exercises import exercise as exercises
 from zglearn.exercises.exercise import Exercise, find, judge_names
 from zglearn.exercises.limits import TimeIsUp

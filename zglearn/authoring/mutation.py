@@ -12,7 +12,7 @@ import copy
 import difflib
 import os
 
-from zglearn.course.learner import without_magics
+from zglearn.course.cells import without_magics
 
 SHOWN, AROUND = 80, 30  # characters of a line, and around a change in a longer one
 ARITHMETIC = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div], ast.Div: [ast.Mult],

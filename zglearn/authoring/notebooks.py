@@ -40,7 +40,8 @@ CELL_LIMIT = 300  # seconds that an author's cell may run
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m zglearn notebooks",
-                                     description=__doc__.split("\n")[0])
+                                     description="Run the notebooks, put them in order, "
+                                                 "derive the exercises.")
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH",
                         help="notebooks of chapters/ or solutions/ (default: all of them)")
     parser.add_argument("--check", action="store_true",
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> int:
         try:
             done = check(path) if options.check else refresh(path, run=not options.no_run)
             print(f"{path}: {done}", flush=True)
+        except BrokenPipeError:
+            raise
         except (CourseError, OSError) as error:
             failed += 1
             print(f"{path}: {error}", file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ import zglearn
 from zglearn import paths
 from zglearn.exercises.originals import exercise_notebooks, is_untouched, stamp_in
 
-HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml",
+HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml", "setup.py",
               "requirements.txt", "requirements.lock", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "kept", "*.part")
 
@@ -28,7 +28,8 @@ class CannotRelease(Exception):
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m zglearn release",
-                                     description=__doc__.split("\n")[0])
+                                     description="Make what students get: a folder without "
+                                                 "the solutions.")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER",
                         help="a new folder for the hand-out")
     parser.add_argument("--only", action="append", default=[], metavar="NN",

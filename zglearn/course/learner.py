@@ -21,7 +21,7 @@ from zglearn.exercises.exercise import (
     find,
     judge_names,
 )
-from zglearn.exercises.originals import keep_originals, source_of
+from zglearn.exercises.originals import is_update_unfinished, keep_originals, source_of
 
 from . import cells, progress
 from .cells import Waiting
@@ -187,3 +187,6 @@ def begin(shell) -> None:
     cells.watch(shell)
     with contextlib.suppress(OSError, ValueError):  # a read-only course works too
         keep_originals()
+        if is_update_unfinished():
+            print("Work from before an update waits to be brought into the new notebooks. Save and "
+                  "close the notebooks, then run in a terminal:  python3 -m zglearn update")

@@ -2,7 +2,9 @@
 
 The file holds one table of events: when, what, which exercise, and the details as JSON. All that
 the course knows of a learner is computed from these. SQLite's write-ahead log lets two notebooks
-write at once and survives a crash; a new version of the course reads the same table.
+write at once and survives a crash; a new version of the course reads the same table. Each event
+says in which edition's numbers its exercise is named. What 0.1.0 writes, even after an update, says
+nothing and counts as the first's; it is read in the new numbers.
 
 `ZGLEARN_PROGRESS` names another file, and ":memory:" none; notebooks in solutions/ record nothing.
 """
@@ -20,12 +22,14 @@ from datetime import datetime
 from pathlib import Path
 
 from zglearn import paths
+from zglearn.exercises.renumbered import EDITION, new_id
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
     exercise TEXT NOT NULL DEFAULT '', data TEXT NOT NULL DEFAULT '{}')
 """
+NEW_COLUMN = "ALTER TABLE events ADD COLUMN edition INTEGER NOT NULL DEFAULT 1"
 BUSY_SECONDS = 10  # how long to wait for another notebook that is writing
 _memory: list[Event] = []
 
@@ -93,12 +97,16 @@ def _saved() -> list[Event]:
 
 
 def _rows(path: Path) -> list[tuple]:
-    select = "SELECT at, kind, exercise, data FROM events ORDER BY at, id"
-    return _patiently(path, lambda store: store.execute(select).fetchall()) if path.exists() else []
+    """(at, kind, exercise, data) of every event, in this edition's numbers, oldest first."""
+    select = "SELECT at, kind, exercise, data, edition FROM events ORDER BY at, id"
+    rows = _patiently(path, lambda store: store.execute(select).fetchall()) if path.exists() else []
+    return [(at, kind, new_id(exercise) if edition < EDITION else exercise, data)
+            for at, kind, exercise, data, edition in rows]
 
 
 def _add(path: Path, rows: list[tuple]) -> None:
-    insert = "INSERT INTO events (at, kind, exercise, data) VALUES (?, ?, ?, ?)"
+    insert = ("INSERT INTO events (at, kind, exercise, data, edition) "
+              f"VALUES (?, ?, ?, ?, {EDITION})")
     _patiently(path, lambda store: store.executemany(insert, rows))
 
 
@@ -110,7 +118,8 @@ def _patiently(path: Path, action):
             with closing(_open(path)) as store, store:
                 return action(store)
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > give_up:
+            busy = "locked" in str(error) or "duplicate column" in str(error)  # added meanwhile
+            if not busy or time.monotonic() > give_up:
                 raise
             time.sleep(0.02)
 
@@ -134,6 +143,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         store.execute("PRAGMA journal_mode=WAL")
         store.execute(SCHEMA)
+        if "edition" not in [column[1] for column in store.execute("PRAGMA table_info(events)")]:
+            store.execute(NEW_COLUMN)
         return store
     except sqlite3.Error:
         store.close()

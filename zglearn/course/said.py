@@ -30,13 +30,20 @@ class CourseError(Exception):
 
 
 def command(main):
-    """Make `main(argv)` a command: a CourseError is told in its own words, without a traceback."""
+    """Make `main(argv)` a command: a CourseError is told in its own words, without a traceback, and
+    so is what the system does not allow."""
     @functools.wraps(main)
     def run(argv):
         try:
             return main(argv)
         except CourseError as error:
             print(error, file=sys.stderr)
+            return 1
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            print(f"This did not work: {error}.\nIf the course is in a folder that you cannot "
+                  "write to, copy it to one of yours and run the command there.", file=sys.stderr)
             return 1
 
     return run

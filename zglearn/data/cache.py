@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from zglearn.paths import users_home
+
 from .docstrings import DataError, library_versions
 from .texts import RECIPE, build
 
@@ -49,7 +51,7 @@ def cache_folder() -> Path:
     checkout = Path(__file__).resolve().parents[2]
     inside = checkout / ".zglearn" / "cache"
     nearest = next(folder for folder in (inside, *inside.parents) if folder.exists())
-    if (checkout / "chapters").is_dir() and os.access(nearest, os.W_OK):
+    if (checkout / "chapters").is_dir() and os.access(nearest, os.W_OK) or not users_home():
         return inside
     from platformdirs import user_cache_path
 

@@ -23,6 +23,7 @@ The cards of a theme stand in one module or a few of `errata/`. All programs are
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -113,7 +114,7 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
     """
 
     def register(evidence):
-        name, claim = evidence.__name__, inspect.getdoc(evidence)
+        name, claim = evidence.__name__, docstring(evidence)
         for wrong, complaint in (
             (name in _cards, "there are two cards of this name"),
             (theme not in THEMES, f"there is no theme {theme!r}"),
@@ -171,3 +172,13 @@ def steps_of(method: Callable, gradients, **hyper) -> np.ndarray:
 def source(function: Callable) -> str:
     """A program as it stands in the card's module."""
     return textwrap.dedent(inspect.getsource(function)).rstrip()
+
+
+def docstring(function: Callable) -> str:
+    """A function's docstring, "" if it has none; from its source where Python drops them (-OO)."""
+    if found := inspect.getdoc(function):
+        return found
+    try:
+        return ast.get_docstring(ast.parse(source(function)).body[0]) or ""
+    except (OSError, SyntaxError):  # it has no source to look into
+        return ""

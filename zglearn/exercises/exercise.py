@@ -34,6 +34,7 @@ import numpy as np
 
 from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
 from .limits import TimeIsUp, bounded
+from .renumbered import new_id
 
 KINDS = ("concept", "derive", "implement", "debug", "predict")
 STATUSES = ("correct", "incorrect", "not_attempted", "answered")
@@ -207,6 +208,8 @@ def find(id: str) -> Exercise:
     if id not in _bank:
         near = [known for known in sorted(_bank, key=sort_key) if known[:2] == str(id)[:2]]
         there = f"chapter {str(id)[:2]} has {', '.join(near)}" if near else 'ids look like "04.2"'
+        if (now := new_id(str(id))) != id:
+            there = f"in 0.1.0 it was what is {now} now"
         raise UnknownExercise(f"there is no exercise {id!r}: {there}")
     return _bank[id]
 

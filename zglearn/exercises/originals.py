@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from zglearn import paths
+
+from .renumbered import EDITION, NOTEBOOKS
 
 
 def cells_of(path: Path) -> list[tuple[str, str]]:
@@ -34,9 +37,11 @@ def fingerprint(text: str) -> str:
 
 
 def stamp(name: str, cells: Iterable[tuple[str, str]]) -> dict:
-    """What a derived notebook carries: its name, a fingerprint of it, and of each of its cells."""
+    """What a derived notebook carries: its name, the edition whose numbers it has, a fingerprint of
+    it, and of each of its cells."""
     prints = [(id, fingerprint(source)) for id, source in cells]
-    return {"name": name, "version": fingerprint(repr(prints)), "cells": dict(prints)}
+    return {"name": name, "edition": EDITION, "version": fingerprint(repr(prints)),
+            "cells": dict(prints)}
 
 
 def stamp_in(path: Path) -> dict:
@@ -49,8 +54,9 @@ def stamp_in(path: Path) -> dict:
 
 
 def is_untouched(path: Path) -> bool:
-    """Whether an exercise notebook is as it was derived: no cell changed, added or removed."""
-    carried = stamp_in(path)
+    """Whether an exercise notebook is as it was derived, in whichever edition: no cell changed,
+    added or removed."""
+    carried = stamp_in(path) | {"edition": EDITION}
     try:
         return carried == stamp(carried.get("name", ""), cells_of(path))
     except (OSError, ValueError):
@@ -69,3 +75,46 @@ def keep_originals() -> None:
         kept = folder / path.name
         if stamp_in(kept).get("version") != stamp_in(path).get("version") and is_untouched(path):
             shutil.copy2(path, kept)
+
+
+# --- what an update has put aside -------------------------------------------------------------
+
+
+def state_of_updates() -> dict:
+    """What the last update left: the "edition" that all notebooks have reached and, while an update
+    is not finished, the commit "before" it and what is "aside", {notebook: copy}."""
+    try:
+        return json.loads((paths.private() / "updates.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_state_of_updates(state: dict) -> None:
+    new = paths.private() / "updates.new"
+    new.write_text(json.dumps(state), encoding="utf-8")
+    new.replace(paths.private() / "updates.json")
+
+
+def of_the_first_edition() -> list[Path]:
+    """Notebooks with a learner's work that 0.1.0, or a page that was open meanwhile, left behind:
+    those under an old name and, until they were looked through once, the newest copies in kept/."""
+    found = []
+    for folder in (paths.home() / "exercises", paths.home() / "chapters"):
+        found += [path for old, new in NOTEBOOKS.items() if (folder / f"{new}.ipynb").exists()
+                  and (path := folder / f"{old}.ipynb").exists()]
+        if state_of_updates().get("edition", 1) < EDITION:
+            copies = sorted((folder / "kept").glob("*.ipynb"))
+            found += [path for stem, path in {stem_of_copy(path): path for path in copies}.items()
+                      if stem and "edition" not in stamp_in(path) and not is_untouched(path)]
+    return found
+
+
+def stem_of_copy(path: Path) -> str:
+    """"04_momentum-20260131-120000-000000.ipynb" -> "04_momentum"; "" for other names."""
+    match = re.fullmatch(r"(\d\d_.+)-\d{8}-\d{6}-\d{6}", path.stem)
+    return match[1] if match else ""
+
+
+def is_update_unfinished() -> bool:
+    """Whether work of the learner waits to be brought into the new notebooks."""
+    return "aside" in state_of_updates() or bool(of_the_first_edition())

@@ -61,6 +61,8 @@ def main(argv: list[str]) -> int:
     except (CannotGrade, CourseBroken, NoCluster, Busy, manual.BadMarks) as problem:
         print(f"zglearn grade: {problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
     except (OSError, sqlite3.OperationalError) as problem:
         print(f"zglearn grade: {options.out} cannot be written: {problem}.\nWhat was graded before "
               "is safe. Make room or choose another --out, then run the same command again.",
@@ -79,7 +81,9 @@ def main(argv: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python3 -m zglearn grade", description=__doc__.split("\n")[0],
+    p = argparse.ArgumentParser(prog="python3 -m zglearn grade",
+                                description="Grade a class of notebooks: a gradebook, and a page "
+                                            "of feedback for each student.",
                                 epilog="docs/instructors.md leads from hand-out to gradebook.")
     p.add_argument("submissions", type=Path, metavar="SUBMISSIONS",
                    help="a folder or a zip: a folder for each student, or flat files")

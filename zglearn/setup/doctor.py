@@ -1,6 +1,6 @@
 """`python3 -m zglearn doctor`: what is installed, what is missing or broken, and how to mend it.
 
-It examines the environment that it runs in: the private one if that stands, else the active one.
+It examines the private environment if that stands, else (or with --here) the active one.
 Only the standard library is imported until a check needs more, so that it can always report.
 """
 
@@ -56,10 +56,13 @@ class Finding:
 
 def main(argv: list[str]) -> int:
     """Print every finding. The exit code is 1 if something is to be mended, else 0."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python3 -m zglearn doctor",
         description="Say what is installed, what is missing or broken, and how to mend it. "
-                    "Changes nothing. The exit code is 1 if something is broken.").parse_args(argv)
+                    "Changes nothing. The exit code is 1 if something is broken.")
+    parser.add_argument("--here", action="store_true",  # see launcher.enter_environment
+                        help="examine the Python environment that is active now")
+    parser.parse_args(argv)
     print(f"Python {sys.version.split()[0]}, {sys.executable}\n")
     bad = 0
     for finding in examine():
@@ -82,6 +85,7 @@ def examine() -> Iterator[Finding]:
     if not absent:
         yield text_cache()
     yield from folders()
+    yield from updates()
     yield from system_tools()
 
 
@@ -245,6 +249,18 @@ def folders() -> Iterator[Finding]:
                       f"make {ROOM / 1e9:.0f} GB of room")
     else:
         yield Finding("ok", f"{free / 1e9:.0f} GB are free on the disk")
+
+
+def updates() -> Iterator[Finding]:
+    """Does work from before an update wait to be brought into the new notebooks?"""
+    from zglearn.exercises.originals import is_update_unfinished
+
+    try:
+        if is_update_unfinished():
+            yield Finding("note", "work from before an update is not in the new notebooks yet",
+                          "python3 -m zglearn update")
+    except OSError:
+        pass  # no folder can be written to: that is found above
 
 
 def writable(folder: Path) -> bool:

@@ -7,6 +7,7 @@ interrupts the work leaves an environment without a stamp, which the next run ma
 """
 
 import argparse
+import ast
 import contextlib
 import hashlib
 import importlib.metadata
@@ -68,6 +69,7 @@ def lab(argv: list[str]) -> int:
         parser.error(f"unknown: {' '.join(unknown)}. To hand it to JupyterLab, put -- before it.")
 
     python, environ = prepare(COURSE_LOCK, here=options.here, stale_will_do=True)
+    finish_update(python, environ)
     build_text_cache(python, environ)
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", *SERVER,
                f"--LabApp.default_url=/lab/tree/{FIRST_PAGE}"]
@@ -107,7 +109,7 @@ def enter_environment(command: str, argv: list[str]) -> None:
 
     Returns where it is already, or where the packages are installed and no private environment is.
     """
-    if in_private_environment():
+    if in_private_environment() or command == "doctor" and "--here" in argv:
         return
     standing = stands()
     if not standing and (command == "doctor" or not missing_packages()):
@@ -127,8 +129,10 @@ def prepare(*locks: str, here: bool = False, stale_will_do: bool = False) -> tup
     With `here`, it is the running one. With `stale_will_do`, packages of an older lock are good
     enough where the new ones cannot be fetched.
     """
+    home = home_to_write_to()
     if here:
-        return running_python()
+        python, environ = running_python()
+        return python, environ | home
     if absent := [lock for lock in locks if not (ROOT / lock).exists()]:
         raise Trouble(f"There is no {absent[0]} in {ROOT}.\n"
                       "Run this in a whole checkout of the course (a hand-out has no tests).")
@@ -140,9 +144,24 @@ def prepare(*locks: str, here: bool = False, stale_will_do: bool = False) -> tup
                 raise
             print(f"\n{trouble}\nGoing on with the packages of before.")
     environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    environ |= {"VIRTUAL_ENV": str(ENV), "JUPYTER_PREFER_ENV_PATH": "1",
+    environ |= home | {"VIRTUAL_ENV": str(ENV), "JUPYTER_PREFER_ENV_PATH": "1",
                 "PATH": f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     return str(PYTHON), environ
+
+
+def home_to_write_to() -> dict:
+    """Jupyter writes to the user's home. Where there is none that can be written to, as for an
+    unknown user in a container, {"HOME": a folder of the course}; else {}."""
+    home = os.path.expanduser("~")
+    if os.name == "nt" or os.path.isabs(home) and os.access(home, os.W_OK):
+        return {}
+    print(f"You have no home folder that can be written to; Jupyter gets {HOME / 'home'}.")
+    try:
+        (HOME / "home").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Trouble(f"{HOME / 'home'} could not be made: {error}.\nSet HOME to a folder that can "
+                      "be written to, then run the same command again.") from None
+    return {"HOME": str(HOME / "home")}
 
 
 def running_python() -> tuple[str, dict]:
@@ -273,6 +292,9 @@ def install(lock: str, guard) -> None:
         if old and packages_there() == before:
             stamp(old)
         raise
+    if absent := required_by(lock) - {canonical(name) for name in packages_there()}:
+        raise Trouble(f"pip said that all was well, but {', '.join(sorted(absent))} did not come "
+                      f"into {ENV}.\nWhat pip said is in {PIP_LOG}")
     stamp(old | {lock: digest(lock)})
 
 
@@ -280,16 +302,27 @@ def packages_there() -> set[str]:
     return {path.name for path in ENV.rglob("*.dist-info")}
 
 
+def required_by(lock: str) -> set[str]:
+    """The packages that a lock asks for everywhere (one with a marker may be for other systems)."""
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    return {canonical(line) for line in lines if re.match(r"\w", line) and ";" not in line}
+
+
+def canonical(text: str) -> str:
+    """The name with which a requirement, or a folder's name such as a_b-1.0.dist-info, begins."""
+    name = text.removesuffix(".dist-info").rsplit("-", 1)[0] if ".dist-info" in text else text
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", name)[0]).lower()
+
+
 def pip_install(lock: str, guard) -> None:
     """Install a lock in the environment, showing how far it is. Raises Trouble."""
-    environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     command = [PYTHON, "-m", "pip", "install", "--progress-bar=off", "--no-input",
                "--disable-pip-version-check", "--requirement", ROOT / lock]
     # pip inherits the guard: should we be killed, no other run starts before pip has ended too.
     inherited = {"pass_fds": [guard.fileno()]} if fcntl else {}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                encoding="utf-8", errors="replace", cwd=HOME, **inherited,
-                               env=environ | {"PIP_USER": "0"})
+                               env=pip_environment())
     reader = PipReader(packages=len(re.findall(r"^\w", (ROOT / lock).read_text(), re.MULTILINE)))
     with Progress("packages") as progress, open(PIP_LOG, "w", encoding="utf-8") as log:
         try:
@@ -306,12 +339,44 @@ def pip_install(lock: str, guard) -> None:
             raise Trouble(explain(PIP_LOG.read_text(encoding="utf-8")))
 
 
+SOURCES = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy",
+           "cert", "client-cert", "timeout", "default-timeout", "retries", "cache-dir",
+           "no-cache-dir", "keyring-provider", "prefer-binary", "only-binary", "no-binary",
+           "use-feature", "use-deprecated")
+
+
+def pip_environment() -> dict:
+    """The variables for pip: of the user's settings, in variables or files, those that say where
+    packages come from; not those that say where they go or what else is done with them."""
+    environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    said = subprocess.run([PYTHON, "-m", "pip", "config", "list"], env=environ, text=True,
+                          capture_output=True, encoding="utf-8", errors="replace").stdout
+    found = {}
+    for section in ("global", "install", ":env:"):  # the later ones win
+        for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", said, re.MULTILINE):
+            value = str(ast.literal_eval(value))
+            if name in SOURCES and value:  # pip takes no notice of empty ones
+                found["PIP_" + name.upper().replace("-", "_")] = value
+    others = {k: v for k, v in environ.items() if not k.startswith("PIP_")}
+    return others | found | {"PIP_CONFIG_FILE": os.devnull}
+
+
 def install_torch() -> None:
     """PyTorch, which tests compare with. Its CPU build is not everywhere to be had: try it."""
     try:
         prepare(TORCH)
     except Trouble:
         print("PyTorch could not be fetched: the tests that compare with it will be skipped.")
+
+
+def finish_update(python: str, environ: dict) -> None:
+    """Bring work that an update put aside into the new notebooks, before they are opened."""
+    code = ("from zglearn.exercises.originals import is_update_unfinished\n"
+            "if is_update_unfinished():\n"
+            "    from zglearn.setup.versions import finish_and_say; finish_and_say()")
+    if subprocess.run([python, "-P", "-c", code], env=environ).returncode:
+        print("What the last update put aside is safe in the folders kept/, but could not\n"
+              "be brought into the new ones. To try again:  python3 -m zglearn update", flush=True)
 
 
 def build_text_cache(python: str, environ: dict) -> None:

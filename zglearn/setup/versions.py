@@ -1,27 +1,40 @@
-"""Exercise notebooks over time: fresh ones, and new versions merged with a learner's answers.
+"""Notebooks over time: fresh ones, and new versions of the course with a learner's work in them.
 
-Every derived notebook carries a fingerprint of each of its cells. A cell that still has its
-fingerprint was not touched by the learner, so a new version may replace it; any other cell is the
-learner's and stays. Before anything is written, the notebook as it was is kept in exercises/kept/.
+Before a notebook is written, it is kept as it was in kept/ beside it, and it is said what was put
+where. An update writes down what it puts aside before it takes the new files. What comes after is
+done by the new version's code, then or, if that was interrupted, when `lab` or `update` runs next.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
+import contextlib
+import os
 import shutil
 import subprocess
-import uuid
+import sys
 from pathlib import Path
-
-import nbformat
 
 from zglearn import paths
 from zglearn.authoring.derive import Malformed, derive
-from zglearn.authoring.notebooks import METADATA, keep, keep_answers, read, write
+from zglearn.authoring.notebooks import RANDOM_ID, keep, keep_answers, read, write
 from zglearn.course import progress
 from zglearn.course.said import CourseError, command
-from zglearn.exercises.originals import exercise_notebooks, fingerprint, is_untouched
+from zglearn.exercises import renumbered
+from zglearn.exercises.originals import (
+    cells_of,
+    exercise_notebooks,
+    fingerprint,
+    is_untouched,
+    of_the_first_edition,
+    stamp_in,
+    state_of_updates,
+    stem_of_copy,
+    write_state_of_updates,
+)
+
+from . import git
+from .merging import edition_of, fingerprints, merge, only, stamp_of
 
 
 def original(name: str):
@@ -30,9 +43,8 @@ def original(name: str):
     source = home / "solutions" / f"{name}.ipynb"
     if source.exists():
         return derive(read(source), name)
-    committed = _git("show", f"HEAD:./exercises/{name}.ipynb")
-    if committed.returncode == 0:
-        return nbformat.reads(committed.stdout, as_version=4)
+    if (committed := git.committed(f"exercises/{name}.ipynb")) is not None:
+        return committed
     stored = paths.private() / "originals" / f"{name}.ipynb"
     return read(stored) if stored.exists() else None
 
@@ -75,69 +87,205 @@ def _name_of(chapter: str) -> str:
 
 @command
 def update(argv: list[str]) -> int:
-    """`python -m zglearn update [--from FOLDER]`."""
+    """`python -m zglearn update [--from FOLDER]`. The exit code is 1 if it could not look."""
     parser = argparse.ArgumentParser(
         prog="python3 -m zglearn update",
-        description="Get the course's newest version, and keep your answers in its notebooks.")
+        description="Get the course's newest version, and keep your work in its notebooks.")
     parser.add_argument("--from", dest="old", type=Path, metavar="FOLDER",
-                        help="bring your answers and progress from an older copy of the course")
-    old, before = parser.parse_args(argv).old, _git("rev-parse", "HEAD").stdout
+                        help="bring answers, notes and progress from an older copy of the course")
+    old = parser.parse_args(argv).old
+    _say(finish())
     if old:
-        said = bring_from(old)
-    else:
-        mine = pull() if _git("rev-parse", "@{upstream}").returncode == 0 else {}
-        said = [merge_file(path, mine.get(path.name)) for path in exercise_notebooks(paths.home())]
-    said = [line for line in said if line] or ["Your exercise notebooks are up to date."]
-    if _git("rev-parse", "HEAD").stdout != before:
-        said.insert(0, "The course is now the newest version.")
-    print("\n".join(said))
+        _say(bring_from(old) or [f"All of your work in {old} is here already."])
+        return 0
+    here = [said for path in exercise_notebooks(paths.home()) if (said := renew(path))]
+    try:
+        newest = git.look()
+    except git.CannotLook:
+        _say(here)
+        raise
+    if newest == git.commit("HEAD"):
+        _say(here or ["This is the newest version, and your exercise notebooks are up to date."])
+        return 0
+    _say(here)
+    pull(newest)
+    print("The course is now the newest version.", flush=True)
+    return _finish_in_new_code()
+
+
+def finish_and_say() -> None:
+    """What `lab` calls, and an update once the new files are there."""
+    _say(finish())
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _finish_in_new_code() -> int:
+    """The files are new, and this process has the old code: another one goes on."""
+    code = "from zglearn.setup.versions import finish_and_say; finish_and_say()"
+    path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]),
+                                         os.environ.get("PYTHONPATH")]))
+    done = subprocess.run([sys.executable, "-P", "-c", code],
+                          env=os.environ | {"PYTHONPATH": path})
+    if done.returncode:
+        raise CourseError("Your work is safe in the folders kept/, but it could not be brought "
+                          "into the new notebooks. To try again: python3 -m zglearn update")
     return 0
 
 
-def pull() -> dict[str, Path]:
-    """Bring a git checkout up to date. Notebooks that the learner changed are put aside first.
-
-    Returns the exercise notebooks put aside: name -> copy.
-    """
-    home = paths.home()
-    changed = _run("diff", "-z", "--name-only", "--relative", "HEAD").split("\0")[:-1]
-    others = [name for name in changed if not name.endswith(".ipynb")]
-    if others:
-        raise CourseError("You changed files of the course itself: " + ", ".join(others) +
-                          ". Commit these changes or undo them (git restore FILE), then update.")
-    _run("fetch")
-    aside = {home / name: keep(home / name) for name in changed
-             if (home / name).exists() and not _only_ran(name)}
-    if changed:
-        _run("checkout", "HEAD", "--", *changed)
+def renew(path: Path) -> str:
+    """Merge an exercise notebook with a newer version that came without `update`."""
     try:
-        _run("merge", "--ff-only", "@{upstream}")
-    except CourseError:
-        for path, kept in aside.items():
-            shutil.copy2(kept, path)
-        raise
-    return {path.name: kept for path, kept in aside.items() if path.parent.name == "exercises"}
-
-
-def _only_ran(name: str) -> bool:
-    """Whether a notebook differs from the committed one in its outputs alone."""
-    try:
-        before = nbformat.reads(_run("show", f"HEAD:./{name}"), as_version=4)
-        now = read(paths.home() / name)
-    except (CourseError, ValueError, nbformat.ValidationError):
-        return False
-    return [cell.source for cell in before.cells] == [cell.source for cell in now.cells]
-
-
-def merge_file(path: Path, mine_at: Path | None = None, new=None) -> str:
-    """Merge the newest version of an exercise notebook with the learner's; says what was done."""
-    try:
-        mine, new = read(mine_at or path), new or original(path.stem)
+        mine, new = read(path), original(path.stem)
     except Malformed as error:
         return f"{_short(path)} is left as it is: {error}"
-    if new is None or mine_at is None and _version(mine) == _version(new):
+    if new is None or stamp_of(mine).get("version") == stamp_of(new).get("version"):
         return ""
-    kept = mine_at or keep_answers(path)
+    return _merge_into(path, mine, new, keep_answers(path))
+
+
+# --- new files ---------------------------------------------------------------------------------
+
+
+def pull(newest: str) -> None:
+    """Go to the commit `newest`. What the learner changed is put aside where it is in the way."""
+    home, before = paths.home(), git.commit("HEAD")
+    if git.ask("merge-base", "--is-ancestor", "HEAD", newest).returncode:
+        raise CourseError("There is a new version, but you made commits of your own, so it cannot "
+                          "simply take the place of yours. Nothing was changed. Bring the two "
+                          "together (git rebase), then run the same command again.")
+    changed = set(git.differing("HEAD"))
+    clash = sorted(changed.intersection(git.differing("HEAD", newest)))
+    code = [name for name in sorted(changed) if not name.endswith(".ipynb")]
+    if code:
+        raise CourseError("There is a new version, but you changed files of the course itself: "
+                          + ", ".join(code) + ". Nothing was changed. Commit these changes or undo "
+                          "them (git restore FILE), then run the same command again.")
+    there = {home / name: (home / name).read_bytes() for name in clash if (home / name).exists()}
+    aside = {path: None if _only_ran(path) else keep(path) for path in there}
+    as_names = {_name(path): kept and _name(kept) for path, kept in aside.items()}
+    write_state_of_updates(state_of_updates() | {"before": before, "aside": as_names})
+    try:
+        if clash:
+            git.run("checkout", "HEAD", "--", *clash)
+        git.run("merge", "--ff-only", newest)
+    except BaseException:
+        if git.commit("HEAD") == before:
+            for path, content in there.items():
+                path.write_bytes(content)
+            for kept in filter(None, aside.values()):
+                kept.unlink()
+            write_state_of_updates(_finished())
+        raise
+
+
+def _only_ran(path: Path) -> bool:
+    """Whether a notebook differs from the committed one in its outputs alone."""
+    before = git.committed(_name(path))
+    try:
+        return before is not None and _texts(before) == _texts(read(path))
+    except Malformed:
+        return False
+
+
+def _texts(notebook) -> list[tuple]:
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+# --- after new files have come ----------------------------------------------------------------
+
+
+def finish() -> list[str]:
+    """Bring what an update put aside into the new notebooks, and 0.1.0's work to its new numbers.
+
+    Returns what was done, a line for each notebook. Does nothing if nothing waits.
+    """
+    state, said = state_of_updates(), []
+    if "aside" in state and state["before"] == git.commit("HEAD"):
+        said += _put_back(state["aside"])
+    else:
+        for name, kept in state.get("aside", {}).items():
+            said.append(f"{name}: the new version (you had run it, and changed nothing)"
+                        if kept is None else
+                        _bring(paths.home() / kept, name, git.committed(name, state["before"]),
+                               renumbered.EDITION))
+    for path in of_the_first_edition():
+        stem, kept = stem_of_copy(path), path
+        if not stem:  # it stands beside the new ones, under its old name
+            stem, kept = path.stem, keep(path)
+            path.unlink()
+        name = f"{kept.parent.parent.name}/{stem}.ipynb"
+        said.append(_bring(kept, name, _closest(kept, name), 1))
+    if _finished() != state:
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing was put aside
+            write_state_of_updates(_finished())
+    return [line for line in said if line]
+
+
+def _put_back(aside: dict) -> list[str]:
+    """Undo an update that was stopped before the new files came."""
+    lost = [(name, kept) for name, kept in aside.items()
+            if kept and name not in git.differing("HEAD")]
+    for name, kept in lost:
+        shutil.copy2(paths.home() / kept, paths.home() / name)
+    return [f"{name} is as you had it: the last update was stopped" for name, _ in lost]
+
+
+def _finished() -> dict:
+    return {"edition": renumbered.EDITION}
+
+
+def _bring(mine_at: Path, name: str, base, edition: int) -> str:
+    """Bring the learner's copy of the notebook `name` ("chapters/04_momentum.ipynb") into the one
+    that took its place; says what was done.
+
+    base : the notebook that a chapter's copy came from, None if that is not known
+    edition : whose numbers a chapter's copy has; exercise notebooks say it themselves
+    """
+    path = paths.home() / name
+    kind, path = path.parent.name, path.with_stem(renumbered.NOTEBOOKS.get(path.stem, path.stem))
+    try:
+        mine = read(mine_at)
+        new = read(path) if path.exists() else original(path.stem) if kind == "exercises" else None
+    except Malformed as error:
+        return f"{name} as you had it is {_short(mine_at)}, and stays there: {error}"
+    if new is None or kind not in ("exercises", "chapters") or kind == "chapters" and base is None:
+        return f"{name} as you had it is {_short(mine_at)}, and stays there"
+    if kind == "chapters":
+        return _bring_chapter(path, mine, mine_at, new, fingerprints(base), edition)
+    if path.exists() and not is_untouched(path):
+        return (f"{_short(path)} holds answers already, and stays as it is; the older ones are in "
+                f"{_short(mine_at)}")
+    said = [_merge_into(path, mine, new, mine_at)]
+    if edition_of(mine) < renumbered.EDITION:
+        said += [_merge_into(other, part, read(other), mine_at)
+                 for other, part in _parts(mine, Path(name).stem)]
+    return "\n".join(said)
+
+
+def _bring_chapter(path, mine, mine_at, new, base: dict, edition: int) -> str:
+    touched = [cell for cell in mine.cells if base.get(cell.id) != fingerprint(cell.source)]
+    there = "\n".join(cell.source for cell in new.cells)
+    if all(cell.source in there for cell in touched):
+        return ""
+    merged, notes = merge(mine, new, base, edition, course_first=True)
+    write(merged, path)
+    return "\n".join([f"{_short(path)}: your notes and changes are in it; as it was: "
+                      f"{_short(mine_at)}", *notes])
+
+
+def _parts(mine, stem: str):
+    """The exercises of a first edition's notebook that did not go where their chapter went."""
+    moved = {new[:2] for old, new in renumbered.EXERCISES.items() if old[:2] == stem[:2]}
+    for chapter in sorted(moved - {renumbered.NOTEBOOKS.get(stem, stem)[:2]}):
+        if other := paths.notebook("exercises", chapter):
+            yield other, only(mine, chapter)
+
+
+def _merge_into(path: Path, mine, new, kept: Path | None) -> str:
     merged, notes = merge(mine, new)
     write(merged, path)
     return "\n".join([f"{_short(path)}: new version, your answers are in it"
@@ -145,109 +293,62 @@ def merge_file(path: Path, mine_at: Path | None = None, new=None) -> str:
 
 
 def bring_from(old: Path) -> list[str]:
-    """Bring answers and progress from an older copy of the course in the folder `old`."""
+    """Bring the learner's work from an older copy of the course in the folder `old`."""
     if not (old / "exercises").is_dir():
         raise CourseError(f"{old} is not a copy of the course: it has no folder exercises/.")
-    said = []
-    for path in exercise_notebooks(old):
-        here = paths.home() / "exercises" / path.name
-        if is_untouched(path):
-            continue
-        if here.exists() and not is_untouched(here):
-            said.append(f"{_short(here)} holds answers already, and stays as it is; the older ones "
-                        f"are in {path}.")
-            continue
-        here.parent.mkdir(exist_ok=True)
-        said.append(merge_file(here, path, read(here) if here.exists() else None))
+    answers = [path for path in exercise_notebooks(old) if not is_untouched(path)]
+    said = [_bring(path, f"exercises/{path.name}", None, 1) for path in answers]
+    said += _bring_chapters_from(old)
+    for kind in ("exercises", "chapters"):
+        said += _copy_kept(old / kind / "kept", paths.home() / kind / "kept")
     count = progress.bring_from(old / ".zglearn" / "progress.sqlite")
-    return said + [f"{count} events of your progress are here now."] * bool(count)
+    said += [f"{count} events of your progress are here now."] * bool(count)
+    return [line for line in said if line]
 
 
-def merge(mine, new):
-    """Three-way merge by cell id: the learner's notebook, the new version, and what both came from,
-    of which the learner's notebook carries the fingerprints. Returns the notebook and notes.
-
-    No cell that the learner changed or added is lost; a cell that both changed stays the
-    learner's, and the new text stands in a note before it.
-    """
-    base = mine.metadata.get("zglearn", {}).get("cells", {})
-    mine = _with_own_ids(mine)
-    own = {cell.id: cell for cell in mine.cells}
-    cells, notes = [], []
-    for cell in new.cells:
-        theirs = own.get(cell.id)
-        if theirs is None or not _touched(theirs, base):
-            cells.append(_with_outputs(cell, theirs))
-            continue
-        if base.get(cell.id) != fingerprint(cell.source) != fingerprint(theirs.source):
-            cells.append(_note(cell, own))
-            notes.append(f"  cell {cell.id}: yours stays; the course's new text is above it")
-        cells.append(theirs)
-    _add_own_cells(cells, mine, new, base)
-    merged = nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
-    merged.metadata["zglearn"] = new.metadata["zglearn"]
-    return merged, notes
+def _bring_chapters_from(old: Path) -> list[str]:
+    editions = [stamp_in(path).get("edition", 1) for path in exercise_notebooks(old)]
+    said, unknown = [], False
+    for path in sorted((old / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        name = f"chapters/{path.name}"
+        base = git.committed(name, folder=old) or _closest(path, name)
+        unknown = unknown or base is None
+        if base or any(RANDOM_ID.fullmatch(id) for id, _ in _cells(path)):
+            said.append(_bring(path, name, base, min(editions, default=1)))
+    if unknown:
+        said.append(f"What you changed in the chapters of {old} beyond cells of your own cannot be "
+                    "told, for want of their originals: they stay there.")
+    return said
 
 
-def _with_own_ids(notebook):
-    """A copy in which a cell that was duplicated, id and all, has an id of its own."""
-    notebook, seen = copy.deepcopy(notebook), set()
-    for cell in notebook.cells:
-        if cell.get("id") in seen or not cell.get("id"):
-            cell["id"] = uuid.uuid4().hex[:8]
-        seen.add(cell.id)
-    return notebook
+def _copy_kept(source: Path, target: Path) -> list[str]:
+    copies = [path for path in source.glob("*.ipynb") if not (target / path.name).exists()]
+    if not copies:
+        return []
+    target.mkdir(parents=True, exist_ok=True)
+    for path in copies:
+        shutil.copy2(path, target)
+    return [f"{_short(target)}/ has {len(copies)} more notebooks, from {source}."]
 
 
-def _touched(cell, base: dict) -> bool:
-    return base.get(cell.id) != fingerprint(cell.source)
+def _closest(path: Path, name: str):
+    """The committed version of the notebook `name` that the one at `path` has most cells in common
+    with; None if there is none."""
+    cells = {(id, fingerprint(source)) for id, source in _cells(path)}
+    return max(git.history(name), default=None,
+               key=lambda old: len(cells & set(fingerprints(old).items())))
 
 
-def _with_outputs(cell, theirs):
-    """The new cell, with the learner's outputs if its code is the same."""
-    if theirs is not None and theirs.cell_type == "code" and theirs.source == cell.source:
-        return theirs
-    return cell
-
-
-def _note(cell, own: dict):
-    text = cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```"
-    note = nbformat.v4.new_markdown_cell(
-        f"**The course changed the next cell.** Yours is kept; this is the new text:\n\n{text}")
-    note["id"] = next(id for n in range(1, 99) if (id := f"new-{n}-{cell.id}"[:64]) not in own)
-    return note
-
-
-def _add_own_cells(cells: list, mine, new, base: dict) -> None:
-    """Insert what the learner added, or changed in cells that are gone, after its predecessor."""
-    there = {cell.id for cell in cells}
-    place = 0
-    for cell in mine.cells:
-        if cell.id in there:
-            place = next(n for n, other in enumerate(cells) if other.id == cell.id) + 1
-        elif _touched(cell, base) and cell.source.strip():
-            cells.insert(place, cell)
-            place += 1
-
-
-def _version(notebook) -> str:
-    return notebook.metadata.get("zglearn", {}).get("version", "")
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess:
+def _cells(path: Path) -> list[tuple[str, str]]:
+    """The id and source of each cell; none if it is no notebook."""
     try:
-        return subprocess.run(["git", *arguments], cwd=paths.home(), capture_output=True, text=True,
-                              encoding="utf-8")
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(arguments, 127, "", "git is not installed")
+        return cells_of(path)
+    except ValueError:
+        return []
 
 
-def _run(*arguments: str) -> str:
-    done = _git(*arguments)
-    if done.returncode:
-        raise CourseError(f"git {arguments[0]} did not work, so nothing was changed:\n"
-                          f"{done.stderr.strip()}")
-    return done.stdout
+def _name(path: Path) -> str:
+    return path.relative_to(paths.home()).as_posix()
 
 
 def _short(path: Path) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from zglearn.data import load_digits, load_sentences
-from zglearn.exercises.cards import card
+from zglearn.exercises.cards import card, docstring
 from zglearn.gradient_methods import gradient_descent
 from zglearn.models import MLP
 from zglearn.trajectory import run
@@ -21,7 +21,7 @@ def symbols_of_adagrad():
     """For weights `x`, a gradient `g`, a learning rate `alpha`, a step size `eta` and a sum `G`
     that starts at 0, this says all that there is to Adagrad: `G = G + g * g`, then
     `x = x - alpha * g / (sqrt(G) + eps)`."""
-    quoted = re.findall("`([^`]+)`", symbols_of_adagrad.__doc__)
+    quoted = re.findall("`([^`]+)`", docstring(symbols_of_adagrad))
     introduced = {name for name in quoted if name.isidentifier()}
     formulas = ast.parse("\n".join(text for text in quoted if "=" in text))
     used = {node.id for node in ast.walk(formulas) if isinstance(node, ast.Name)} - {"sqrt"}

@@ -3,6 +3,7 @@
 `SoftmaxRegression`  the linear classifier, for dense or sparse input
 `MLP`                a multi-layer perceptron, for dense or sparse input
 `LanguageModel`      the next symbol from the last few; `contexts` cuts a text into examples for it
+`Transformer`        the same from all the symbols before; `sequences` cuts a text for it
 `pretrained`         a language model that has read the course's sentences
 `train`              the methods of the course in place, on minibatches, with a ledger
 """
@@ -11,7 +12,8 @@ from .language_model import LanguageModel, contexts
 from .linear import SoftmaxRegression
 from .mlp import MLP
 from .pretraining import pretrained
+from .transformer import Transformer, sequences
 from .training import Training, train
 
-__all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "contexts", "pretrained",
-           "train"]
+__all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "Transformer", "contexts",
+           "pretrained", "sequences", "train"]

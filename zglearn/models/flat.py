@@ -33,8 +33,8 @@ class FlatModel:
         Where each of them lies in p: ``p[model.parts["b1"]]``.
     """
 
-    classes: int  # how many there are
-    width: int    # the most numbers that a layer computes for one example
+    classes: int      # how many there are
+    activations: int  # the most numbers that a layer computes for one example
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
         self.dtype = np.dtype(dtype)
@@ -65,8 +65,12 @@ class FlatModel:
         """X as the model computes with it. ValueError says what is wrong with it."""
         raise NotImplementedError
 
+    def targets(self, X) -> tuple[int, ...]:
+        """The shape of y for a checked X: one label for each example, if not more."""
+        return X.shape[:1]
+
     def logits(self, p, X) -> np.ndarray:
-        """Scores (classes, examples), or (population, classes, examples), of a checked X."""
+        """Scores (classes, labels), or (population, classes, labels), of a checked X."""
         raise NotImplementedError
 
     def layers(self, p):
@@ -95,19 +99,21 @@ class FlatModel:
         return self._both(p, *self.check_data(X, y))
 
     def probabilities(self, p, X) -> np.ndarray:
-        """Shape (examples, classes); every row sums to 1."""
-        Z = self.logits(self._cast(p), self.check(X))
+        """Shape (examples, classes), or that of y and one axis more; every row sums to 1."""
+        X = self.check(X)
+        Z = self.logits(self._cast(p), X)
         E = np.exp(Z - Z.max(axis=0))
-        return (E / E.sum(axis=0)).T
+        return (E / E.sum(axis=0)).T.reshape(*self.targets(X), -1)
 
     def predict(self, p, X) -> np.ndarray:
-        """The most probable class of each example, int array (examples,)."""
+        """The most probable class of each example, int array (examples,), or of the shape of y."""
         p, X = self._cast(p), self.check(X)
-        return np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
-                               for rows in self._examples_at_once(X.shape[0])])
+        classes = np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
+                                  for rows in self._examples_at_once(X.shape[0])])
+        return classes.reshape(self.targets(X))
 
     def accuracy(self, p, X, y) -> float:
-        """The share of examples whose most probable class is the right one."""
+        """The share of labels that are the most probable class."""
         X, y = self.check_data(X, y)
         return float(np.mean(self.predict(p, X) == y))
 
@@ -133,7 +139,7 @@ class FlatModel:
         p, total = self._cast(p), 0.0
         for rows in self._examples_at_once(len(y)):
             total = total + self._summed_loss(p, X[rows], y[rows])
-        return total / len(y)
+        return total / y.size
 
     def _both(self, p, X, y):
         p = self._cast(p)
@@ -141,23 +147,25 @@ class FlatModel:
         return self.backprop(self.layers(p), self.layers(g), X, y), g
 
     def _summed_loss(self, p, X, y):
+        y = y.ravel()
         if p.ndim == 1:
             return float(cross_entropy(self.logits(p, X), y))
-        members = max(1, POPULATION_CHUNK // (self.width * len(y)))
+        members = max(1, POPULATION_CHUNK // (self.activations * len(y)))
         return np.concatenate([cross_entropy(self.logits(p[i:i + members], X), y)
                                for i in range(0, len(p), members)])
 
     def _examples_at_once(self, n) -> Iterator[slice]:
         """Slices of the data, each so short that its activations stay in cache."""
-        count = max(1, CHUNK // self.width)
+        count = max(1, CHUNK // self.activations)
         return (slice(i, i + count) for i in range(0, n, count))
 
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
         X, y = self.check(X), np.asarray(y)
-        if y.shape != X.shape[:1] or len(y) == 0:
-            raise ValueError(f"y must hold one label for each of the {X.shape[0]} examples in X, "
-                             f"but has shape {y.shape}")
+        if y.shape != self.targets(X) or y.size == 0:
+            what = "symbols" if y.ndim > 1 or len(self.targets(X)) > 1 else "examples"
+            raise ValueError(f"y must hold one label for each of the {math.prod(self.targets(X))} "
+                             f"{what} in X, but has shape {y.shape}")
         if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= self.classes:
             raise ValueError(f"y must hold whole numbers from 0 to {self.classes - 1}: this model "
                              f"has {self.classes} classes")

@@ -1,0 +1,295 @@
+"""A transformer: the next symbol from all the symbols before it (Vaswani et al. 2017).
+
+The decoder alone, as in GPT (Radford et al. 2018), with the norm before each sublayer (Xiong et
+al. 2020). `attention` and `attention_backward` are the formulas as they stand in the paper; the
+model computes them in the forms further below, which go over memory fewer times. The tests hold
+the two equal.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .flat import FlatModel, cross_entropy_and_slope
+
+EPS = 1e-6  # under the root of the norm, for a row of zeros
+ATTENTION_CHUNK = 1 << 17  # scores worked on at a time: half a megabyte of float32
+
+
+# --- attention, as it stands in the paper ----------------------------------------------------
+
+def attention(Q, K, V):
+    """Causal attention: O = P V with P = softmax(Q Kᵀ / √d), each position seeing no later one.
+
+    Q is (..., queries, d), K and V are (..., keys, d); the queries are the last of the positions.
+    Returns O (..., queries, d) and the weights P (..., queries, keys), whose rows sum to 1.
+    """
+    queries, keys, d = Q.shape[-2], K.shape[-2], Q.shape[-1]
+    S = Q @ K.swapaxes(-1, -2) / math.sqrt(d)
+    future = np.triu(np.ones((queries, keys), dtype=bool), 1 + keys - queries)
+    S = np.where(future, -np.inf, S)
+    P = np.exp(S - S.max(axis=-1, keepdims=True))
+    P /= P.sum(axis=-1, keepdims=True)
+    return P @ V, P
+
+
+def attention_backward(dO, Q, K, V, P):
+    """From the gradient of the loss in O to those in Q, K and V."""
+    dV = P.swapaxes(-1, -2) @ dO
+    dP = dO @ V.swapaxes(-1, -2)
+    dS = P * (dP - (P * dP).sum(axis=-1, keepdims=True))  # the slope of the softmax
+    dS /= math.sqrt(Q.shape[-1])
+    return dS @ K, dS.swapaxes(-1, -2) @ Q, dV
+
+
+def rms_norm(H):
+    """The rows of H (..., width) at a mean square of 1, and what each was multiplied by
+    (Zhang and Sennrich 2019). They have no gains: the matrix that follows can hold those."""
+    mean_square = np.einsum("...i,...i->...", H, H)[..., None] / H.shape[-1]
+    scale = 1 / np.sqrt(mean_square + EPS)
+    return H * scale, scale
+
+
+def rms_norm_backward(dN, N, scale):
+    """From the gradient in the norm's output N to the gradient in its input."""
+    along = np.einsum("...i,...i->...", dN, N)[..., None] / N.shape[-1]
+    return scale * (dN - N * along)
+
+
+# --- the model -------------------------------------------------------------------------------
+
+class Transformer(FlatModel):
+    """A pre-norm transformer decoder with a loss at every position.
+
+        X, y = sequences(codes, model.context)
+        nats = model.loss(p, X, y)
+        codes = model.generate(p, rng, prompt, 200, temperature=0.7)
+
+    Parameters
+    ----------
+    classes : int
+        How many symbols there are.
+    context : int
+        The most symbols that it looks at.
+    width, heads, layers : int
+        Numbers for each position; attention heads, which share them evenly; layers, each of them
+        attention and a perceptron with 4 · width hidden units.
+    dtype : float32 or float64
+
+    Data is X (sequences, positions), whole numbers, with at most ``context`` positions, and y of
+    the same shape: the symbol that follows each of them. Losses are means over all positions, in
+    nats per symbol.
+
+    The arrays are ``E`` (classes, width) and ``pos`` (context, width), the embeddings of symbols
+    and of positions; in layer l from 1, ``qkv{l}`` (width, 3 width), whose columns are queries,
+    keys and values, head after head, ``out{l}`` (width, width), ``up{l}`` (width, 4 width) and
+    ``down{l}`` (4 width, width); and ``U`` (width, classes), ``c`` of the softmax. The perceptron's
+    activation is max(z, 0)² (So et al. 2021).
+    """
+
+    def __init__(self, classes=512, context=64, width=64, heads=4, layers=2, dtype=np.float32):
+        if min(classes - 1, context, width, heads, layers) < 1:
+            raise ValueError("a transformer needs at least two classes, and at least one symbol of "
+                             "context, one number in its width, one head and one layer")
+        if width % heads:
+            raise ValueError(f"{heads} heads cannot share a width of {width}: choose a multiple, "
+                             f"say width={heads * max(1, round(width / heads))}")
+        shapes = {"E": (classes, width), "pos": (context, width)}
+        for l in range(1, layers + 1):
+            shapes |= {f"qkv{l}": (width, 3 * width), f"out{l}": (width, width),
+                       f"up{l}": (width, 4 * width), f"down{l}": (4 * width, width)}
+        super().__init__(shapes | {"U": (width, classes), "c": (classes,)}, dtype)
+        self.classes, self.context, self.width = classes, context, width
+        self.heads, self.depth = heads, layers
+        self.activations = context * max(4 * width, heads * context, classes)
+
+    def __repr__(self) -> str:
+        return (f"Transformer(classes={self.classes}, context={self.context}, width={self.width}, "
+                f"heads={self.heads}, layers={self.depth}), {self.size:,} parameters of "
+                f"{self.dtype}")
+
+    def init(self, rng) -> np.ndarray:
+        """Weights normal with variance 1 / inputs, smaller where a sublayer ends, so that the sum
+        over all layers keeps its size (Radford et al. 2019); biases zero."""
+        rng, p = np.random.default_rng(rng), np.zeros(self.size, dtype=self.dtype)
+        for name, array in zip(self.shapes, self.unpack(p), strict=True):
+            if array.ndim == 2:
+                array[:] = rng.normal(size=array.shape)
+                array *= self._deviation(name)
+        return p
+
+    def _deviation(self, name) -> float:
+        if name in ("E", "pos"):
+            return 0.5
+        ends = name.startswith(("out", "down"))
+        return 1 / math.sqrt(self.shapes[name][0] * (2 * self.depth if ends else 1))
+
+    def layers(self, p):
+        """E, pos, (qkv, out, up, down) for each layer, U and c, as views into p."""
+        E, pos, *blocks, U, c = self.unpack(p)
+        return E, pos, [blocks[i:i + 4] for i in range(0, len(blocks), 4)], U, c
+
+    def targets(self, X):
+        return X.shape
+
+    def check(self, X):
+        X = np.asarray(X)
+        if X.ndim != 2 or not 1 <= X.shape[1] <= self.context or X.dtype.kind not in "iu":
+            raise ValueError(f"X must hold whole numbers of shape (sequences, positions) with at "
+                             f"most {self.context} positions, not {X.dtype} of shape {X.shape}: "
+                             f"see sequences(codes, {self.context})")
+        if X.size and not 0 <= X.min() <= X.max() < self.classes:
+            raise ValueError(f"X must hold symbols from 0 to {self.classes - 1}")
+        return X
+
+    def logits(self, p, X) -> np.ndarray:
+        if p.ndim == 2:
+            return np.stack([self.logits(q, X) for q in p])
+        *_, U, c = layers = self.layers(p)
+        return _scores(self._states(layers, X), U, c)
+
+    def _states(self, layers, X, kept=None):
+        """What the softmax reads, (sequences · positions, width). The arrays that the way back
+        needs are appended to ``kept``."""
+        E, pos, blocks, _, _ = layers
+        H = (E[X] + pos[:X.shape[1]]).reshape(-1, self.width)
+        for qkv, out, up, down in blocks:
+            N, n_scale = rms_norm(H)
+            QKV = (N @ qkv).reshape(*X.shape, 3, self.heads, -1)
+            O, W, total = fast_attention(QKV)
+            H += O @ out
+            M, m_scale = rms_norm(H)
+            R = M @ up
+            np.maximum(R, 0, out=R)
+            A = R * R
+            H += A @ down
+            if kept is not None:
+                kept.append((N, n_scale, QKV, W, total, O, M, m_scale, R, A))
+        N, scale = rms_norm(H)
+        if kept is not None:
+            kept.append((N, scale))
+        return N
+
+    def backprop(self, layers, slopes, X, y) -> float:
+        """The loss and, by backpropagation, its gradient.
+
+        D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
+        to H, so it adds to D as well: what comes back through it.
+        """
+        _, _, blocks, U, c = layers
+        dE, d_pos, d_blocks, dU, dc = slopes
+        kept = []
+        N = self._states(layers, X, kept)
+        loss, D = cross_entropy_and_slope(_scores(N, U, c), y.ravel())
+        np.matmul(N.T, D.T, out=dU)
+        D.sum(axis=1, out=dc)
+        D = rms_norm_backward(D.T @ U.T, *kept.pop())
+        for (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) in zip(
+                reversed(blocks), reversed(d_blocks), strict=True):
+            N, n_scale, QKV, W, total, O, M, m_scale, R, A = kept.pop()
+            np.matmul(A.T, D, out=d_down)
+            dR = np.matmul(D, down.T, out=A)
+            dR *= R
+            dR *= 2
+            np.matmul(M.T, dR, out=d_up)
+            D += rms_norm_backward(dR @ up.T, M, m_scale)
+            np.matmul(O.T, D, out=d_out)
+            d_QKV = fast_attention_backward(D @ out.T, QKV, W, total, O)
+            np.matmul(N.T, d_QKV, out=d_qkv)
+            D += rms_norm_backward(d_QKV @ qkv.T, N, n_scale)
+        _collect(D, X.ravel(), out=dE)
+        d_pos[X.shape[1]:] = 0
+        D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
+        return loss
+
+
+def sequences(codes, length: int, stride: int | None = None):
+    """A text in pieces of ``length`` symbols, and the symbol that follows each; views of the text.
+
+    Returns X and y, both (n, length): y is X one symbol later. A piece begins every ``stride``
+    symbols, or where the last one ended; what is left at the end of the text is in none.
+    """
+    codes = np.asarray(codes)
+    if codes.ndim != 1 or codes.dtype.kind not in "iu" or len(codes) <= length:
+        raise ValueError(f"codes must be the whole numbers of a text in one row, more than "
+                         f"{length} of them, not {codes.dtype} of shape {codes.shape}")
+    pieces = np.lib.stride_tricks.sliding_window_view(codes, length + 1)[::stride or length]
+    return pieces[:, :-1], pieces[:, 1:]
+
+
+# --- the same formulas, with less memory to go over ------------------------------------------
+
+def _scores(N, U, c):
+    """The logits (classes, positions): the product comes out turned, with no copy."""
+    Z = U.T @ N.T
+    Z += c[:, None]
+    return Z
+
+
+def _collect(D, codes, out):
+    """Every symbol's sum of the rows of D (positions, width) where it stands."""
+    from scipy.sparse import csr_array
+
+    rows = np.arange(len(codes) + 1)
+    one_hot = csr_array((np.ones(len(codes), D.dtype), codes, rows), (len(codes), len(out)))
+    out[:] = one_hot.T @ D
+
+
+def fast_attention(QKV):
+    """`attention` of all heads: QKV is (sequences, positions, 3, heads, d).
+
+    Returns O (sequences · positions, heads · d) and what the way back needs: the weights before
+    they are divided, and their sums. The queries in QKV are divided by √d, in place.
+    """
+    n, T, _, heads, d = QKV.shape
+    QKV[:, :, 0] *= 1 / math.sqrt(d)
+    Q, K, V = QKV.transpose(2, 0, 3, 1, 4)
+    W, O = np.empty((n, heads, T, T), QKV.dtype), np.empty((n, T, heads, d), QKV.dtype)
+    total = np.empty((n, heads, T), QKV.dtype)
+    future = np.triu(np.full((T, T), -np.inf, QKV.dtype), 1)
+    for i in _chunks(n, heads * T * T):
+        S = np.matmul(Q[i], K[i].swapaxes(-1, -2), out=W[i])
+        S += future
+        with np.errstate(over="ignore"):
+            np.exp(S, out=S)
+        S.sum(axis=-1, out=total[i])
+        if not (1e-20 < total[i].min() and total[i].max() < 1e20):  # then no score was lost
+            S = np.matmul(Q[i], K[i].swapaxes(-1, -2), out=W[i])
+            S += future
+            S -= S.max(axis=-1, keepdims=True)
+            np.exp(S, out=S)
+            S.sum(axis=-1, out=total[i])
+        np.matmul(S, V[i], out=O[i].swapaxes(1, 2))
+    O /= total.swapaxes(1, 2)[..., None]
+    return O.reshape(n * T, -1), W, total
+
+
+def fast_attention_backward(dO, QKV, W, total, O):
+    """`attention_backward` of all heads; W and total are from `fast_attention`.
+
+    (P * dP).sum(-1) is (dO * O).sum(-1), which is short (Dao et al. 2022).
+    """
+    n, T, _, heads, d = QKV.shape
+    Q, K, V = QKV.transpose(2, 0, 3, 1, 4)
+    dO = dO.reshape(n, T, heads, d)
+    dO /= total.swapaxes(1, 2)[..., None]
+    along = np.einsum("nthd,nthd->nht", dO, O.reshape(dO.shape))[..., None]
+    d_QKV = np.empty_like(QKV)
+    dQ, dK, dV = d_QKV.transpose(2, 0, 3, 1, 4)
+    dO = dO.swapaxes(1, 2)
+    for i in _chunks(n, heads * T * T):
+        np.matmul(W[i].swapaxes(-1, -2), dO[i], out=dV[i])
+        dS = dO[i] @ V[i].swapaxes(-1, -2)
+        dS -= along[i]
+        dS *= W[i]
+        np.matmul(dS, K[i], out=dQ[i])
+        np.matmul(dS.swapaxes(-1, -2), Q[i], out=dK[i])
+    d_QKV[:, :, 0] *= 1 / math.sqrt(d)
+    return d_QKV.reshape(n * T, -1)
+
+
+def _chunks(n, size):
+    count = max(1, ATTENTION_CHUNK // size)
+    return (slice(i, i + count) for i in range(0, n, count))

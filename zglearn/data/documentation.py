@@ -1,13 +1,9 @@
-"""Documentation as it is written: whole docstrings, with code, brackets, digits and line breaks.
-
-`load_sentences` gives plain sentences; this is the text that the course's transformers read.
-"""
+"""Documentation as it is written: docstrings with their code, brackets, digits and line breaks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 ENTRY = re.compile(r"^\S.*\n(?:[ ]+\S.*(?:\n|\Z))+", re.M)  # "axis : int", and what it does
@@ -15,19 +11,7 @@ PROMPT = re.compile(r"[ ]*(>>>|\.\.\.)(?: |$)")
 FEWEST_LETTERS = 0.5  # the share of letters and spaces below which a paragraph is a table
 
 
-@dataclass(frozen=True, repr=False)
-class Documentation:
-    """Docstrings in the order of their files; no file is in both ``train`` and ``validation``."""
-
-    train: list[str]
-    validation: list[str]
-
-    def __repr__(self) -> str:
-        return (f"Documentation(train={len(self.train):,}, validation={len(self.validation):,} "
-                "docstrings)")
-
-
-def documents(docstrings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def documentation(docstrings: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """From (docstring, file) to (text, file): plain ASCII, and every paragraph once in all, every
     entry of a list of parameters too.
 

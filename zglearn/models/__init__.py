@@ -12,8 +12,8 @@ from .language_model import LanguageModel, contexts
 from .linear import SoftmaxRegression
 from .mlp import MLP
 from .pretraining import pretrained
-from .transformer import Transformer, sequences
 from .training import Training, train
+from .transformer import Transformer, sequences
 
 __all__ = ["MLP", "LanguageModel", "SoftmaxRegression", "Training", "Transformer", "contexts",
            "pretrained", "sequences", "train"]

@@ -254,7 +254,7 @@ def fast_attention(QKV):
         S += future
         with np.errstate(over="ignore"):
             np.exp(S, out=S)
-        S.sum(axis=-1, out=total[i])
+            S.sum(axis=-1, out=total[i])
         if not (1e-20 < total[i].min() and total[i].max() < 1e20):  # then no score was lost
             S = np.matmul(Q[i], K[i].swapaxes(-1, -2), out=W[i])
             S += future

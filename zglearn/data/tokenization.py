@@ -6,8 +6,10 @@ again; Sennrich, Haddow and Birch (2016) did so within words, to give language m
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,14 @@ CHARACTERS = END + "\n" + "".join(map(chr, range(32, 127)))
 # Pairs are merged within these pieces only: a word, digits one by one, a run of spaces or of
 # punctuation. A piece may begin with one space, as in GPT-2 (Radford et al. 2019).
 PIECES = re.compile(r" ?[A-Za-z]+|[0-9]|\n+ *|\f| +(?=[ ])| ?([^\w\s])\1*|[ _]")
+
+
+SHIPPED = Path(__file__).with_name("byte_pairs.json")
+
+
+def load_byte_pairs() -> BytePairs:
+    """The vocabulary of the shipped transformers, learnt on their training text."""
+    return BytePairs(json.loads(SHIPPED.read_text("utf-8")))
 
 
 class BytePairs:

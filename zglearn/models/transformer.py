@@ -205,6 +205,122 @@ class Transformer(FlatModel):
         return loss
 
 
+    def jvp(self, p, u, X, y) -> tuple[float, float]:
+        """The loss at p and its slope along u (size,), in one pass forward.
+
+        Every array is carried along with its derivative in the direction u (forward-mode
+        differentiation), so that nothing has to be kept for a way back.
+        """
+        (X, y), p, u = self.check_data(X, y), self._cast(p), self._cast(u)
+        E, pos, blocks, U, c = self.layers(p)
+        dE, d_pos, d_blocks, dU, dc = self.layers(u)
+        T = X.shape[1]
+        H, dH = E[X] + pos[:T], dE[X] + d_pos[:T]
+        for (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) in zip(blocks, d_blocks,
+                                                                      strict=True):
+            N, dN = _norm_jvp(H, dH)
+            Q, K, V = self._split(N @ qkv)
+            dQ, dK, dV = self._split(dN @ qkv + N @ d_qkv)
+            O, P = attention(Q, K, V)
+            dS = (dQ @ K.swapaxes(-1, -2) + Q @ dK.swapaxes(-1, -2)) / math.sqrt(Q.shape[-1])
+            dP = P * (dS - (P * dS).sum(axis=-1, keepdims=True))
+            O, dO = _join(O), _join(dP @ V + P @ dV)
+            H, dH = H + O @ out, dH + dO @ out + O @ d_out
+            M, dM = _norm_jvp(H, dH)
+            R = np.maximum(M @ up, 0)
+            A, dA = R * R, 2 * R * (dM @ up + M @ d_up)
+            H, dH = H + A @ down, dH + dA @ down + A @ d_down
+        N, dN = (array.reshape(-1, self.width) for array in _norm_jvp(H, dH))
+        loss, D = cross_entropy_and_slope(_scores(N, U, c), y.ravel())
+        return loss, float(np.vdot(D.T, dN @ U + N @ dU + dc))
+
+    # --- generation --------------------------------------------------------------------------
+
+    def generate(self, p, rng, prompt=(), length: int = 200, temperature: float = 1.0):
+        """``length`` more symbols after the prompt, drawn one at a time.
+
+        A prompt is a row of symbols, and the answer an int array (length,); of several prompts of
+        one length, (texts, symbols), all are continued at once, and the answer is (texts, length).
+        Without a prompt the text begins after symbol 0. The probabilities are those of the scores
+        divided by ``temperature``: below 1 the likely becomes likelier, and 0 always takes the
+        likeliest.
+
+        Keys and values of the symbols before are kept, so that a symbol costs a pass over itself
+        alone. When the context is full, the newer half of it is read again from position 0.
+        """
+        if not temperature >= 0:
+            raise ValueError(f"temperature must be at least 0, not {temperature!r}")
+        prompt = np.asarray(prompt, dtype=np.intp)
+        one, prompts = prompt.ndim < 2, np.atleast_2d(prompt)
+        if prompt.ndim > 2:
+            raise ValueError(f"prompts are (symbols,) or (texts, symbols), not {prompt.shape}")
+        if prompts.size and not 0 <= prompts.min() <= prompts.max() < self.classes:
+            raise ValueError(f"the prompt must hold symbols from 0 to {self.classes - 1}")
+        rng, layers = np.random.default_rng(rng), self.layers(self._cast(p))
+        start = max(1, prompts.shape[1])
+        text = np.zeros((len(prompts), start + length), dtype=np.intp)
+        text[:, start - prompts.shape[1]:start] = prompts
+        cache, read = None, 0  # the cache holds the symbols from some place up to `read`
+        for i in range(start, start + length):
+            if cache is None or cache.full:
+                cache = _Cache(self, len(text))
+                read = max(0, i - (self.context if i == start else max(1, self.context // 2)))
+            Z = self._next_scores(layers, text[:, read:i], cache)
+            read = i
+            # the largest of z + Gumbel noise is a draw from softmax(z) (Gumbel 1954)
+            text[:, i] = np.argmax(Z + temperature * rng.gumbel(size=Z.shape), axis=1)
+        return text[0, start:] if one else text[:, start:]
+
+    def _next_scores(self, layers, X, cache):
+        """Scores (texts, classes) of what follows X (texts, symbols), the newest symbols, whose
+        keys and values are added to the cache."""
+        E, pos, blocks, U, c = layers
+        H = E[X] + pos[cache.length:cache.length + X.shape[1]]
+        for (qkv, out, up, down), kept in zip(blocks, cache.blocks, strict=True):
+            Q, K, V = self._split(rms_norm(H)[0] @ qkv)
+            H = H + _join(attention(Q, *cache.extended(kept, K, V))[0]) @ out
+            R = np.maximum(rms_norm(H)[0] @ up, 0)
+            H = H + (R * R) @ down
+        cache.length += X.shape[1]
+        return (rms_norm(H[:, -1])[0] @ U + c).astype(float)
+
+    def _split(self, QKV):
+        """Q, K and V, each (sequences, heads, positions, width / heads)."""
+        *shape, _ = QKV.shape
+        return QKV.reshape(*shape, 3, self.heads, -1).transpose(2, 0, 3, 1, 4)
+
+
+class _Cache:
+    """Keys and values of the symbols that have been read, in every layer."""
+
+    def __init__(self, model, texts):
+        shape = 2, texts, model.heads, model.context, model.width // model.heads
+        self.blocks = [np.empty(shape, dtype=model.dtype) for _ in range(model.depth)]
+        self.length, self.context = 0, model.context
+
+    @property
+    def full(self) -> bool:
+        return self.length == self.context
+
+    def extended(self, kept, K, V):
+        """All keys and values of a layer, with new ones at the end."""
+        end = self.length + K.shape[-2]
+        kept[0, :, :, self.length:end], kept[1, :, :, self.length:end] = K, V
+        return kept[:, :, :, :end]
+
+
+def _join(O):
+    """From heads side by side back to (sequences, positions, width)."""
+    n, heads, T, d = O.shape
+    return O.swapaxes(1, 2).reshape(n, T, heads * d)
+
+
+def _norm_jvp(H, dH):
+    """The norm of H, and its derivative when H moves along dH."""
+    N, scale = rms_norm(H)
+    return N, rms_norm_backward(dH, N, scale)  # its Jacobian is symmetric
+
+
 def sequences(codes, length: int, stride: int | None = None):
     """A text in pieces of ``length`` symbols, and the symbol that follows each; views of the text.
 

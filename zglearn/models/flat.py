@@ -189,9 +189,14 @@ def class_major(Z, b):
 
 def cross_entropy(Z, y):
     """The sum of -log softmax(Z)[y] over the examples; Z is (…, classes, examples)."""
+    return cross_entropies(Z, y).sum(axis=-1)
+
+
+def cross_entropies(Z, y):
+    """-log softmax(Z)[y] of each example; Z is (…, classes, examples)."""
     Z = Z - Z.max(axis=-2, keepdims=True)
     right = Z.reshape(*Z.shape[:-2], -1)[..., _places(y)]
-    return (np.log(np.exp(Z).sum(axis=-2)) - right).sum(axis=-1)
+    return np.log(np.exp(Z).sum(axis=-2)) - right
 
 
 def cross_entropy_and_slope(Z, y):

@@ -147,17 +147,16 @@ class Transformer(FlatModel):
     def logits(self, p, X) -> np.ndarray:
         if p.ndim == 2:
             return np.stack([self.logits(q, X) for q in p])
-        *_, U, c = layers = self.layers(p)
-        return _scores(self._states(layers, X), U, c)
+        E, pos, blocks, U, c = self.layers(p)
+        return scores(self.states(blocks, E[X] + pos[:X.shape[1]]), U, c)
 
-    def _states(self, layers, X, kept=None):
-        """What the softmax reads, (sequences · positions, width). The arrays that the way back
-        needs are appended to ``kept``."""
-        E, pos, blocks, _, _ = layers
-        H = (E[X] + pos[:X.shape[1]]).reshape(-1, self.width)
+    def states(self, blocks, H, kept=None):
+        """What the softmax reads, (sequences · positions, width), of the embeddings H (sequences,
+        positions, width). The arrays that the way back needs are appended to ``kept``."""
+        shape, H = H.shape[:2], H.reshape(-1, self.width)
         for qkv, out, up, down in blocks:
             N, n_scale = rms_norm(H)
-            QKV = (N @ qkv).reshape(*X.shape, 3, self.heads, -1)
+            QKV = (N @ qkv).reshape(*shape, 3, self.heads, -1)
             O, W, total = fast_attention(QKV)
             H += O @ out
             M, m_scale = rms_norm(H)
@@ -178,11 +177,11 @@ class Transformer(FlatModel):
         D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
         to H, so it adds to D as well: what comes back through it.
         """
-        _, _, blocks, U, c = layers
+        E, pos, blocks, U, c = layers
         dE, d_pos, d_blocks, dU, dc = slopes
         kept = []
-        N = self._states(layers, X, kept)
-        loss, D = cross_entropy_and_slope(_scores(N, U, c), y.ravel())
+        N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
+        loss, D = cross_entropy_and_slope(scores(N, U, c), y.ravel())
         np.matmul(N.T, D.T, out=dU)
         D.sum(axis=1, out=dc)
         D = rms_norm_backward(D.T @ U.T, *kept.pop())
@@ -231,7 +230,7 @@ class Transformer(FlatModel):
             A, dA = R * R, 2 * R * (dM @ up + M @ d_up)
             H, dH = H + A @ down, dH + dA @ down + A @ d_down
         N, dN = (array.reshape(-1, self.width) for array in _norm_jvp(H, dH))
-        loss, D = cross_entropy_and_slope(_scores(N, U, c), y.ravel())
+        loss, D = cross_entropy_and_slope(scores(N, U, c), y.ravel())
         return loss, float(np.vdot(D.T, dN @ U + N @ dU + dc))
 
     # --- generation --------------------------------------------------------------------------
@@ -250,10 +249,11 @@ class Transformer(FlatModel):
         """
         if not temperature >= 0:
             raise ValueError(f"temperature must be at least 0, not {temperature!r}")
-        prompt = np.asarray(prompt, dtype=np.intp)
+        prompt = np.asarray(prompt)
         one, prompts = prompt.ndim < 2, np.atleast_2d(prompt)
-        if prompt.ndim > 2:
-            raise ValueError(f"prompts are (symbols,) or (texts, symbols), not {prompt.shape}")
+        if prompt.ndim > 2 or (prompt.size and prompt.dtype.kind not in "iu"):
+            raise ValueError(f"prompts are whole numbers, (symbols,) or (texts, symbols), not "
+                             f"{prompt.dtype} of shape {prompt.shape}: encode the text first")
         if prompts.size and not 0 <= prompts.min() <= prompts.max() < self.classes:
             raise ValueError(f"the prompt must hold symbols from 0 to {self.classes - 1}")
         rng, layers = np.random.default_rng(rng), self.layers(self._cast(p))
@@ -265,13 +265,13 @@ class Transformer(FlatModel):
             if cache is None or cache.full:
                 cache = _Cache(self, len(text))
                 read = max(0, i - (self.context if i == start else max(1, self.context // 2)))
-            Z = self._next_scores(layers, text[:, read:i], cache)
+            Z = self._next(layers, text[:, read:i], cache)
             read = i
             # the largest of z + Gumbel noise is a draw from softmax(z) (Gumbel 1954)
             text[:, i] = np.argmax(Z + temperature * rng.gumbel(size=Z.shape), axis=1)
         return text[0, start:] if one else text[:, start:]
 
-    def _next_scores(self, layers, X, cache):
+    def _next(self, layers, X, cache):
         """Scores (texts, classes) of what follows X (texts, symbols), the newest symbols, whose
         keys and values are added to the cache."""
         E, pos, blocks, U, c = layers
@@ -337,7 +337,7 @@ def sequences(codes, length: int, stride: int | None = None):
 
 # --- the same formulas, with less memory to go over ------------------------------------------
 
-def _scores(N, U, c):
+def scores(N, U, c):
     """The logits (classes, positions): the product comes out turned, with no copy."""
     Z = U.T @ N.T
     Z += c[:, None]

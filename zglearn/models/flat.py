@@ -195,23 +195,23 @@ def cross_entropy(Z, y):
 def cross_entropies(Z, y):
     """-log softmax(Z)[y] of each example; Z is (…, classes, examples)."""
     Z = Z - Z.max(axis=-2, keepdims=True)
-    right = Z.reshape(*Z.shape[:-2], -1)[..., _places(y)]
+    right = Z.reshape(*Z.shape[:-2], -1)[..., places(y)]
     return np.log(np.exp(Z).sum(axis=-2)) - right
 
 
 def cross_entropy_and_slope(Z, y):
     """The loss of logits Z (classes, examples), and its gradient in Z: softmax minus one-hot."""
-    places = _places(y)
+    right = places(y)
     Z = Z - Z.max(axis=0)
     D = np.exp(Z)
     total = D.sum(axis=0)
-    loss = float((np.log(total) - Z.ravel()[places]).sum()) / len(y)
+    loss = float((np.log(total) - Z.ravel()[right]).sum()) / len(y)
     D /= total * len(y)
-    D.ravel()[places] -= 1 / len(y)
+    D.ravel()[right] -= 1 / len(y)
     return loss, D
 
 
-def _places(y):
+def places(y):
     """Where the right class of each example lies in raveled logits."""
     return y.astype(np.intp, copy=False) * len(y) + np.arange(len(y))  # uint8 would overflow
 

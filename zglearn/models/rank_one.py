@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flat import CHUNK, POPULATION_CHUNK, cross_entropies
-from .transformer import Transformer, scores
+from .flat import CHUNK
+from .transformer import Transformer, losses_in_place
 
 
 class RankOneNoise:
@@ -88,10 +88,10 @@ class RankOneNoise:
         perturbed = [[_Perturbed(W, sigma * a, b) for W, (a, b) in zip(block, e_block, strict=True)]
                      for block, e_block in zip(blocks, e_blocks, strict=True)]
         N = model.states(perturbed, H.reshape(-1, T, model.width))
-        S = scores(N, U, c).reshape(model.classes, len(Z), -1)
-        S += e_U[1].T[:, :, None] * (sigma * _along(N, e_U[0]))[..., 0]
-        S += sigma * e_c.T[:, :, None]
-        each = cross_entropies(S.reshape(model.classes, -1), y.ravel())
+        N, U = _Perturbed(U, sigma * e_U[0], e_U[1]).factors(N)
+        S = (U.T @ N.T).reshape(model.classes, len(Z), -1)
+        S += (c + sigma * e_c).T[:, :, None]
+        each, _ = losses_in_place(S.reshape(model.classes, -1), y.ravel())
         return each.reshape(len(Z), -1).mean(axis=1).astype(float)
 
     def _check(self, Z):
@@ -120,15 +120,18 @@ class _Perturbed:
         self.W, self.a, self.b = W, a, b
 
     def __rmatmul__(self, N):
-        """N is (population · rows, m), the rows of a member after those of another."""
-        out, along = N @ self.W, _along(N, self.a)
-        each = out.reshape(len(self.b), -1, self.b.shape[1])
-        count = max(1, POPULATION_CHUNK // each[0].size)
-        for i in range(0, len(each), count):
-            each[i:i + count] += along[i:i + count] * self.b[i:i + count, None]
-        return out
+        N, W = self.factors(N)
+        return N @ W
 
+    def factors(self, N):
+        """N W + (N a) bᵀ as one product: W has a further row b for each member, and N a further
+        column, which is N a in the rows of that member and zero elsewhere.
 
-def _along(N, a):
-    """N a for each member, (population, rows, 1)."""
-    return N.reshape(len(a), -1, a.shape[1]) @ a[:, :, None]
+        N is (population · rows, m), the rows of a member after those of another.
+        """
+        members = np.arange(len(self.a))
+        columns = np.zeros((len(members), len(N) // len(members), len(members)), N.dtype)
+        rows = N.reshape(len(members), -1, N.shape[1])
+        columns[members, :, members] = (rows @ self.a[:, :, None])[..., 0]
+        return (np.concatenate([N, columns.reshape(len(N), -1)], axis=1),
+                np.concatenate([self.W, self.b]))

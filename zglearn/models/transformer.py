@@ -12,9 +12,11 @@ import math
 
 import numpy as np
 
-from .flat import FlatModel, cross_entropy_and_slope
+from .flat import FlatModel, cross_entropy_and_slope, places
 
 EPS = 1e-6  # under the root of the norm, for a row of zeros
+TINY, HUGE = 1e-20, 1e20  # sums of exponentials between these have lost no term that matters
+MODERATE = 60  # exponentials of numbers up to this size are far from the ends of float32
 ATTENTION_CHUNK = 1 << 17  # scores worked on at a time: half a megabyte of float32
 
 
@@ -150,6 +152,11 @@ class Transformer(FlatModel):
         E, pos, blocks, U, c = self.layers(p)
         return scores(self.states(blocks, E[X] + pos[:X.shape[1]]), U, c)
 
+    def _summed_loss(self, p, X, y):
+        if p.ndim == 2:
+            return np.array([self._summed_loss(q, X, y) for q in p])
+        return float(losses_in_place(self.logits(p, X), y.ravel())[0].sum())
+
     def states(self, blocks, H, kept=None):
         """What the softmax reads, (sequences · positions, width), of the embeddings H (sequences,
         positions, width). The arrays that the way back needs are appended to ``kept``."""
@@ -181,27 +188,30 @@ class Transformer(FlatModel):
         dE, d_pos, d_blocks, dU, dc = slopes
         kept = []
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
-        loss, D = cross_entropy_and_slope(scores(N, U, c), y.ravel())
+        D, y = scores(N, U, c), y.ravel()
+        losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
+        D *= 1 / (total * len(y))
+        D.ravel()[places(y)] -= 1 / len(y)
         np.matmul(N.T, D.T, out=dU)
-        D.sum(axis=1, out=dc)
-        D = rms_norm_backward(D.T @ U.T, *kept.pop())
+        np.matmul(D, np.ones(len(y), D.dtype), out=dc)
+        D = norm_slope(D.T @ U.T, *kept.pop())
         for (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) in zip(
                 reversed(blocks), reversed(d_blocks), strict=True):
             N, n_scale, QKV, W, total, O, M, m_scale, R, A = kept.pop()
             np.matmul(A.T, D, out=d_down)
             dR = np.matmul(D, down.T, out=A)
-            dR *= R
-            dR *= 2
+            dR *= R  # the slope of R² is 2 R; the 2 waits until there is less to multiply
             np.matmul(M.T, dR, out=d_up)
-            D += rms_norm_backward(dR @ up.T, M, m_scale)
+            d_up *= 2
+            D += norm_slope(dR @ up.T, M, 2 * m_scale)
             np.matmul(O.T, D, out=d_out)
             d_QKV = fast_attention_backward(D @ out.T, QKV, W, total, O)
             np.matmul(N.T, d_QKV, out=d_qkv)
-            D += rms_norm_backward(d_QKV @ qkv.T, N, n_scale)
+            D += norm_slope(d_QKV @ qkv.T, N, n_scale)
         _collect(D, X.ravel(), out=dE)
         d_pos[X.shape[1]:] = 0
         D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
-        return loss
+        return float(losses.mean())
 
 
     def jvp(self, p, u, X, y) -> tuple[float, float]:
@@ -363,20 +373,20 @@ def fast_attention(QKV):
     QKV[:, :, 0] *= 1 / math.sqrt(d)
     Q, K, V = QKV.transpose(2, 0, 3, 1, 4)
     W, O = np.empty((n, heads, T, T), QKV.dtype), np.empty((n, T, heads, d), QKV.dtype)
-    total = np.empty((n, heads, T), QKV.dtype)
+    total, ones = np.empty((n, heads, T), QKV.dtype), np.ones(T, QKV.dtype)
     future = np.triu(np.full((T, T), -np.inf, QKV.dtype), 1)
     for i in _chunks(n, heads * T * T):
         S = np.matmul(Q[i], K[i].swapaxes(-1, -2), out=W[i])
         S += future
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             np.exp(S, out=S)
-            S.sum(axis=-1, out=total[i])
-        if not (1e-20 < total[i].min() and total[i].max() < 1e20):  # then no score was lost
+            np.matmul(S, ones, out=total[i])
+        if not (TINY < total[i].min() and total[i].max() < HUGE):
             S = np.matmul(Q[i], K[i].swapaxes(-1, -2), out=W[i])
             S += future
             S -= S.max(axis=-1, keepdims=True)
             np.exp(S, out=S)
-            S.sum(axis=-1, out=total[i])
+            np.matmul(S, ones, out=total[i])
         np.matmul(S, V[i], out=O[i].swapaxes(1, 2))
     O /= total.swapaxes(1, 2)[..., None]
     return O.reshape(n * T, -1), W, total
@@ -404,6 +414,27 @@ def fast_attention_backward(dO, QKV, W, total, O):
         np.matmul(dS.swapaxes(-1, -2), Q[i], out=dK[i])
     d_QKV[:, :, 0] *= 1 / math.sqrt(d)
     return d_QKV.reshape(n * T, -1)
+
+
+def norm_slope(dN, N, scale):
+    """`rms_norm_backward`, written over N."""
+    N *= np.einsum("ni,ni->n", dN, N)[:, None] / -N.shape[1]
+    N += dN
+    N *= scale
+    return N
+
+
+def losses_in_place(Z, y):
+    """-log softmax(Z)[y] of each position, of scores Z (classes, positions), and the sums of the
+    exponentials, by which Z is overwritten."""
+    right = Z.ravel()[places(y)]
+    if not (-MODERATE < Z.min() and Z.max() < MODERATE):
+        largest = Z.max(axis=0)
+        Z -= largest
+        right -= largest
+    np.exp(Z, out=Z)
+    total = np.ones(len(Z), Z.dtype) @ Z
+    return np.log(total) - right, total
 
 
 def _chunks(n, size):

@@ -82,7 +82,7 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
 
     Parameters
     ----------
-    model : MLP or LanguageModel
+    model : MLP, LanguageModel or Transformer
     method : str
         "gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw",
         "amsgrad" or "mezo"; ``hyper`` are the hyperparameters of the generator of that name.

@@ -23,7 +23,6 @@ SHAPES = {
     "d 64, 2 layers, 32 symbols": dict(classes=32, width=64, layers=2),
     "d 64, 2 layers": dict(classes=512, width=64, layers=2),
     "d 128, 2 layers": dict(classes=512, width=128, layers=2),
-    "d 128, 4 layers": dict(classes=512, width=128, layers=4),
 }
 MEMBERS = 32
 

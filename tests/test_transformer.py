@@ -6,13 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from zglearn.models import Transformer, sequences, train, transformer
-from zglearn.models.rank_one import RankOneNoise
+from zglearn.models import RankOneNoise, Transformer, sequences, train, transformer
+from zglearn.models.flat import cross_entropies
 from zglearn.models.transformer import (
     attention,
     attention_backward,
     fast_attention,
     fast_attention_backward,
+    losses_in_place,
+    norm_slope,
     rms_norm,
     rms_norm_backward,
 )
@@ -95,7 +97,17 @@ def test_the_norm_and_its_slope(rng):
         step[place] = h
         ends = [(rms_norm(H + s)[0] * dN).sum() for s in (step, -step)]
         assert abs((ends[0] - ends[1]) / (2 * h) - slope[place]) < 1e-7
+    np.testing.assert_allclose(norm_slope(dN, N.copy(), scale), slope)
     assert np.isfinite(rms_norm(np.zeros((1, 6)))[0]).all()
+
+
+@pytest.mark.parametrize("size", [1, 30, 1e3, 1e30])
+def test_losses_in_place_are_cross_entropies(rng, size):
+    Z, y = size * rng.normal(size=(5, 8)), rng.integers(5, size=8)
+    losses, total = losses_in_place(overwritten := Z.copy(), y)
+    np.testing.assert_allclose(losses, cross_entropies(Z, y), atol=1e-12)
+    P = np.exp(Z - Z.max(axis=0))
+    np.testing.assert_allclose(overwritten / total, P / P.sum(axis=0), atol=1e-12)
 
 
 # --- the model -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import lzma
 import math
 import os
 import platform
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -73,7 +74,7 @@ class Recipe:
 
 RECIPES = {
     "mini": Recipe(dict(context=64, width=48, heads=3, layers=2), steps=6_000, lr=8e-3),
-    "main": Recipe(dict(context=128, width=128, heads=4, layers=3), steps=7_000, lr=6e-3,
+    "main": Recipe(dict(context=128, width=128, heads=4, layers=3), steps=5_000, lr=6e-3,
                    sequences=8),
 }
 
@@ -201,6 +202,7 @@ def ship(name, recipe, state, model, corpus, symbols, folder=WEIGHTS) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"{name}.npy", weights)
     text = json.dumps(manifest, indent=1)
+    text = re.sub(r"\[[^][]*\]", lambda row: " ".join(row[0].split()), text)  # a row on a line
     (folder / f"{name}.json").write_text(text + "\n", "utf-8")
     return manifest
 

@@ -393,7 +393,7 @@ def fast_attention(QKV):
 
 
 def fast_attention_backward(dO, QKV, W, total, O):
-    """`attention_backward` of all heads; W and total are from `fast_attention`.
+    """`attention_backward` of all heads; W and total are from `fast_attention`. Overwrites dO.
 
     (P * dP).sum(-1) is (dO * O).sum(-1), which is short (Dao et al. 2022).
     """

@@ -61,7 +61,7 @@ def test_a_population_has_the_losses_of_its_members(name, rng, monkeypatch):
     P = p + rng.normal(size=(9, model.size))
     one_by_one = [model.loss(q, X, y) for q in P]
     np.testing.assert_allclose(model.loss(P, X, y), one_by_one, rtol=1e-12)
-    monkeypatch.setattr("zglearn.models.flat.CHUNK", 5 * model.width)  # in many small pieces
+    monkeypatch.setattr("zglearn.models.flat.CHUNK", 5 * model.activations)  # in many small pieces
     np.testing.assert_allclose(model.loss(P, X, y), one_by_one, rtol=1e-12)
     np.testing.assert_allclose(model.predict(p, X), model.probabilities(p, X).argmax(axis=1))
 

@@ -4,11 +4,13 @@
 `load_names`       which of 14 languages is this name of a country, language or currency in?
 `tfidf`            the matrices of either, fitted on the train part
 `load_sentences`   the sentences of the same docstrings, to train a language model on
+`load_documentation`  the docstrings themselves, code and all; `load_byte_pairs` has symbols
 `load_digits`, `load_diabetes`   small images to classify, and a small regression
 `load_newsgroups`  20 newsgroups: the only one that may download, and only when it is asked to
 
-Each returns a small frozen record with `train`, `validation` and `test` (the sentences have no
-test part). Texts are split by source file, so that no file has text in two parts.
+Each returns a small frozen record with `train`, `validation` and `test` (sentences and
+documentation have no test part). Texts are split by source file, so that no file has text in two
+parts.
 
 Where the text comes from
 -------------------------
@@ -58,6 +60,9 @@ _HOME = {
     "ALPHABET": "sentences",
     "decode": "sentences",
     "encode": "sentences",
+    "BytePairs": "tokenization",
+    "load_byte_pairs": "tokenization",
+    "load_documentation": "sentences",
     "load_sentences": "sentences",
 }
 

@@ -59,7 +59,7 @@ def cache_folder() -> Path:
 
 
 def load_texts(progress: bool = True) -> dict:
-    """The documents and sentences of `texts.build`: from the cache, or built now if need be.
+    """The texts of `texts.build`: from the cache, or built now if need be.
 
     ``progress`` shows a bar on stderr while building. A cache that is damaged, or a folder that
     cannot be written to, costs a line on stderr that says so. Raises DataError if a library to

@@ -1,4 +1,4 @@
-"""Sentences to train a language model on, and their characters as numbers."""
+"""Sentences and documentation to train language models on, and characters as numbers."""
 
 import hashlib
 import re
@@ -20,13 +20,14 @@ _CODE_OF[[ord(character) for character in ALPHABET]] = range(len(ALPHABET))
 
 @dataclass(frozen=True, repr=False)
 class Corpus:
-    """Sentences in the order of their files; no file is in both ``train`` and ``validation``."""
+    """Texts in the order of their files; no file is in both ``train`` and ``validation``."""
 
     train: list[str]
     validation: list[str]
+    unit: str = "sentences"
 
     def __repr__(self) -> str:
-        return f"Corpus(train={len(self.train):,}, validation={len(self.validation):,} sentences)"
+        return f"Corpus(train={len(self.train):,}, validation={len(self.validation):,} {self.unit})"
 
 
 def load_sentences(domain: str | None = None, *, without: str | None = None) -> Corpus:
@@ -49,18 +50,34 @@ def load_sentences(domain: str | None = None, *, without: str | None = None) -> 
     DataError
         If a library is not installed, or only in compiled form.
     """
+    return Corpus(*_both_sides("sentences", domain, without))
+
+
+def load_documentation(domain: str | None = None, *, without: str | None = None) -> Corpus:
+    """The docstrings of the same libraries with their code, brackets, digits and line breaks.
+
+    Plain ASCII; every paragraph, and every entry of a list of parameters, stands in one of them
+    only. What examples print and tables of numbers are left out. ``domain``, ``without``, the
+    validation files and the errors are those of `load_sentences`; `load_byte_pairs` has
+    symbols for the text.
+    """
+    return Corpus(*_both_sides("documentation", domain, without), unit="docstrings")
+
+
+def _both_sides(kind, domain, without) -> tuple[list[str], list[str]]:
+    """The texts of one kind that are for training, and those for validation."""
     if domain and without:
         raise ValueError("give one domain, or one to leave out, not both")
     for library in (domain, without):
         if library not in (None, *LIBRARIES):
             raise ValueError(f"a domain is one of {', '.join(LIBRARIES)}, not {library!r}")
     chosen = {domain} if domain else set(LIBRARIES) - {without}
-    found = load_texts()["sentences"]
+    found = load_texts()[kind]
     sides = {True: [], False: []}
     for text, file in zip(found["texts"], found["files"], strict=True):
         if library_of(file) in chosen:
             sides[_is_for_validation(file)].append(text)
-    return Corpus(train=sides[False], validation=sides[True])
+    return sides[False], sides[True]
 
 
 def encode(sentences: list[str] | str) -> np.ndarray:

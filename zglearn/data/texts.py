@@ -1,4 +1,5 @@
-"""The recipe: from the libraries' files to documents to classify and sentences to model.
+"""The recipe: from the libraries' files to documents to classify, and to sentences and whole
+docstrings to model.
 
 `build` runs it whole, which takes seconds; `cache.py` keeps the result. Change `RECIPE` whenever
 the result changes.
@@ -11,8 +12,9 @@ from contextlib import contextmanager
 
 from .cleaning import masked, paragraphs, sentences, unwrapped
 from .docstrings import LIBRARIES, docstrings, source_files
+from .documentation import documentation
 
-RECIPE = 1
+RECIPE = 2
 
 WORD = re.compile(r"[^\W\d_]{2,}")  # Unicode letters: an ASCII pattern would split "Bézier"
 FEWEST_WORDS = 15  # of a document
@@ -20,21 +22,24 @@ MOST_REPEATS = 2  # documents that may share a sentence before it counts as boil
 
 
 def build(progress: bool = False) -> dict[str, dict[str, list[str]]]:
-    """Read the installed libraries. Returns ``documents`` and ``sentences``, each with ``texts``
-    and the ``files`` they stand in, in a fixed order. Raises DataError if a library is missing.
+    """Read the installed libraries. Returns ``documents``, ``sentences`` and ``documentation``,
+    each with ``texts`` and the ``files`` they stand in, in a fixed order. Raises DataError if a
+    library is missing.
     """
     from tqdm import tqdm
 
     files = [file for library in LIBRARIES for file in source_files(library)]
-    documents, lines = [], []
+    documents, lines, whole = [], [], []
     with _without_garbage_collection():
         for name, path in tqdm(files, "Reading docstrings", unit=" files", disable=not progress):
             for text in docstrings(path.read_bytes()):
+                whole.append((text, name))
                 prose = paragraphs(text)
                 documents.append(([s for p in prose for s in sentences(masked(p))], name))
                 lines += [(s, name) for p in prose for s in sentences(unwrapped(p))]
         return {"documents": _columns(_distinct_documents(documents)),
-                "sentences": _columns(_plain_sentences(lines))}
+                "sentences": _columns(_plain_sentences(lines)),
+                "documentation": _columns(documentation(whole))}
 
 
 def near_duplicates(texts: list[str]) -> list[int]:

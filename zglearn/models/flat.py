@@ -33,8 +33,8 @@ class FlatModel:
         Where each of them lies in p: ``p[model.parts["b1"]]``.
     """
 
-    classes: int  # how many there are
-    width: int    # the most numbers that a layer computes for one example
+    classes: int      # how many there are
+    activations: int  # the most numbers that a layer computes for one example
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], dtype):
         self.dtype = np.dtype(dtype)
@@ -66,8 +66,12 @@ class FlatModel:
         """X as the model computes with it. ValueError says what is wrong with it."""
         raise NotImplementedError
 
+    def targets(self, X) -> tuple[int, ...]:
+        """The shape of y for a checked X: one label for each example, if not more."""
+        return X.shape[:1]
+
     def logits(self, p, X) -> np.ndarray:
-        """Scores (classes, examples), or (population, classes, examples), of a checked X."""
+        """Scores (classes, labels), or (population, classes, labels), of a checked X."""
         raise NotImplementedError
 
     def layers(self, p):
@@ -96,19 +100,21 @@ class FlatModel:
         return self._both(p, *self.check_data(X, y))
 
     def probabilities(self, p, X) -> np.ndarray:
-        """Shape (examples, classes); every row sums to 1."""
-        Z = self.logits(self.cast_one(p), self.check(X))
+        """Shape (examples, classes), or that of y and one axis more; every row sums to 1."""
+        X = self.check(X)
+        Z = self.logits(self.cast_one(p), X)
         E = np.exp(Z - Z.max(axis=0))
-        return (E / E.sum(axis=0)).T
+        return (E / E.sum(axis=0)).T.reshape(*self.targets(X), -1)
 
     def predict(self, p, X) -> np.ndarray:
-        """The most probable class of each example, int array (examples,)."""
+        """The most probable class of each example, int array (examples,), or of the shape of y."""
         p, X = self.cast_one(p), self.check(X)
-        return np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
-                               for rows in self._examples_at_once(X.shape[0])])
+        classes = np.concatenate([self.logits(p, X[rows]).argmax(axis=0)
+                                  for rows in self._examples_at_once(X.shape[0])])
+        return classes.reshape(self.targets(X))
 
     def accuracy(self, p, X, y) -> float:
-        """The share of examples whose most probable class is the right one."""
+        """The share of labels that are the most probable class."""
         X, y = self.check_data(X, y)
         return float(np.mean(self.predict(p, X) == y))
 
@@ -134,7 +140,7 @@ class FlatModel:
         p, total = self.cast(p), 0.0
         for rows in self._examples_at_once(len(y)):
             total = total + self._summed_loss(p, X[rows], y[rows])
-        return total / len(y)
+        return total / y.size
 
     def _both(self, p, X, y):
         p = self.cast_one(p)
@@ -142,21 +148,22 @@ class FlatModel:
         return self.backprop(self.layers(p), self.layers(g), X, y), g
 
     def _summed_loss(self, p, X, y):
+        y = y.ravel()
         if p.ndim == 1:
             return float(cross_entropy(self.logits(p, X), y))
-        members = max(1, POPULATION_CHUNK // (self.width * len(y)))
+        members = max(1, POPULATION_CHUNK // (self.activations * len(y)))
         return np.concatenate([cross_entropy(self.logits(p[i:i + members], X), y)
                                for i in range(0, len(p), members)])
 
     def _examples_at_once(self, n) -> Iterator[slice]:
         """Slices of the data, each so short that its activations stay in cache."""
-        count = max(1, CHUNK // self.width)
+        count = max(1, CHUNK // self.activations)
         return (slice(i, i + count) for i in range(0, n, count))
 
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
         X = self.check(X)
-        return X, checked_labels(y, X.shape[0], self.classes)
+        return X, checked_labels(y, self.targets(X), self.classes)
 
     def cast(self, p) -> np.ndarray:
         """p, or a population of them, in the model's precision. ValueError if it is neither."""
@@ -174,11 +181,13 @@ class FlatModel:
         return p
 
 
-def checked_labels(y, examples: int, classes: int) -> np.ndarray:
-    """y as whole numbers (examples,), one label for each example; ValueError if it is not."""
+def checked_labels(y, shape: tuple[int, ...], classes: int) -> np.ndarray:
+    """y as whole numbers of this shape, one label for each example (or each symbol of it);
+    ValueError if it is not."""
     y = np.asarray(without_mask(y, "y"))
-    if y.shape != (examples,) or examples == 0:
-        raise ValueError(f"y must hold one label for each of the {examples} examples in X, "
+    if y.shape != shape or y.size == 0:
+        what = "symbols" if y.ndim > 1 or len(shape) > 1 else "examples"
+        raise ValueError(f"y must hold one label for each of the {math.prod(shape)} {what} in X, "
                          f"but has shape {y.shape}")
     if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= classes:
         raise ValueError(f"y must hold whole numbers from 0 to {classes - 1}: this model "
@@ -213,24 +222,29 @@ def class_major(Z, b):
 
 def cross_entropy(Z, y):
     """The sum of -log softmax(Z)[y] over the examples; Z is (…, classes, examples)."""
+    return cross_entropies(Z, y).sum(axis=-1)
+
+
+def cross_entropies(Z, y):
+    """-log softmax(Z)[y] of each example; Z is (…, classes, examples)."""
     Z = Z - Z.max(axis=-2, keepdims=True)
-    right = Z.reshape(*Z.shape[:-2], -1)[..., _places(y)]
-    return (np.log(np.exp(Z).sum(axis=-2)) - right).sum(axis=-1)
+    right = Z.reshape(*Z.shape[:-2], -1)[..., places(y)]
+    return np.log(np.exp(Z).sum(axis=-2)) - right
 
 
 def cross_entropy_and_slope(Z, y):
     """The loss of logits Z (classes, examples), and its gradient in Z: softmax minus one-hot."""
-    places = _places(y)
+    right = places(y)
     Z = Z - Z.max(axis=0)
     D = np.exp(Z)
     total = D.sum(axis=0)
-    loss = float((np.log(total) - Z.ravel()[places]).sum()) / len(y)
+    loss = float((np.log(total) - Z.ravel()[right]).sum()) / len(y)
     D /= total * len(y)
-    D.ravel()[places] -= 1 / len(y)
+    D.ravel()[right] -= 1 / len(y)
     return loss, D
 
 
-def _places(y):
+def places(y):
     """Where the right class of each example lies in raveled logits."""
     return y.astype(np.intp, copy=False) * len(y) + np.arange(len(y))  # uint8 would overflow
 

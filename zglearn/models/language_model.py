@@ -46,7 +46,7 @@ class LanguageModel(FlatModel):
         super().__init__(shapes | {"U": (hidden, classes), "c": (classes,)}, dtype)
         self.classes, self.context, self.embedding = classes, context, embedding
         self.hidden, self.residual = hidden, residual
-        self.width = max(hidden * (residual + 1), context * embedding)
+        self.activations = max(hidden * (residual + 1), context * embedding)
 
     def __repr__(self) -> str:
         return (f"LanguageModel(classes={self.classes}, context={self.context}, embedding="

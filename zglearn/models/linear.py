@@ -90,7 +90,7 @@ class SoftmaxRegression:
     def check_data(self, X, y) -> tuple:
         """X and y as the model computes with them. ValueError says what is wrong with them."""
         X = self.check(X)
-        return X, checked_labels(y, X.shape[0], self.shape[1])
+        return X, checked_labels(y, X.shape[:1], self.shape[1])
 
     def check(self, X):
         """X as the model computes with it; it is not read again if it is the one of last time."""

@@ -51,7 +51,7 @@ class MLP(FlatModel):
             shapes |= {f"W{l}": (n_in, n_out), f"b{l}": (n_out,)}
         super().__init__(shapes, dtype)
         self.sizes, self.activation = sizes, activation
-        self.classes, self.width = sizes[-1], max(sizes[1:])
+        self.classes, self.activations = sizes[-1], max(sizes[1:])
         self._act, self._slope = ACTIVATIONS[activation]
 
     def __repr__(self) -> str:

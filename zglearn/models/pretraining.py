@@ -1,20 +1,26 @@
-"""Language models that are trained on the course's sentences once, and then kept."""
+"""Language models to start from: transformers that are shipped with the course, and smaller models
+that are trained on the course's sentences once and then kept."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import sys
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 from ..progress_bar import somebody_watches
 from .language_model import LanguageModel, contexts
 from .training import train
+from .transformer import Transformer
 
+WEIGHTS = Path(__file__).with_name("weights")  # of the transformers, with a manifest each
+SHIPPED = ("mini", "main")
 VERSION = 1  # raise it when the recipe changes: it is part of the file's name
 MODELS = {
     "tiny": (dict(context=8, embedding=12, hidden=64), dict(steps=25_000, batch_size=256, lr=0.01)),
@@ -25,16 +31,22 @@ MODELS = {
 
 def pretrained(name: str = "tiny", *, without: str | None = "matplotlib",
                progress: bool | None = None):
-    """A language model and its parameters (model, p), trained by Adam on the course's sentences.
+    """A language model and its parameters (model, p).
 
-    Trained in less than a minute on the first call, then read from the cache folder. The same
-    versions of the libraries on the same processor give the same p.
+    "mini" and "main" are transformers over the symbols of `load_byte_pairs`, trained by
+    `zglearn.models.shipping` on the documentation of all libraries but matplotlib. Their weights
+    are part of the course: every machine reads the same bits.
+
+    "tiny" (8,672 parameters) and "small" (62,368) are models over `ALPHABET`, trained by Adam on
+    the course's sentences: in less than a minute on the first call, then read from the cache
+    folder. The same versions of the libraries on the same processor give the same p.
 
     Parameters
     ----------
-    name : "tiny" (8,672 parameters) or "small" (62,368)
+    name : "mini", "main", "tiny" or "small"
     without : str or None
-        The library whose sentences it never sees, so that they can serve as another domain.
+        The library whose sentences "tiny" or "small" never sees, so that they can serve as another
+        domain.
     progress : bool, optional
         Show a bar while training. If not given: where somebody watches, see `progress_bar`.
 
@@ -45,10 +57,13 @@ def pretrained(name: str = "tiny", *, without: str | None = "matplotlib",
     KeyboardInterrupt
         If it is interrupted while it trains: half a model is not kept.
     """
+    if name in SHIPPED:
+        return _shipped(name)
     from ..data import ALPHABET, cache_folder, encode, load_sentences
 
     if name not in MODELS:
-        raise ValueError(f"the pretrained models are {', '.join(MODELS)}, not {name!r}")
+        raise ValueError(f"the pretrained models are {', '.join([*MODELS, *SHIPPED])}, not "
+                         f"{name!r}")
     shape, recipe = MODELS[name]
     model = LanguageModel(len(ALPHABET), **shape)
     codes = encode(load_sentences(without=without).train)
@@ -75,6 +90,16 @@ def pretrained(name: str = "tiny", *, without: str | None = "matplotlib",
         print(f"The model could not be kept in {path.parent} ({problem}), so it is trained anew "
               "each time. Set ZGLEARN_CACHE to a folder that can be written to.", file=sys.stderr)
     return model, fit.p
+
+
+def manifest(name: str) -> dict:
+    """What a shipped model is: its recipe, text, curve, licences and held-out losses."""
+    return json.loads((WEIGHTS / f"{name}.json").read_text("utf-8"))
+
+
+def _shipped(name):
+    model = Transformer(**manifest(name)["model"])
+    return model, np.load(WEIGHTS / f"{name}.npy").astype(model.dtype)
 
 
 def _warm_up_then_cosine(done: float) -> float:

@@ -83,7 +83,7 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
 
     Parameters
     ----------
-    model : MLP or LanguageModel
+    model : MLP, LanguageModel or Transformer
     method : str
         "gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw",
         "amsgrad" or "mezo"; ``hyper`` are the hyperparameters of the generator of that name.
@@ -215,33 +215,40 @@ def _rmsprop(f, p, *, rho=0.99, eps=1e-8, centered=False):
 
 def _adam(f, p, *, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0, decoupled=False,
           amsgrad=False):
-    # m and v are kept without their factors (1 - beta): two passes over memory fewer. With
-    # a = (1 - beta1) / (1 - beta1^t) and b = √((1 - beta2) / (1 - beta2^t)), the step
-    # lr m̂ / (√v̂ + eps) is lr a m / (b √v + eps), and one division by b gathers the constants.
     m, v = np.zeros_like(p), np.zeros_like(p)
-    v_max = np.zeros_like(p) if amsgrad else v
+    v_max = np.zeros_like(p) if amsgrad else None
     for t in itertools.count(1):
-        g = f.gradient()
-        a = (1 - beta1) / (1 - beta1**t)
-        b = math.sqrt((1 - beta2) / (1 - beta2**t))
-        for p_, g_, m_, v_, v_max_ in _blocks(p, g, m, v, v_max):
-            if weight_decay and decoupled:
-                p_ *= 1 - f.lr * weight_decay
-            elif weight_decay:
-                g_ += weight_decay * p_
-            m_ *= beta1
-            m_ += g_
-            v_ *= beta2
-            g_ *= g_
-            v_ += g_
-            if amsgrad:
-                np.maximum(v_max_, v_, out=v_max_)
-            root = np.sqrt(v_max_, out=g_)  # from here on, g is only a place to write to
-            root += eps / b
-            step = np.divide(m_, root, out=root)
-            step *= f.lr * a / b
-            p_ -= step
+        adam_step(p, f.gradient(), m, v, t, f.lr, beta1, beta2, eps, weight_decay, decoupled, v_max)
         yield
+
+
+def adam_step(p, g, m, v, t, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
+              decoupled=False, v_max=None):
+    """Step t of Adam, counted from 1: changes p, m, v and v_max in place and overwrites g.
+
+    m and v are kept without their factors (1 - beta): two passes over memory fewer. With
+    a = (1 - beta1) / (1 - beta1^t) and b = √((1 - beta2) / (1 - beta2^t)), the step
+    lr m̂ / (√v̂ + eps) is lr a m / (b √v + eps), and one division by b gathers the constants.
+    """
+    a = (1 - beta1) / (1 - beta1**t)
+    b = math.sqrt((1 - beta2) / (1 - beta2**t))
+    for p_, g_, m_, v_, v_max_ in _blocks(p, g, m, v, v if v_max is None else v_max):
+        if weight_decay and decoupled:
+            p_ *= 1 - lr * weight_decay
+        elif weight_decay:
+            g_ += weight_decay * p_
+        m_ *= beta1
+        m_ += g_
+        v_ *= beta2
+        g_ *= g_
+        v_ += g_
+        if v_max is not None:
+            np.maximum(v_max_, v_, out=v_max_)
+        root = np.sqrt(v_max_, out=g_)  # from here on, g is only a place to write to
+        root += eps / b
+        step = np.divide(m_, root, out=root)
+        step *= lr * a / b
+        p_ -= step
 
 
 def _mezo(f, p, rng, *, eps=1e-3, noise="gaussian"):

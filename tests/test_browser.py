@@ -128,6 +128,25 @@ def test_tabs_tell_a_chapter_from_its_exercises(notebook, jupyterlab):
         assert ours == theirs  # no file got the name of its tab
 
 
+@pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
+def test_tabs_in_whatever_order_plugins_start_and_without_what_is_needed(notebook):
+    assert notebook.page.evaluate(
+        """async () => {
+             const plugin = (await _JUPYTERLAB['zglearn-tabs'].get('./extension'))();
+             for (const docRegistry of [undefined, {}]) plugin.activate({docRegistry});
+             const extended = [];
+             plugin.activate({docRegistry: {
+               widgetFactories: () => [{name: 'before'}],
+               addWidgetExtension: name => extended.push(name),
+               changed: {connect: slot => {
+                 for (const change of ['added', 'removed'])
+                   slot(null, {type: 'widgetFactory', name: change, change});
+               }}}});
+             return extended;
+           }""") == ["before", "added"]
+    assert notebook.console_errors == []
+
+
 def open_file(notebook, path: str, **options):
     notebook.page.evaluate("async options => {await jupyterapp.restored;"
                            "await jupyterapp.commands.execute('docmanager:open', options);}",

@@ -99,6 +99,84 @@ def test_exercise_is_attempted_solved_and_saved(notebook, jupyterlab):
     assert next(cell.source for cell in saved.cells if cell.id == "ans-04-2") == answer
 
 
+@pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
+def test_tabs_tell_a_chapter_from_its_exercises(notebook, jupyterlab):
+    """Also with unsaved changes, when the file moves, in the editor, and after a reload."""
+    name, marked = "04_momentum.ipynb", "exercises · 04_momentum.ipynb"
+    open_file(notebook, EXERCISES)
+    notebook.wait_until_idle()
+    shows_tabs(notebook, name, marked)
+    notebook.type("ans-04-1", "changed = True")
+    shows_tabs(notebook, name, marked)
+    notebook.save()
+    shows_tabs(notebook, name, marked)
+    move_file(notebook, EXERCISES, "momentum.ipynb")
+    shows_tabs(notebook, name, "momentum.ipynb")
+    move_file(notebook, "momentum.ipynb", EXERCISES)
+    shows_tabs(notebook, name, marked)
+    with notebook.page.expect_response(saves_the_workspace):
+        open_file(notebook, EXERCISES, factory="Editor")
+        shows_tabs(notebook, name, marked, marked)
+    notebook.page.reload()
+    shows_tabs(notebook, name, marked, marked)
+    open_file(notebook, EXERCISES, factory="Notebook")
+    notebook.wait_until_idle()
+    assert notebook.console_errors == []
+    for folder in ("chapters", "exercises"):
+        ours, theirs = ({path.name for path in (root / folder).glob("*.ipynb")}
+                        for root in (ROOT, jupyterlab.folder))
+        assert ours == theirs  # no file got the name of its tab
+
+
+@pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
+def test_tabs_in_whatever_order_plugins_start_and_without_what_is_needed(notebook):
+    assert notebook.page.evaluate(
+        """async () => {
+             const plugin = (await _JUPYTERLAB['zglearn-tabs'].get('./extension'))();
+             for (const docRegistry of [undefined, {}]) plugin.activate({docRegistry});
+             const extended = [];
+             plugin.activate({docRegistry: {
+               widgetFactories: () => [{name: 'before'}],
+               addWidgetExtension: name => extended.push(name),
+               changed: {connect: slot => {
+                 for (const change of ['added', 'removed'])
+                   slot(null, {type: 'widgetFactory', name: change, change});
+               }}}});
+             return extended;
+           }""") == ["before", "added"]
+    assert notebook.console_errors == []
+
+
+def open_file(notebook, path: str, **options):
+    notebook.page.evaluate("async options => {await jupyterapp.restored;"
+                           "await jupyterapp.commands.execute('docmanager:open', options);}",
+                           {"path": path, **options})
+
+
+def move_file(notebook, old: str, new: str):
+    notebook.page.evaluate(
+        "paths => jupyterapp.serviceManager.contents.rename(...paths).then(() => {})", [old, new])
+
+
+def shows_tabs(notebook, *labels: str):
+    """Wait until the open files' tabs read so, in order; fail if they do not come to."""
+    notebook.page.wait_for_function(
+        """labels => {
+             const tabs = document.querySelectorAll('#jp-main-dock-panel .lm-TabBar-tabLabel');
+             const before = tab => getComputedStyle(tab, '::before').content.match(/^"(.*)"$/);
+             const shown = [...tabs].map(tab => (before(tab)?.[1] ?? '') + tab.textContent);
+             return JSON.stringify(shown) === JSON.stringify(labels);
+           }""", arg=labels)
+
+
+def saves_the_workspace(response) -> bool:
+    """Whether JupyterLab has just stored that two notebooks and an editor are open."""
+    stored = response.request.post_data or ""
+    return response.request.method == "PUT" and "/api/workspaces/" in response.url and all(
+        f'"{opened}"' in stored for opened in (
+            f"notebook:{CHAPTER}", f"notebook:{EXERCISES}", f"editor:{EXERCISES}"))
+
+
 def output(notebook, cell: str):
     """A cell's output on the page."""
     notebook.select(cell)

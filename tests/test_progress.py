@@ -1,6 +1,7 @@
 """Progress survives everything."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -158,6 +159,21 @@ def test_every_chapter_has_a_title_that_is_not_its_file_name():
     for path in notebooks.hand_edited():
         if path.name[:2] != "00":
             assert paths.title(path.name[:2])[0].isupper()
+
+
+@pytest.mark.parametrize("where", ["README.md", "chapters/00_start_here.ipynb"])
+def test_the_table_of_chapters_has_the_chapters_titles(where):
+    lines = (paths.home() / where).read_text(encoding="utf-8")
+    rows = dict(re.findall(r"\| (\d\d) \| \[?([^]|]+?)(?:\]\(\d\d\w+\.ipynb\))? \|", lines))
+    chapters = {path.name[:2] for path in (paths.home() / "chapters").glob("*.ipynb")} - {"00"}
+    assert rows == {chapter: paths.title(chapter) for chapter in chapters}
+
+
+def test_exercises_have_their_chapters_titles():
+    for path in notebooks.hand_edited():
+        if path.parent.name == "solutions":
+            heading = notebooks.read(path).cells[0].source.split("\n")[0]
+            assert heading == f"# {path.name[:2]} · {paths.title(path.name[:2])}: exercises"
 
 
 def test_the_bank_is_not_touched_by_these_tests():

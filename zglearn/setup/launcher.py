@@ -40,7 +40,8 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 SERVER = ["--ServerApp.kernel_websocket_connection_class=zglearn.setup.server.PromptLine",
-          "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks"]
+          "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks",
+          f"--LabApp.extra_labextensions_path={ROOT / 'zglearn/setup/labextensions'}"]
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
 

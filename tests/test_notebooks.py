@@ -276,7 +276,7 @@ def test_no_answer_lies_open_after_a_guess(path):
     for cell in notebooks.read(path).cells:
         guessed |= set(re.findall(r"^guess\((\S+),", cell.source, re.M))
         if here := set(re.findall(r"^compare\((\S+),", cell.source, re.M)):
-            assert cell.metadata.get("tags") == ["folded"], cell.id
+            assert "folded" in cell.metadata.get("tags", ()), cell.id
             assert here <= guessed
             compared |= here
     assert guessed == compared

@@ -503,8 +503,6 @@ NOT_YET = {
     "chapters/nmf_als_textgen",
     "chapters/gradient_descent",
     "chapters/momentum",
-    "chapters/adagrad",
-    "chapters/rmsprop",
     "chapters/adam",
     "chapters/fair_race",
     "chapters/compression",

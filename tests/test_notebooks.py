@@ -275,7 +275,7 @@ def test_no_answer_lies_open_after_a_guess(path):
     guessed, compared = set(), set()
     for cell in notebooks.read(path).cells:
         guessed |= set(re.findall(r"^guess\((\S+),", cell.source, re.M))
-        if here := set(re.findall(r"^compare\((\S+),", cell.source, re.M)):
+        if here := set(re.findall(r"^outcome\((\S+),", cell.source, re.M)):
             assert "folded" in cell.metadata.get("tags", ()), cell.id
             assert here <= guessed
             compared |= here

@@ -237,6 +237,13 @@ def test_every_layer_can_be_drawn():
     assert stop.get_linewidth() > ask.get_linewidth()  # the last one is lit
 
 
+def test_ticks_between_decades_are_plain_numbers():
+    fig = panels.draw([panels.Panel("p", log="y")], [panels.line("p", [0, 1], [11, 22])], {})
+    figures.png(fig)
+    ticks = [tick.get_text() for tick in fig.axes[0].get_yticklabels(which="minor")]
+    assert "20" in ticks and not [text for text in ticks if "times" in text]
+
+
 def test_a_still_shows_one_group():
     layers = [panels.line("p", [0, 1], [0, 1], group=g) for g in ("a", "b")]
     fig = panels.draw([panels.Panel("p", "title", pick="b")], layers, {})
@@ -802,6 +809,10 @@ def test_a_rare_word_keeps_a_high_rate(widgets):
         assert falls.all() == ("RMSprop" not in rule)  # a mean forgets
         assert (rate[-1, -1] > 3 * rate[-1, 0]) == ("norm" not in rule)
     assert np.isnan(kind(strip.layers("strip"), "frames")[0]["y"][0]).any()  # not seen yet
+
+
+def test_the_colours_of_the_strip_have_a_scale(widgets):
+    assert "rate" in kind(widgets["rate_strip"].layers("strip"), "heat")[0]["label"]
 
 
 def test_a_word_without_a_gradient_is_left_out():

@@ -13,7 +13,7 @@ _HOME = {
     "reveal": "learner",
     "score": "learner",
     "guess": "guesses",
-    "compare": "guesses",
+    "outcome": "guesses",
     "dashboard": "overview",
     "interview": "mock_interview.panel",
     "show_code": "reading",

@@ -2,7 +2,7 @@
 
     guess("04-race", {"gradient descent": ..., "momentum": ...})      # before
 
-    compare("04-race", {"gradient descent": 6908, "momentum": 315})   # where it is measured
+    outcome("04-race", {"gradient descent": 6908, "momentum": 315})   # where it is measured
 
 A question is named by its chapter and a word. A guess is a number, a text or a list, or a dict of
 such; it is kept with the learner's progress, so a kernel may be restarted in between. What answers
@@ -26,7 +26,7 @@ NONE_YET = ("No prediction for {} yet: put yours in place of `...`. A guess will
 
 
 def guess(question: str, value) -> Said:
-    """Keep your guess about a chapter's experiment; `compare` shows it beside what is measured."""
+    """Keep your guess about a chapter's experiment; `outcome` shows it beside what is measured."""
     made = {name: keepable(plain(v)) for name, v in _named(question, value).items()
             if not is_missing(v)}
     if not made:
@@ -35,7 +35,7 @@ def guess(question: str, value) -> Said:
     return Said(f"Kept for {question}: {_line(made)}. Read on, and see.")
 
 
-def compare(question: str, measured, *, factor: float = 2, off: float | None = None) -> Said:
+def outcome(question: str, measured, *, factor: float = 2, off: float | None = None) -> Said:
     """Your guess beside what was measured: a value, or a dict with some of the question's names.
 
     A number is right within a `factor`, or, if it is given, when it is `off` by no more; anything

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
 
 from .figures import AS_IT_IS, COLOURS, DASHES, MARKERS, legend, named
 
@@ -215,6 +216,7 @@ def _draw_axes(ax, panel, layers, settings):
     ax.set_ylabel(style["ylabel"], **AS_IT_IS)
     for axis in style["log"]:
         getattr(ax, f"set_{axis}scale")("log")
+        getattr(ax, f"{axis}axis").set_minor_formatter(BetweenDecades())
     if panel.drag:
         ax.plot(*(settings[name] for name in panel.drag), "o", markersize=9, zorder=4,
                 markerfacecolor="white", markeredgecolor="#111111", label=named(panel.handle))
@@ -229,6 +231,13 @@ def _draw_axes(ax, panel, layers, settings):
         ax.grid(False)
     if ax.get_legend_handles_labels()[1]:
         legend(ax, fontsize=8, loc="best", frameon=True, framealpha=0.8, edgecolor="none")
+
+
+class BetweenDecades(LogFormatterSciNotation):
+    """Where an axis has few decades, the ticks between them as plain numbers: 20, not 2 × 10¹."""
+
+    def __call__(self, x, pos=None):
+        return super().__call__(x, pos) and f"{x:g}"
 
 
 def _look(layer):

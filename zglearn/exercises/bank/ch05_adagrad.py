@@ -317,3 +317,40 @@ choice(
          "Nobody looks for it, and what is reported about the method is about another one.")],
     rows=["E51", "E59"],
 )
+
+
+@exercise("05.9", "The price of not knowing the future", kind="derive", difficulty=3, minutes=20,
+          points=4, names=["adagrads_bound"],
+          hints=["Begin as the chapter does, with the rate α_t = α/√G_t at step t. What does the "
+                 "sum of (d_t² − d_{t+1}²) / (2 α_t) become, if every d_t is at most D?",
+                 "Two sums: the distances give at most D² √G_T / (2α), and Σ g_t² / √G_t is at "
+                 "most 2 √G_T.",
+                 "The bound is (D² / (2α) + α) √G_T. Its derivative in α is zero at D / √2."],
+          followups=[
+              ("How much is lost against the best rate in hindsight?",
+               "The bounds are D √G and √2 D √G: a factor of 1.41. D is larger, too: the largest "
+               "distance on the way, where hindsight has the distance of the start."),
+              ("Why is Σ g_t² / √G_t at most 2 √G_T?",
+               "With G_{t−1} = G_t − g_t², √G_t − √G_{t−1} is at least g_t² / (2 √G_t): the root "
+               "is concave. Add up; the left side telescopes."),
+              ("Does the bound say that Adagrad is better than one rate for all weights?",
+               "Weight by weight it adds up to D Σ_j √G_j, against D √(d Σ_j G_j) for one rate: "
+               "never more, and equal only if all G_j are. It is a bound, not a loss.")],
+          rows=["R010"])
+def adagrads_bound(answer, rng):
+    for _ in range(3):
+        gradients, D = rng.normal(size=rng.integers(5, 40)), rng.uniform(0.5, 5)
+        case = f"{len(gradients)} gradients, D = {D:.3g}"
+        alpha, bound = expect_parts(answer.call("adagrads_bound", gradients, D), 2, case=case,
+                                    what="the best α and the bound there")
+        root = np.sqrt(np.sum(gradients**2))
+        expect_close(alpha, D / np.sqrt(2), case=f"{case}, the best α", mistakes={
+            "this is the best fixed rate in hindsight; Adagrad's α has no G in it": D / root,
+            "the second term is half of what it may be: Σ g²/√G goes up to 2 √G, not √G": D,
+            "the two terms are not equal at your α; at the best one D²/(2α) = α": np.sqrt(2) * D},
+            usually="differentiate (D²/(2α) + α) √G in α")
+        expect_close(bound, np.sqrt(2) * D * root, case=f"{case}, the bound", mistakes={
+            "this is the bound of hindsight; not knowing costs a factor": D * root,
+            "the root over the sum of squares is missing": np.sqrt(2) * D * root**2,
+            "one of the two terms is missing: at the best α they are equal": D * root / np.sqrt(2)},
+            usually="put the best α into (D²/(2α) + α) √G")

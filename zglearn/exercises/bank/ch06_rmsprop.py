@@ -52,7 +52,8 @@ choice(
                  "return 1 / (1 - rho), log(1/2) / log(rho)"],
           followups=[
               ("You halve the batch size. What happens to ρ, if the memory in examples is to stay?",
-               "1/(1 − ρ) must double, so 1 − ρ is halved: 0.99 becomes 0.995."),
+               "1/(1 − ρ) must double, so 1 − ρ is halved: 0.99 becomes 0.995. Marek et al. (2025) "
+               "advise it for language models, with the half-life counted in tokens."),
               ("Why is the mean age of a window of n steps not n?",
                "In a plain window of n steps the mean age is about n/2, so a running mean with "
                "1/(1 − ρ) = n/2 is as old on average as a window of n.")],
@@ -89,8 +90,8 @@ def memory(answer, rng):
                "k = ∞: S starts at zero. Hence a warm-up of the learning rate, or Adam's "
                "correction."),
               ("The gradient falls to a hundredth instead. What happens?",
-               "The step is a hundredth at once, and grows back only as S fades: after "
-               "ln(10⁴)/(1 − ρ) steps, nine memories.")],
+               "The step is a hundredth at once, and grows back only as S fades: to half a "
+               "learning rate in ln(10⁴/3) = 8 time constants, and never quite to a whole one.")],
           rows=["R012", "R013", "E63"])
 def shock(answer, rng):
     for k, rho in ((1.0, 0.9), (rng.uniform(2, 5), rng.uniform(0.8, 0.95)),
@@ -125,45 +126,45 @@ def shock(answer, rng):
           rows=["R098", "R012", "R018", "E61", "E62"])
 def rmsprop_class(answer, rng):
     lr, rho, eps = rng.uniform(0.01, 0.1), rng.uniform(0.8, 0.99), 1e-8
-    weights, gradients = rng.normal(size=6), rng.normal(size=(5, 6))
+    weights = rng.normal(size=6)
+    gradients = rng.choice([-1, 1], size=(5, 6)) * rng.uniform(0.3, 2, size=(5, 6))
     gradients[:, 0] = 0
+    ages = np.arange(1, 6)[:, None]
+    means = np.array([(1 - rho) * sum(rho ** (t - k) * gradients[k] ** 2 for k in range(t + 1))
+                      for t in range(5)])
 
-    def walk(steps, rho=rho, mean=True, order="first", norm=False):
-        x, S = weights, np.zeros(6)
-        for g in gradients[:steps]:
-            old = S
-            S = rho * S + (1 - rho if mean else 1) * g * g
-            size = np.sqrt(np.sum(S) if norm else S if order == "first" else old)
-            x = x - lr * g / (size + eps)
-        return x
+    def path(S, gradients=gradients, eps=eps):
+        return weights - np.cumsum(lr * gradients / (np.sqrt(S) + eps), axis=0)
 
-    optimizer, x = answer.make("RMSProp", lr, rho, eps), weights
-    for t in range(1, 6):
-        x = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(6,))
-        g = gradients[0]
-        if t == 1:
-            expect_close(x, walk(1), case="the first step", mistakes={
-                "it goes uphill": 2 * weights - walk(1),
-                "the factor 1 - rho is missing from the mean": walk(1, mean=False),
-                "the old S divides: update S first": walk(1, order="last"),
-                "all weights share one number, the norm of the gradient": walk(1, norm=True),
-                "the root is missing": weights - lr * g / ((1 - rho) * g * g + eps)},
-                usually="S is (1 - rho) g² after the first gradient")
-        expect_close(x, walk(t), case=f"step {t}", mistakes={
-            "S starts afresh at every call": _forgetful(weights, gradients[:t], lr, rho, eps)},
-            usually="S is not carried on as rho times the old one, plus (1 - rho) g²")
-    other = answer.make("RMSProp", lr, rho, eps)
-    expect_close(other.call("step", weights, gradients[0]), walk(1),
+    optimizer, x, points = answer.make("RMSProp", lr, rho, eps), weights, []
+    for t, g in enumerate(gradients, 1):
+        x = as_array(optimizer.call("step", x.copy(), g), case=f"step {t}", shape=(6,)).copy()
+        points.append(x)
+    afresh = (1 - rho) * gradients**2
+    expect_close(np.array(points), path(means), case="five steps, a row each", mistakes={
+        "it goes uphill": 2 * weights - path(means),
+        "S is divided by 1 - rho ** t, Adam's correction; RMSprop has none":
+            path(means / (1 - rho**ages)),
+        "the factor 1 - rho is missing from the mean": path(means / (1 - rho)),
+        "the old S divides: update S first": path(np.vstack([np.zeros(6), means[:-1]])),
+        "all weights share one number, the norm of the gradient":
+            path(np.tile(means.sum(axis=1, keepdims=True), 6)),
+        "the root is missing": path(means**2),
+        "S starts afresh at every call": path(afresh)},
+        usually="S becomes rho times the old one plus (1 - rho) g², and g is divided by its root")
+    other, g = answer.make("RMSProp", lr, rho, eps), gradients[0]
+    expect_close(other.call("step", weights.copy(), g), path(means)[0],
                  case="the first step of a second optimizer",
                  usually="S belongs to the class, so all optimizers share it: set it in "
                          "`__init__`, on `self`")
-
-
-def _forgetful(x, gradients, lr, rho, eps):
-    """Where it ends if S is set to zero before each step."""
-    for g in gradients:
-        x = x - lr * g / (np.sqrt((1 - rho) * g * g) + eps)
-    return x
+    S, eps = afresh[0], rng.uniform(0.1, 0.5)
+    got = as_array(answer.make("RMSProp", lr, rho, eps).call("step", weights.copy(), g),
+                   case=f"eps = {eps:.2g}", shape=(6,))
+    if not any(np.allclose(got, weights - lr * g / root, rtol=1e-5)
+               for root in (np.sqrt(S + eps), np.sqrt(S + eps**2))):  # inside the root
+        expect_close(got, path(S, g[None], eps)[0], case=f"eps = {eps:.2g}", mistakes={
+            "eps is not the one that was given, but one of your own": path(S, g[None], 1e-8)[0]},
+            usually="the divisor is √S + eps, with the eps of `__init__`")
 
 
 @exercise("06.5", "Inside or outside", kind="derive", difficulty=2, minutes=8, points=2,
@@ -228,11 +229,15 @@ def train(answer, rng):
     case = f"{epochs} epochs on random data"
     got = expect_parts(answer.call("train", X, y, W1, W2, lr, rho, epochs), 2, case=case,
                        what="W1 and W2")
-    for which, (value, start) in enumerate(zip(got, (W1, W2), strict=True)):
+    got = [as_array(value, case=f"{case}, W{i}", shape=start.shape)
+           for i, (value, start) in enumerate(zip(got, (W1, W2), strict=True), 1)]
+    within = _two_layers(X, y, W1, W2, lr, rho, epochs, inside=True)
+    if all(np.allclose(value, W, rtol=1e-4) for value, W in zip(got, within, strict=True)):
+        return
+    for which, value in enumerate(got):
         def after(which=which, **bugs):
             return _two_layers(X, y, W1, W2, lr, rho, epochs, **bugs)[which]
 
-        value = as_array(value, case=f"{case}, W{which + 1}", shape=start.shape)
         expect_close(value, after(), case=f"{case}, W{which + 1}", mistakes={
             "nothing was repaired": after(sign=-1, adds=True, norm=True),
             "only the sign was repaired": after(adds=True, norm=True),
@@ -240,14 +245,16 @@ def train(answer, rng):
             "gradients are still added up over the epochs": after(adds=True),
             "one norm for all weights still divides: S is an array, entry by entry":
                 after(norm=True),
+            "S is divided by 1 - rho ** t, Adam's correction; RMSprop has none": after(hats=True),
             "S is the plain sum of squares, as in Adagrad; rho is not used": after(mean=False)},
             usually="go through one epoch by hand, or compare with central differences")
 
 
-def _two_layers(X, y, W1, W2, lr, rho, epochs, sign=1, adds=False, norm=False, mean=True):
-    """W1, W2 after training with RMSprop, or with some of the bugs."""
+def _two_layers(X, y, W1, W2, lr, rho, epochs, sign=1, adds=False, norm=False, mean=True,
+                hats=False, inside=False):
+    """W1, W2 after training with RMSprop, ε outside the root or inside, or with some bugs."""
     W, S, G = [W1, W2], [0.0, 0.0], [0.0, 0.0]
-    for _ in range(epochs):
+    for t in range(1, epochs + 1):
         hidden = _sigmoid(X @ W[0])
         output = _sigmoid(hidden @ W[1])
         delta = sign * (output - y) * output * (1 - output)
@@ -255,8 +262,9 @@ def _two_layers(X, y, W1, W2, lr, rho, epochs, sign=1, adds=False, norm=False, m
         for i in range(2):
             G[i] = G[i] + new[i] if adds else new[i]
             S[i] = rho * S[i] + (1 - rho) * G[i] ** 2 if mean else S[i] + G[i] ** 2
-            size = np.linalg.norm(G[i]) if norm else np.sqrt(S[i])
-            W[i] = W[i] - lr * G[i] / (size + 1e-8)
+            S_hat = S[i] / (1 - rho**t) if hats else S[i]
+            size = np.linalg.norm(G[i]) if norm else np.sqrt(S_hat + 1e-8 * inside)
+            W[i] = W[i] - lr * G[i] / (size + 1e-8 * (not inside))
     return W
 
 

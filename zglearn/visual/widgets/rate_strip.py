@@ -48,7 +48,8 @@ def rate_strip(squares, counts, names, *, alt=""):
             draw.clock(moments),
             draw.frames("now", np.broadcast_to(counts[some], rate.shape), rate, mark="dots",
                         label="a word"),
-            draw.heat("strip", np.log10(rate), (0, 1, len(some), len(squares))),
+            draw.heat("strip", np.log10(rate), (0, 1, len(some), len(squares)),
+                      label="log₁₀ (rate ÷ lr)"),
             draw.status(f"At the end the rarest words shown have {seldom / often:.3g} times the "
                         "rate of the most frequent ones (medians of a tenth).")]
 
@@ -66,7 +67,7 @@ def rate_strip(squares, counts, names, *, alt=""):
         panels=[draw.Panel("now", "each word's rate ÷ lr, that is 1 ÷ √G", "texts with the word",
                            log="xy", span=7, height=300),
                 draw.Panel("one", "one word's, in time", "step", log="y", span=5, height=300),
-                draw.Panel("strip", "the strip: all words at all steps, lighter for a higher rate",
+                draw.Panel("strip", "the strip: all words at all steps",
                            "words shown, the most frequent first", "step", span=12, height=190)],
         controls=[choice("rule", "G is", RULES),
                   positions("word", "word no.", range(1, len(some) + 1),

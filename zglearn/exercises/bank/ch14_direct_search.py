@@ -120,7 +120,7 @@ def crossover(answer, rng):
             children = [answer.call("crossover", *((other, fixed) if others else (fixed, other)),
                                     np.random.default_rng(seed)) for other in (one, two)]
             changed += list(children[0]) != list(children[1])
-        expect(changed >= 5, f"another {parent} makes no difference to the child, with the same "
+        expect(changed >= 2, f"another {parent} makes no difference to the child, with the same "
                "random numbers: both parents should be in it")
     same = rng.permutation(n)
     child = as_array(answer.call("crossover", same, same, rng), case="equal parents", shape=(n,))

@@ -19,6 +19,28 @@ def random_slope(rng, d):
     return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
 
 
+def recording(loss):
+    """An objective without a gradient, and the list of the points at which it is asked."""
+    points = []
+
+    def asked(x):
+        points.append(np.array(x, dtype=float))
+        return loss(x)
+
+    return Objective(asked), points
+
+
+def expect_probes(points, x, eps):
+    """Probes stand around x, at about eps times a z with coordinates of variance 1, or one."""
+    away = np.linalg.norm(np.array(points) - x, axis=1)
+    typical = np.median(away[away > 0]) if (away > 0).any() else 0.0
+    near_zero = np.median(np.linalg.norm(points, axis=1)) < 3 * eps
+    expect(not near_zero, "the losses are asked around 0: the gradient that is wanted is at x, so "
+           "ask at x + eps * z")
+    expect(eps / 2 < typical < 3 * eps, f"eps is {eps:.3f}, and the points that are asked are "
+           f"{typical:.2g} away from x: use eps")
+
+
 ORDERS = {"gradient descent": 1, "Adam": 1, "RMSprop": 1, "Newton's method": 2, "SPSA": 0,
           "simulated annealing": 0, "CMA-ES": 0, "forward gradient": 1}
 WHY = {
@@ -132,14 +154,15 @@ def best_length(answer, rng):
                "ends see the same data.")],
           rows=["R105", "R131", "R102", "E03"])
 def estimate_gradient(answer, rng):
-    d, q = 4, 3000
-    g, x = random_slope(rng, d), rng.normal(size=d)
-    f = Objective(lambda x: float(np.asarray(x) @ g) + 3)
-    got = as_array(answer.call("estimate_gradient", f, x, rng, q, 1e-3),
+    d, q, eps = 4, 3000, rng.uniform(0.02, 0.05)
+    g, x = random_slope(rng, d), random_slope(rng, d)
+    f, points = recording(lambda x: float(np.asarray(x) @ g) + 3)
+    got = as_array(answer.call("estimate_gradient", f, x, rng, q, eps),
                    case=f"a linear loss in {d} dimensions, {q} probes", shape=(d,))
     expect(f.evaluations <= 2 * q, f"{f.evaluations} losses were asked for {q} probes: two a probe "
            "are enough")
     expect(f.evaluations >= q, f"only {f.evaluations} losses were asked for {q} probes")
+    expect_probes(points, x, eps)
     # Five and a half standard errors of each coordinate are allowed.
     room = 5.5 * np.sqrt((g @ g + g**2) / q)
     for mistake, factor in (("the sign of the difference is flipped", -1.0),
@@ -147,7 +170,7 @@ def estimate_gradient(answer, rng):
                             ("z is scaled to length 1, which makes the estimate d times too short",
                              1 / d),
                             ("the probes are added up, not averaged", q),
-                            ("the difference is not divided by 2ε", 2e-3)):
+                            ("the difference is not divided by 2ε", 2 * eps)):
         if (np.abs(got - factor * g) < room * abs(factor)).all() and abs(factor - 1) > 0.2:
             incorrect(f"the estimate is {factor:.3g} times the gradient: it looks as if {mistake}.")
     expect((np.abs(got - g) < room).all(), "a linear loss with gradient "
@@ -201,14 +224,15 @@ def dual_numbers(answer, rng):
                "That it *was* gradient descent.")],
           rows=["R102", "R123", "E10", "E85", "E86", "E87", "E88", "E89"])
 def no_gradient_step(answer, rng):
-    d, lr, draws = 3, 0.1, 1500
-    g, x = random_slope(rng, d), 10 * rng.normal(size=d)
-    f = Objective(lambda x: float(np.asarray(x) @ g))
-    steps = np.array([as_array(answer.call("no_gradient_step", f, x, rng, lr, 1e-3),
+    d, lr, draws, eps = 3, 0.1, 1500, rng.uniform(0.02, 0.05)
+    g, x = random_slope(rng, d), random_slope(rng, d)
+    f, points = recording(lambda x: float(np.asarray(x) @ g))
+    steps = np.array([as_array(answer.call("no_gradient_step", f, x, rng, lr, eps),
                                case="one step", shape=(d,)) - x for _ in range(draws)])
     expect(f.evaluations > 0, "it never asked for a loss: where does it know the way from?")
     expect(f.evaluations <= 2 * draws, "two losses a step are enough: it asks "
            f"{f.evaluations / draws:.0f}")
+    expect_probes(points, x, eps)
     expect(np.ptp(steps, axis=0).max() > 0, "every step is the same: the direction has to be "
            "random, drawn from `rng`")
     # Five and a half standard errors of each coordinate are allowed.
@@ -220,19 +244,21 @@ def no_gradient_step(answer, rng):
 
 
 choice(
-    "13.7", "Predict: twice the dimensions", kind="predict", difficulty=1, minutes=3, points=1,
-    right="c",
+    "13.7", "Predict: sixteen times the dimensions", kind="predict", difficulty=2, minutes=5,
+    points=1, right="c",
     options={
-        "a": "That holds if every new direction is curved. Here the new ones are flat: they change "
-             "no loss, so nothing has to be found along them.",
-        "b": "The directions of the probes do get longer, by the root of two. But the slope along "
-             "them, which is all that is measured, does not.",
-        "c": "What counts is the effective rank, the sum of the curvatures divided by the largest. "
-             "Flat directions add nothing to either.",
-        "d": "More parameters make it easier only where they add ways down. Flat ones add none."},
-    hints=["What does a flat direction change in the two losses of a probe?",
-           "Cost is proportional to tr H / ‖H‖.",
-           "Both trace and norm stay as they are."],
+        "a": "That holds if every new direction is curved as much as the steepest. Here the new "
+             "ones are flatter and flatter.",
+        "b": "Half as much as a: but most of the new directions have less than a hundredth of the "
+             "steepest one's curvature.",
+        "c": "The effective rank is the sum 1 + 1/2 + … + 1/d, which grows like a logarithm: from "
+             "4.7 to 7.5. By the formula that is (7.5 + 2)/(4.7 + 2), 1.4 times; what is measured "
+             "is about 2. The formula has the size right, and no more.",
+        "d": "Only flat directions cost nothing. These are all curved a little, and together "
+             "they add 2.8 to the effective rank."},
+    hints=["Which two numbers of the Hessian does the price depend on?",
+           "The price is proportional to r + 2, with r = tr H / ‖H‖ and ‖H‖ = 1.",
+           "tr H = 1 + 1/2 + … + 1/d, about ln d + 0.58"],
     followups=[("Then why is fine-tuning a billion parameters with forward passes possible?",
                 "Near a pre-trained model, with a prompt that suits the task, the loss is curved "
                 "in few directions (Malladi et al. 2023). Where it is not, it fails.")],
@@ -240,21 +266,23 @@ choice(
 )
 
 choice(
-    "13.8", "Predict: forty layers", kind="predict", difficulty=1, minutes=3, points=1, right="b",
+    "13.8", "Predict: forty layers with residual connections", kind="predict", difficulty=2,
+    minutes=5, points=1, right="c",
     options={
-        "a": "The two losses differ by the gradient times the probe. If the gradient is 1e-28, so "
-             "is the difference, and the loss has no digits left to show it.",
-        "b": "Exactly zero: in single precision, and in double precision too. The difference is "
-             "the gradient along z, and it vanishes together with it.",
-        "c": "Noise would need a noisy loss. This one is computed the same way twice: the rounding "
-             "is the same, too.",
-        "d": "Nothing overflows: sigmoids lie between 0 and 1."},
-    hints=["What is the difference of two losses, to first order?",
-           "2ε (g · z). How large is g after forty sigmoid layers?",
-           "Each layer multiplies by a slope of at most 1/4. And how many digits has a float?"],
-    followups=[("What would help?",
-                "What helps backpropagation: another activation, initialization, normalization, "
-                "residual connections. None of them is a matter of the optimizer.")],
+        "a": "So it was without the connections. Now the first layer also reaches the output "
+             "directly, and its slope does not pass through forty factors below 1/4.",
+        "b": "The rounding is there, but it is small beside this slope: a float has seven digits, "
+             "and the slope is no smaller than a thousandth.",
+        "c": "The connections keep the gradient alive, and what is there for backpropagation is "
+             "there for two losses too. They cure both, or neither.",
+        "d": "Each layer adds at most 1/2: after forty of them nothing is larger than about 20."},
+    hints=["What is the derivative of a + s(a) with respect to a, if that of s is small?",
+           "About 1. Multiply forty of those.",
+           "Is the gradient large enough to be seen in a loss with seven digits?"],
+    followups=[("So whose problem is a vanishing gradient?",
+                "The model's. Another activation, initialization, normalization and residual "
+                "connections cure it; a different optimizer, with or without gradients, sees the "
+                "same flat loss.")],
     rows=["R037", "R085", "E05", "E20"],
 )
 

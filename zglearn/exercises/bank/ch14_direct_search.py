@@ -39,7 +39,10 @@ def acceptance(answer, rng):
             "the sign in the exponent is flipped: worse steps should be less likely":
                 min(1.0, up),
             "T multiplies where it should divide": min(1.0, math.exp(min(0.0, -delta * T))),
-            "nothing worse is ever accepted: this is hill climbing": float(delta <= 0)},
+            "nothing worse is ever accepted: this is hill climbing": float(delta <= 0),
+            "this is the heat-bath rule, 1/(1 + exp(Δ/T)): Metropolis accepts every step down":
+                1 / (1 + up),
+            "T is ignored": min(1.0, math.exp(min(0.0, -delta)))},
             case=f"a loss that changes by {delta:.2f} at T = {T:.2f}")
 
 
@@ -109,6 +112,16 @@ def crossover(answer, rng):
     # By chance one letter in six stands where a parent has it; order crossover keeps two thirds.
     expect(np.mean(shared) >= 0.3, "a child has hardly anything in the place where a parent has "
            "it: that is a shuffle, not a crossing")
+    for parent, others in (("mother", 1), ("father", 0)):
+        changed = 0
+        for _ in range(10):
+            fixed, one, two = (rng.permutation(n) for _ in range(3))
+            seed = int(rng.integers(2**32))
+            children = [answer.call("crossover", *((other, fixed) if others else (fixed, other)),
+                                    np.random.default_rng(seed)) for other in (one, two)]
+            changed += list(children[0]) != list(children[1])
+        expect(changed >= 2, f"another {parent} makes no difference to the child, with the same "
+               "random numbers: both parents should be in it")
     same = rng.permutation(n)
     child = as_array(answer.call("crossover", same, same, rng), case="equal parents", shape=(n,))
     expect((child == same).all(), "two equal parents must have a child equal to both")
@@ -130,7 +143,7 @@ def crossover(answer, rng):
           rows=["R027", "R103", "E13"])
 def random_search(answer, rng):
     low, high = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 3.0, 2.5])
-    budget, asked = 60, []
+    budget, asked = 200, []
 
     def loss(x):
         asked.append(np.array(x, dtype=float))
@@ -147,6 +160,15 @@ def random_search(answer, rng):
            "the points do not fill the box: draw each coordinate between its own low and high")
     expect((np.abs(np.diff(points, axis=0)) / (high - low)).mean() > 0.2,
            "each point lies close to the one before: this is a walk, not a search of the whole box")
+    u = (points - low) / (high - low)
+    expect(not ((u <= 0) | (u >= 1)).any(axis=1).mean() > 0.05, "many points lie on the rim of the "
+           "box, as clipped ones do: draw uniformly inside")
+    # Of 600 uniform numbers 120 lie in the outer fifth, give or take 10; 78 is four times that off.
+    expect((np.abs(u - 0.5) > 0.4).sum() >= 78, "the points crowd in the middle of the box: draw "
+           "each coordinate uniformly")
+    # Of 200 independent pairs a correlation is 0 give or take 0.07.
+    expect(np.abs(np.corrcoef(u.T) - np.eye(3)).max() < 0.4, "the coordinates of a point go "
+           "together: draw a random number for each, not one for all")
     best = points[np.argmin(((points - 1.7) ** 2).sum(axis=1))]
     worst = points[np.argmax(((points - 1.7) ** 2).sum(axis=1))]
     expect_close(got, best, case="the best point", mistakes={
@@ -179,21 +201,24 @@ def standstill(answer, rng):
 
 
 choice(
-    "14.6", "Predict: a text that is too short", kind="predict", difficulty=2, minutes=4, points=1,
+    "14.6", "Predict: a model of single letters", kind="predict", difficulty=2, minutes=4, points=1,
     right="c",
     options={
-        "a": "With a long text it nearly always does. Here it finds keys that score *better* than "
-             "the true one: there is nothing left to search for.",
-        "b": "Hill climbing stops earlier and lower down: it finds worse keys, not truer ones.",
-        "c": "Pairs of letters in 100 characters do not determine the key. The search is fine; the "
-             "objective is not.",
-        "d": "Cooling more slowly finds still lower losses. The true key is not the lowest."},
-    hints=["What does the search minimize, and what do you want?",
-           "Compare the loss of the key that is found with the loss of the true key.",
-           "If the found one is lower, more search cannot help."],
+        "a": "They are easier to count, but they know nothing of what stands beside what. The "
+             "search is quicker, and what it finds is wrong.",
+        "b": "An exchange moves the loss whenever the two letters are not equally frequent.",
+        "c": "The lowest loss gives the most frequent sign to the most frequent letter, and so on: "
+             "sorting finds it. The true text is less typical than that. The search is perfect; "
+             "the objective is wrong.",
+        "d": "There are none: exchanging two signs that stand in the wrong order of frequency "
+             "always lowers the loss, until all are sorted."},
+    hints=["Which key has the lowest loss of all? You can find it without a search.",
+           "The loss is a sum of counts times surprises: a sum of products is lowest when one "
+           "falls as the other rises.",
+           "So is every local minimum the same one? And is it the truth?"],
     followups=[("How would you improve the objective?",
-                "Longer contexts than pairs of letters, or a list of words; then the true text "
-                "stands out at a shorter length.")],
+                "Pairs of letters, as in the chapter; longer contexts or a list of words where the "
+                "text is short, until the true text stands out.")],
     rows=["R067", "R100"],
 )
 

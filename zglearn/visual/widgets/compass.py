@@ -16,7 +16,8 @@ def compass(*, dimension=64, probes=1, alt=""):
     """A widget: dimension d and number of probes q against the estimate's angle to the gradient.
 
     An estimate is the mean of q probes (g · z) z along Gaussian directions z: what a two-point
-    difference gives on a linear function, or anywhere for a small step.
+    difference gives on a linear function, or anywhere for a small step. Its product with g is a
+    mean of squares, so none points away from g, and nothing is drawn below or left of 0.
     """
     check_value("dimension", dimension, "whole [1, inf)")
     check_value("probes", probes, "whole [1, inf)")
@@ -24,9 +25,9 @@ def compass(*, dimension=64, probes=1, alt=""):
         "Random-direction compass",
         panels=[draw.Panel("arrows", "the gradient points up; each line is an estimate",
                            "off the gradient", "along the gradient", xlim=(-1.1, 1.1),
-                           ylim=(-1.1, 1.1), equal=True, height=300),
+                           ylim=(-0.05, 1.1), equal=True, height=300),
                 draw.Panel("cosines", "cosine between estimate and gradient", "cosine",
-                           "estimates", xlim=(-1, 1), height=300),
+                           "estimates", xlim=(0, 1), height=300),
                 draw.Panel("theory", "cosine (root mean square) against the number of probes",
                            "probes q", log="x", ylim=(0, 1), span=12, height=190)],
         controls=[slider("dimension", "dimension d", *DIMENSIONS, dimension, scale="log",
@@ -62,12 +63,12 @@ def needle(dimension, probes, seed):
     some = slice(0, 40)
     x, y = np.full((2, 3 * len(cosine[some])), np.nan)
     x[0::3], x[1::3], y[0::3], y[1::3] = 0, sideways[some], 0, cosine[some]
-    counts, edges = np.histogram(cosine, bins=40, range=(-1, 1))
+    counts, edges = np.histogram(cosine, bins=40, range=(0, 1))
     rms, line = float(np.sqrt((cosine**2).mean())), float(expected_cosine(dimension, probes))
     return [
         draw.line("arrows", x, y, thin=True, label="estimates, scaled to length 1"),
         draw.line("arrows", [0, 0], [0, 1], colour=1, label="gradient"),
-        draw.bars("cosines", (edges[1:] + edges[:-1]) / 2, counts, width=2 / 40),
+        draw.bars("cosines", (edges[1:] + edges[:-1]) / 2, counts, width=1 / 40),
         draw.rule("cosines", x=line, label=f"theory {line:.2f}", colour=1),
         draw.dots("theory", [probes], [rms], label="measured"),
         draw.status(f"Root mean square cosine {rms:.3f} over {len(cosine)} estimates; "

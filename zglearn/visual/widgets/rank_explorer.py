@@ -18,9 +18,8 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
     Parameters
     ----------
     A : array or sparse matrix (m, n)
-        Drawn as a picture if it has at most 40,000 entries, white where it is zero: the
-        approximations of a matrix without negative entries may have some. Rows and columns are
-        drawn in the order given, so sort them.
+        Drawn as a picture if it has at most 40,000 entries. Zero is white: an approximation may
+        have negative entries where A has none. Rows and columns are drawn in the order given.
     rows : list of m names, optional
         Adds a panel with the nearest rows of a chosen one, by cosine, in A and at rank k.
     columns : list of n names, optional

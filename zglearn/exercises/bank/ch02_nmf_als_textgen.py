@@ -357,14 +357,14 @@ def tempered(answer, rng):
         if got is not None and np.isnan(np.asarray(got, dtype=float)).any():
             incorrect(f"{case}: the result holds nan. Either the logarithm of 0 got in, or p^(1/T) "
                       "became zero everywhere: divide p by its maximum first.")
-        value = np.asarray(got, dtype=float) if got is not None else np.empty(0)
-        if value.shape == q.shape and (value[p == 0] != 0).any():
-            incorrect(f"{case}: the last word has probability zero, and now {value[-1]:.2g}. What "
-                      "is impossible must stay so: a small number in place of the zero becomes "
-                      "large at a high temperature.")
         expect_close(got, q, case=case, rtol=1e-4, mistakes={
             "the temperature is upside down: a low one should make likely words likelier": upside,
             "the result is not divided by its sum": unscaled,
             "the softmax is taken of the probabilities; it belongs to their logarithms": softmax,
             "the temperature is not used": p},
-            usually="p^(1/T), divided by its sum; a word of probability zero stays impossible")
+            usually="the logarithms are divided by T, and the result sums to 1; a word of "
+                    "probability zero stays impossible")
+        if np.ravel(got)[-1] != 0:
+            incorrect(f"{case}: the last word has probability zero, and now "
+                      f"{np.ravel(got)[-1]:.2g}. What is impossible must stay so: a small number "
+                      "in place of the zero becomes large at a high temperature.")

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.utils.extmath import randomized_svd
 
 from zglearn import factorization
-from zglearn.factorization import als, nmf, subspace_iteration, truncated_svd
+from zglearn.factorization import als, multiplicative_kl, nmf, subspace_iteration, truncated_svd
 
 KINDS = {"dense": np.asarray, "csr_matrix": sp.csr_matrix, "csc_array": sp.csc_array}
 
@@ -112,6 +112,16 @@ def test_nmf_takes_the_steps_of_sklearn(A, rng, loss, solver, peer, kind):
     np.testing.assert_allclose(ours.H, theirs.components_, atol=1e-9)
     half = 2 if loss == "kl" else 1  # sklearn reports sqrt(2 KL)
     np.testing.assert_allclose(half * ours.losses[-1], theirs.reconstruction_err_**2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_rules_as_the_paper_has_them_are_those_of_nmf(A, rng, kind, steps):
+    start = rng.uniform(0.1, 1, size=(60, 4)), rng.uniform(0.1, 1, size=(4, 40))
+    fast = nmf(KINDS[kind](A), 4, loss="kl", steps=steps, tol=0, start=start)
+    W, H = multiplicative_kl(A, *start, steps)
+    np.testing.assert_allclose(fast.W, W, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(fast.H, H, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("loss, solver", [("frobenius", "hals"), ("frobenius", "multiplicative"),

@@ -850,7 +850,16 @@ def test_rank_explorer_shows_the_best_approximation(widgets):
     kept = 1 - ((before - after) ** 2).sum() / (before**2).sum()
     assert f"{kept:.1%}" in kind(layers, "status")[0]["text"]
     dot = kind(layers, "dots", "stored")[0]
-    assert dot["y"][0] == 3 * (30 + 20 + 1)
+    assert dot["y"][0] == 3 * (30 + 20)  # two factors: the singular values are in one of them
+
+
+def test_rank_explorer_shows_what_is_below_zero(widgets):
+    layers = widgets["rank_explorer"].layers(k=3)
+    before, after = (kind(layers, "heat", panel)[0] for panel in ("before", "after"))
+    assert before["z"].min() == 0 > after["z"].min()  # no entry is negative; approximations are
+    for heat in (before, after):
+        assert heat["low"] == -heat["high"] and heat["ramp"] == "diverging"
+    assert f"{np.mean(after['z'] < 0):.0%} of its entries" in kind(layers, "status")[0]["text"]
 
 
 def test_neighbours():

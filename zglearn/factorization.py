@@ -261,6 +261,19 @@ def _multiplicative_kl(A, Wt, H):
         ratio = _ratio(A, Wt.T, H)
 
 
+def multiplicative_kl(A, W, H, steps):
+    """The rules of Lee and Seung (2001, theorem 2) for the Kullback-Leibler loss, as the paper has
+    them; `nmf(A, k, loss="kl")` takes the same steps without making sparse matrices dense.
+
+    A is an array (m, n) without negative entries; W (m, k) and H (k, n), where to begin, are
+    above zero. Returns W and H after so many steps.
+    """
+    for _ in range(steps):
+        W = W * ((A / (W @ H)) @ H.T) / H.sum(axis=1)
+        H = H * (W.T @ (A / (W @ H))) / W.sum(axis=0)[:, None]
+    return W, H
+
+
 def _ratio(A, W, H):
     """A / (W @ H), entry by entry; where A is zero the quotient is, so sparse stays sparse."""
     if not _is_sparse(A):

@@ -43,16 +43,17 @@ choice(
 
 @exercise("01.2", "What is lost", kind="derive", difficulty=1, minutes=6, points=2,
           names=["lost_share"],
-          hints=["Which layers are left out when you keep the first k?",
+          hints=["Which components are left out when you keep the first k?",
                  "‖A − A_k‖² = σ²_{k+1} + σ²_{k+2} + …, and ‖A‖² is the sum of all the squares.",
                  "the sum of s[k:]**2 divided by the sum of s**2"],
           followups=[
               ("Why do the squares add up, without mixed terms?",
-               "The layers u_i v_iᵀ are orthonormal as matrices: the sum of products of entries of "
-               "two different layers is zero."),
+               "The components u_i v_iᵀ are orthonormal as matrices: the sum of products of "
+               "entries of two different components is zero."),
               ("Does a small loss mean that a classifier will work?",
                "No, and a large one does not mean that it will fail: in the chapter nine tenths of "
-               "the squares were lost and most of the accuracy was kept.")],
+               "the squares were lost and most of the accuracy was kept. The loss does not know "
+               "the labels.")],
           rows=["R002", "R004", "R005"])
 def lost_share(answer, rng):
     for k in (1, 3, 6, 0):
@@ -65,7 +66,7 @@ def lost_share(answer, rng):
                          "this is the share that is kept": squares[:k].sum() / squares.sum(),
                          "the sum is right, but it is not divided by the whole":
                              squares[k:].sum(),
-                         "one layer too many is dropped": squares[max(k - 1, 0):].sum()
+                         "one component too many is dropped": squares[max(k - 1, 0):].sum()
                          / squares.sum()},
                      usually="what is summed is not the squares from index k on, or it is not "
                             "divided by the sum of all squares")
@@ -82,9 +83,10 @@ def lost_share(answer, rng):
               ("Are the two factors unique?",
                "No. For any invertible k by k matrix M, (L M) (M⁻¹ R) is the same product. That is "
                "why topics of an SVD are hard to read, and why chapter 02 asks for more."),
-              ("What does the SVD cost for an m by n matrix, and what if you need only k layers?",
-               "About m n min(m, n). The k leading layers by iteration: about m n k a round, and "
-               "for a sparse matrix only the entries that are not zero count.")],
+              ("What does the SVD cost for an m by n matrix, and what if you need only k "
+               "components?",
+               "About m n min(m, n). The k leading components by iteration: about m n k a round, "
+               "and for a sparse matrix only the entries that are not zero count.")],
           rows=["R001", "R086", "R110", "R094", "E30", "E32"])
 def matrix_decomposition(answer, rng):
     for m, n, k in ((4, 7, 2), (8, 5, 3), (5, 5, 5)):
@@ -248,7 +250,8 @@ def recall_at_k(answer, rng):
 
 @exercise("01.8", "The break-even rank", kind="derive", difficulty=1, minutes=5, points=1,
           names=["break_even"],
-          hints=["How many numbers do two factors of rank k hold, and how many the matrix?",
+          hints=["How many numbers do the two factors hold, U_k Σ_k and V_kᵀ, and how many the "
+                 "matrix?",
                  "k (m + n) < m n.",
                  "the largest whole number below m n / (m + n); mind the case where it divides"],
           followups=[("Is rank 1,500 of a 4,096 by 4,096 weight matrix a compression?",
@@ -259,14 +262,21 @@ def recall_at_k(answer, rng):
                       "sparse matrix is often smaller than its own low-rank form.")],
           rows=["R005", "E31"])
 def break_even(answer, rng):
-    shapes = [(3, 5), (2623, 3018), (4, 4), tuple(int(v) for v in rng.integers(5, 900, size=2))]
-    for m, n in shapes:
+    def telling():  # where counting the singular values as well would change the answer
+        while True:
+            m, n = (int(v) for v in rng.integers(100, 900, size=2))
+            if (m * n - 1) // (m + n) != (m * n - 1) // (m + n + 1):
+                return m, n
+
+    for m, n in ((3, 5), (2623, 3018), (4, 4), telling(), telling()):
         got = as_array(answer.call("break_even", m, n), case=f"m = {m}, n = {n}", shape=())
         want = (m * n - 1) // (m + n)
         expect_close(got, want, case=f"m = {m}, n = {n}", rtol=0, atol=1e-9, mistakes={
             "this is where both need equally many: fewer is asked for": m * n // (m + n)
             if m * n % (m + n) == 0 else np.nan,
             "this was not rounded down to a whole number": m * n / (m + n),
+            "the singular values were counted as a third part: they are in one of the two factors":
+                (m * n - 1) // (m + n + 1),
             "only one of the two factors was counted": (m * n - 1) // max(m, n),
             "this is the rank that the matrix can have, not the one at which two factors save":
                 min(m, n)})

@@ -147,6 +147,7 @@ def bigram_table(answer, rng):
     for _ in range(2):
         sentences = ["".join(rng.choice(list(LETTERS), size=rng.integers(4, 8)))
                      for _ in range(4)]
+        sentences[rng.integers(4)] += "。"  # nothing ever follows it
         case = f"the sentences {', '.join(sentences)}"
         got = answer.call("bigram_table", sentences)
         if not isinstance(got, list | tuple) or len(got) != 2:
@@ -156,6 +157,9 @@ def bigram_table(answer, rng):
         if not all(isinstance(c, str) for c in characters) or sorted(characters) != known:
             incorrect(f"{case}: the first result should name each different character once, "
                       f"{len(known)} of them.")
+        if np.isnan(np.asarray(got[1], dtype=float)).any():
+            incorrect(f"{case}: the table holds nan. Nothing follows 。, so the sum of its row is "
+                      "zero: leave such a row at zero.")
         P = as_array(got[1], case=case, shape=(len(known), len(known)))
         index = {c: i for i, c in enumerate(characters)}
 
@@ -192,6 +196,10 @@ def bigram_table(answer, rng):
                  "So every row of the table is the same. Which distribution maximises the "
                  "likelihood of all pairs?"],
           followups=[
+              ("Where does an optimizer use this factorization?",
+               "Adafactor (chapter 10). Adam keeps a second moment for each entry of a weight "
+               "matrix; Adafactor keeps its row sums and column sums, and takes their product over "
+               "the total: KL-NMF with k = 1, which has this closed form."),
               ("And with k = V, as many classes as words?",
                "Then the model can hold the whole table: it becomes the unsmoothed bigram model, "
                "which gives unseen pairs no probability."),
@@ -215,6 +223,16 @@ def disguise(answer, rng):
     return "The unigram model: one row, the frequencies of the words."
 
 
+def _anchors(n, d, noise, rng):
+    """X and Y for which the best orthogonal Q is a rotation: Procrustes and Kabsch agree."""
+    while True:
+        X, Q = rng.normal(size=(n, d)), np.linalg.qr(rng.normal(size=(d, d)))[0]
+        Q[:, 0] *= rng.choice([-1, 1])  # else the sign of det Q depends on d alone
+        Y = 1.7 * X @ Q + noise * rng.normal(size=(n, d))
+        if np.linalg.det(X.T @ Y) > 0:
+            return X, Y
+
+
 @exercise("02.6", "A translator", kind="implement", difficulty=2, minutes=10, points=3,
           names=["rotation"],
           hints=["‖XQ − Y‖² = ‖X‖² + ‖Y‖² − 2 tr(Qᵀ Xᵀ Y). Which Q makes the trace large?",
@@ -224,6 +242,12 @@ def disguise(answer, rng):
               ("Why drop Σ?",
                "With it, Q would stretch; a rotation (or reflection) keeps lengths and angles, so "
                "that nearness means the same before and after."),
+              ("Where do you meet U Vᵀ again?",
+               "It is the polar factor of XᵀY, the nearest orthogonal matrix. Muon (chapter 10) "
+               "takes the polar factor of each update, by a few products in place of the SVD."),
+              ("What if Q must turn and may not mirror?",
+               "Where det(U Vᵀ) = −1, give the last column of U the other sign (Kabsch 1976): it "
+               "belongs to the smallest singular value, so that costs least."),
               ("When is least squares the better choice?",
                "With many anchors, and when the two spaces differ by more than a rotation."),
               ("How would you do without any anchors?",
@@ -232,9 +256,7 @@ def disguise(answer, rng):
           rows=["R072"])
 def rotation(answer, rng):
     for n, d, noise in ((30, 4, 0.0), (12, 5, 0.3)):
-        X = rng.normal(size=(n, d))
-        Q = np.linalg.qr(rng.normal(size=(d, d)))[0]
-        Y = 1.7 * X @ Q + noise * rng.normal(size=(n, d))
+        X, Y = _anchors(n, d, noise, rng)
         case = f"{n} anchors in {d} dimensions" + (", with noise" if noise else "")
         U, s, Vt = np.linalg.svd(X.T @ Y)
         got = as_array(answer.call("rotation", X, Y), case=case, shape=(d, d))
@@ -246,17 +268,37 @@ def rotation(answer, rng):
             usually="the product of the U and Vᵀ of XᵀY")
 
 
+def _about_a_theme(sentences, n, rng):
+    """Counts (sentences, terms), the weights in the first component, and the n longest sentences.
+    A long aside sees to it that neither they nor the n rows of largest norm are the right ones."""
+    while True:
+        theme = np.concatenate([rng.uniform(2, 4, size=5), np.zeros(25)])
+        counts = rng.poisson(0.1, size=(sentences, 30)) + np.rint(
+            rng.permutation(np.linspace(0, 1.5, sentences))[:, None] * theme)
+        counts[rng.integers(sentences), 5:] += rng.integers(1, 3)
+        U, s, _ = np.linalg.svd(counts)
+        scores = U[:, 0] * rng.choice([-1, 1])
+        ranked, longest = np.sort(np.abs(scores))[::-1], np.sort(
+            np.argsort(-counts.sum(axis=1), kind="stable")[:n])
+        best = np.sort(np.argsort(-np.abs(scores))[:n])
+        heaviest = np.sort(np.argsort(-np.linalg.norm(counts, axis=1), kind="stable")[:n])
+        clear = ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1]
+        if clear and not any(np.array_equal(best, other)
+                             for other in (longest, heaviest, np.arange(n))):
+            return counts, scores, longest
+
+
 @exercise("02.7", "Three sentences for a text", kind="implement", difficulty=2, minutes=12,
           points=3, names=["summary"],
-          hints=["The strongest layer of the SVD is the main theme. How much of it does a sentence "
-                 "have?",
-                 "The score of sentence i is |U[i, 0]|: its weight in the first layer. Take the n "
-                 "highest, in the order of the text.",
+          hints=["The strongest component of the SVD is the main theme. How much of it does a "
+                 "sentence have?",
+                 "The score of sentence i is |U[i, 0]|: its weight in the first component. Take "
+                 "the n highest, in the order of the text.",
                  "U = np.linalg.svd(counts, full_matrices=False)[0]; "
                  "return sorted(np.argsort(-np.abs(U[:, 0]))[:n])"],
           followups=[
               ("Why the absolute value?",
-               "The sign of a layer is arbitrary: U and V may both be turned round."),
+               "The sign of a component is arbitrary: U and V may both be turned round."),
               ("Long sentences win. What can you do?",
                "Scale the rows to length 1, or use TF-IDF instead of counts."),
               ("What can such a summary never do?",
@@ -265,10 +307,7 @@ def rotation(answer, rng):
           rows=["R068"])
 def summary(answer, rng):
     for sentences, n in ((7, 3), (9, 2)):
-        theme = np.concatenate([rng.uniform(2, 4, size=5), np.zeros(4)])
-        counts = rng.poisson(0.3, size=(sentences, 9)) + np.rint(
-            rng.permutation(np.linspace(0, 1.5, sentences))[:, None] * theme)
-        scores = np.linalg.svd(counts)[0][:, 0] * rng.choice([-1, 1])
+        counts, scores, longest = _about_a_theme(sentences, n, rng)
         best = np.argsort(-np.abs(scores))[:n]
         case = f"{sentences} sentences, n = {n}"
         got = answer.call("summary", counts, n)
@@ -278,11 +317,12 @@ def summary(answer, rng):
         if got == sorted((best + 1).tolist()):
             incorrect(f"{case}: the sentences are counted from 0 here.")
         expect_close(got, np.sort(best), case=case, mistakes={
+            "the longest sentences were taken: a long one may be about something else": longest,
             "the lowest scores were taken; the highest are wanted":
                 np.sort(np.argsort(np.abs(scores))[:n]),
             "these are simply the first sentences": np.arange(n)},
-            usually="take the sentences with the largest |U[i, 0]|; mind that the sign of a layer "
-                    "is arbitrary")
+            usually="look at the weights of the sentences in the strongest component; mind that "
+                    "their sign is arbitrary")
 
 
 @exercise("02.8", "A thermostat for text", kind="implement", difficulty=1, minutes=8, points=2,
@@ -304,7 +344,7 @@ def summary(answer, rng):
                "does not.")],
           rows=["R065", "R117"])
 def tempered(answer, rng):
-    for T in (1.0, 0.5, 2.0, 0.01):
+    for T in (1.0, 0.5, 2.0, 20.0, 0.01):
         words = 5 if T > 0.1 else 5000  # so many that p ** (1 / T) underflows
         p = np.append(rng.dirichlet(np.full(words, 50 if T < 0.1 else 1)), 0.0)
         case = f"T = {T}, {words + 1} words"
@@ -322,4 +362,9 @@ def tempered(answer, rng):
             "the result is not divided by its sum": unscaled,
             "the softmax is taken of the probabilities; it belongs to their logarithms": softmax,
             "the temperature is not used": p},
-            usually="p^(1/T), divided by its sum; a word of probability zero stays impossible")
+            usually="the logarithms are divided by T, and the result sums to 1; a word of "
+                    "probability zero stays impossible")
+        if np.ravel(got)[-1] != 0:
+            incorrect(f"{case}: the last word has probability zero, and now "
+                      f"{np.ravel(got)[-1]:.2g}. What is impossible must stay so: a small number "
+                      "in place of the zero becomes large at a high temperature.")

@@ -19,7 +19,8 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
     Parameters
     ----------
     A : array or sparse matrix (m, n)
-        Drawn as a picture if it has at most 40,000 entries.
+        Drawn as a picture if it has at most 40,000 entries. Zero is white: an approximation may
+        have negative entries where A has none. Rows and columns are drawn in the order given.
     rows : list of m names, optional
         Adds a panel with the nearest rows of a chosen one, by cosine, in A and at rank k.
     columns : list of n names, optional
@@ -35,8 +36,8 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
     controls = [slider("k", "rank k", 1, largest, min(k, largest), whole=True, positions=largest)]
     panels = [draw.Panel("spectrum", "singular values", "index", log="y", height=210),
               draw.Panel("stored", "numbers stored", "rank k", height=210)]
-    parts = [part(_spectrum(s, (dense * dense).sum()), "spectrum"), part(_stored(m, n, dense),
-                                                                        "stored")]
+    parts = [part(_spectrum(dense, U, s, Vt), "spectrum"),
+             part(_stored(m, n, dense), "stored")]
     if dense.size <= SHOWN:
         look = {"xlabel": "column", "ylabel": "row", "xlim": (0, n), "ylim": (m, 0), "height": 260}
         panels += [draw.Panel("before", "the matrix", **look),
@@ -54,7 +55,7 @@ def rank_explorer(A, *, rows=None, columns=None, k=5, largest=200, alt=""):
         f"Rank explorer: a matrix of {m} rows and {n} columns", panels=panels, controls=controls,
         parts=parts,
         alt=alt or (f"The singular values of a {m} by {n} matrix, falling; the numbers that rank k "
-                    f"stores, a line that crosses m × n near k = {m * n / (m + n + 1):.0f}; and "
+                    f"stores, a line that crosses m × n near k = {m * n / (m + n):.0f}; and "
                     f"the matrix beside its approximation of rank {k}."))
 
 
@@ -67,26 +68,28 @@ def neighbours(X, i, count=NEIGHBOURS):
     return near, cosine[near]
 
 
-def _spectrum(s, total):
-    index = np.arange(1, len(s) + 1)
+def _spectrum(dense, U, s, Vt):
+    index, total = np.arange(1, len(s) + 1), (dense * dense).sum()
 
     def spectrum(k):
         kept = (s[:k] ** 2).sum() / total
+        below = np.mean((U[:, :k] * s[:k]) @ Vt[:k] < -1e-9 * s[0])
         return [draw.dots("spectrum", index[:k], s[:k], label="kept"),
                 draw.dots("spectrum", index[k:], s[k:], colour=draw.GREY, label="dropped"),
-                draw.status(f"Rank {k} keeps {kept:.1%} of the squared entries.")]
+                draw.status(f"Rank {k} keeps {kept:.1%} of the squared entries; {below:.0%} of its "
+                            f"entries are below zero, of the matrix's {np.mean(dense < 0):.0%}.")]
 
     return spectrum
 
 
 def _stored(m, n, dense):
-    even = m * n / (m + n + 1)
+    even = m * n / (m + n)
     filled = np.count_nonzero(dense)
 
     def stored(k):
         ranks = np.linspace(0, max(1.3 * even, k), 50)
-        layers = [draw.line("stored", ranks, ranks * (m + n + 1), label="k (m + n + 1)"),
-                  draw.dots("stored", [k], [k * (m + n + 1)], label=f"{k * (m + n + 1):,}"),
+        layers = [draw.line("stored", ranks, ranks * (m + n), label="two factors: k (m + n)"),
+                  draw.dots("stored", [k], [k * (m + n)], label=f"{k * (m + n):,}"),
                   draw.rule("stored", y=m * n, label=f"dense: m n = {m * n:,}"),
                   draw.rule("stored", x=even, label=f"break-even k = {even:.0f}")]
         if filled < 0.5 * m * n:
@@ -99,11 +102,9 @@ def _stored(m, n, dense):
 
 def _heat(panel, Z, like):
     m, n = like.shape
-    low, high = float(like.min()), float(like.max())
-    if low < 0:
-        low, high = -max(-low, high), max(-low, high)
-    ramp = "diverging" if low < 0 else "sequential"
-    return draw.heat(panel, Z[::-1], (0, m, n, 0), ramp=ramp, low=low, high=high, label="value")
+    high = float(np.abs(like).max())
+    return draw.heat(panel, Z[::-1], (0, m, n, 0), ramp="diverging", low=-high, high=high,
+                     label="value")
 
 
 def _before(A):

@@ -298,6 +298,7 @@ def _draw_rule(ax, layer):
 def _draw_heat(ax, layer):
     left, low, right, high = layer["extent"]
     colours = LinearSegmentedColormap.from_list(layer["ramp"], RAMPS[layer["ramp"]])
+    colours = colours.with_extremes(bad=(0.5, 0.5, 0.5, 0.35))  # what is nan, as in the browser
     if layer["ramp"] == "terrain":
         rows, columns = layer["z"].shape
         x, y = np.linspace(left, right, columns), np.linspace(low, high, rows)

@@ -35,7 +35,8 @@ def momentum_plane(kappa=25, *, steps=150, alt=""):
                            xlim=(0, 4), ylim=(0, 1), drag=("step", "beta"),
                            handle="learning rate and beta", span=6, height=300),
                 draw.Panel("path", "the path", "x₁", "x₂", xlim=(-2, 2), ylim=(-2, 2), height=300),
-                draw.Panel("roots", "eigenvalues", "real part", "imaginary part", xlim=(-1.2, 1.2),
+                # The room beside the circle is for the legend of the still picture.
+                draw.Panel("roots", "eigenvalues", "real part", "imaginary part", xlim=(-2.7, 2.7),
                            ylim=(-1.2, 1.2), equal=True, height=240),
                 draw.Panel("loss", "the loss, and the theory's slope", "step", log="y",
                            height=240)],

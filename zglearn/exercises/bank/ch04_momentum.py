@@ -66,10 +66,12 @@ def terminal_step(answer, rng):
             "it goes uphill: the step is minus the velocity": -undamped,
             "this is the velocity, and the step is -lr times that": g / (1 - beta),
             "this is the spread of the velocity under noise; a steady slope adds up fully":
-                -lr * g / np.sqrt(1 - beta**2)})
+                -lr * g / np.sqrt(1 - beta**2)},
+            usually="a settled velocity is one that the next update leaves as it is: is yours?")
         expect_close(steps[1], averaged, case=f"{case}, averaged", mistakes={
             "the factor 1 - beta, which scales each gradient here, was left out": undamped},
-            usually="the factor 1 - beta cancels: solve v = beta v + (1 - beta) g")
+            usually="a settled velocity is one that the next update leaves as it is; in this "
+                    "convention the update scales each gradient")
 
 
 @exercise("04.3", "An optimizer that remembers", kind="implement", difficulty=2, minutes=10,
@@ -105,7 +107,7 @@ def momentum_class(answer, rng):
                 "this is Nesterov's step, 1 + beta times as long; here the first step should be "
                 "the plain one": x - lr * (1 + beta) * g},
                 usually="the velocity does not start at zero")
-        expect_close(got, x - lr * velocity, case=f"step {t}", mistakes={
+        expect_close(got, x - lr * velocity, case=f"step {t}", start=x, mistakes={
             "the velocity of the earlier steps is forgotten": x - lr * g},
             usually="the velocity is not carried on as beta times the old one, plus the gradient")
         x = x - lr * velocity
@@ -138,13 +140,18 @@ def momentum_class(answer, rng):
 def momentum_path(answer, rng):
     h, x0 = rng.uniform(0.5, 5, size=3), rng.normal(size=3)
     lr, beta, steps = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9), 12
-    path = as_array(answer.call("momentum_path", lambda x: h * np.asarray(x), x0, lr, beta, steps),
-                    case=f"{steps} steps on a quadratic", shape=(steps + 1, 3))
 
-    def right(beta):
+    def gradient(x):
+        return h * np.sinh(np.clip(x, -3, 3))
+
+    case = f"{steps} steps, lr = {lr:.3g}, beta = {beta:.3g}"
+    path = as_array(answer.call("momentum_path", gradient, x0, lr, beta, steps), case=case,
+                    shape=(steps + 1, 3))
+
+    def right(beta, at_start=False):
         x, v, points = x0, 0.0, [x0]
         for _ in range(steps):
-            v = beta * v - lr * h * x
+            v = beta * v - lr * gradient(x0 if at_start else x)
             x = x + v
             points.append(x)
         return np.array(points)
@@ -154,8 +161,9 @@ def momentum_path(answer, rng):
                   "in place. Make a new array at every step, and leave the caller's alone.")
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start point was changed in place")
-    expect_close(path, right(beta), case=f"{steps} steps on a quadratic", mistakes={
-        "the velocity is still set to zero in every step": right(0.0)},
+    expect_close(path, right(beta), case=case, start=x0, mistakes={
+        "the velocity is still set to zero in every step": right(0.0),
+        "the gradient is always asked at the start": right(beta, at_start=True)},
         usually="the gradient is not asked at the current point, or the velocity is not carried on")
 
 
@@ -200,9 +208,14 @@ def two_forms(answer, rng):
                   "then they part: inside, each gradient keeps the rate of its own step.")
     expect_close(got[0], inside, case="the rate inside", mistakes={
         "these are the steps; positions are their running sum, from 0": steps[0],
-        "they go uphill: x ← x − v": -inside})
+        "they go uphill: x ← x − v": -inside},
+        usually="a gradient enters the velocity times the rate of its own step; go through the "
+                "first two steps by hand")
     expect_close(got[1], outside, case="the rate outside", mistakes={
-        "these are the steps; positions are their running sum, from 0": steps[1]})
+        "these are the steps; positions are their running sum, from 0": steps[1],
+        "they go uphill: x ← x − α v": -outside},
+        usually="here the velocity knows no rate, and each position is one step on from the one "
+                "before; go through the first two steps by hand")
 
 
 @exercise("04.6", "Tune it on paper", kind="derive", difficulty=3, minutes=15, points=3,
@@ -236,12 +249,16 @@ def best_settings(answer, rng):
         expect_close(beta, ratio**2, case=f"{case}: beta", mistakes={
             "this is √β, the rate at which the error shrinks; beta is its square": ratio,
             "these are gradient descent's settings: with momentum there is a better pair": 0.0,
-            "this is a habit, not a function of mu and L": 0.9})
+            "this is a habit, not a function of mu and L": 0.9},
+            usually="try it in the equation for the eigenvalues: at the best settings they are "
+                    "double roots for both extreme curvatures")
         expect_close(lr, (2 / (a + b)) ** 2, case=f"{case}: lr", mistakes={
             "the square is missing": 2 / (a + b),
             "this holds only for mu = 1: the learning rate has a scale, 1 / curvature":
                 (2 / (np.sqrt(L / mu) + 1)) ** 2,
-            "this is gradient descent's best rate": 2 / (L + mu)})
+            "this is gradient descent's best rate": 2 / (L + mu)},
+            usually="beta is right: with it, for which lr are the eigenvalues double roots at the "
+                    "curvature mu? And at L?")
 
 
 @exercise("04.7", "Predict: a formula from the web", kind="predict", difficulty=1, minutes=4,
@@ -284,12 +301,22 @@ def formula_from_the_web(answer, rng):
 def noise_gain(answer, rng):
     beta = 0.9
     got = answer.value("answer_04_8")
-    expect(isinstance(got, int | float) and not isinstance(got, bool),
-           "give a number with two decimals or more, such as 1.25")
-    expect_close(got, 1 / np.sqrt(1 - beta**2), case="the spread of the velocity", rtol=3e-3,
-                 mistakes={
-                     "this is the gain of a steady gradient, 1/(1 − β): noise partly cancels":
-                         1 / (1 - beta),
-                     "this is the variance; the question asks for the standard deviation":
-                         1 / (1 - beta**2),
-                     "this is the spread of a single gradient: the velocity sums many": 1.0})
+    expect_form(isinstance(got, int | float) and not isinstance(got, bool) and np.isfinite(got),
+                "give a number with two decimals or more, such as 1.25")
+    right = 1 / np.sqrt(1 - beta**2)
+    if abs(got / right - 1) < 0.02:
+        return
+    for mistake, value in (
+            ("this is the gain of a steady gradient, 1/(1 − β): noise partly cancels",
+             1 / (1 - beta)),
+            ("this is the variance; the question asks for the standard deviation", right**2),
+            ("this is the spread of a single gradient: the velocity sums many", 1.0),
+            ("this is by how much the *ratio* of signal to noise improves",
+             1 / (1 - beta) / right),
+            ("weights of β, β², … multiply numbers; a variance is multiplied by their squares",
+             1 / np.sqrt(1 - beta))):
+        expect(abs(got / value - 1) > 5e-3, f"{got:.4g} is not the spread of the velocity. It "
+               f"looks as if {mistake}.")
+    incorrect(f"{got:.4g} is not the spread of the velocity. Each step multiplies what is there by "
+              "β and adds an independent number: follow the variance through one step, or let a "
+              "simulation run for 100,000 steps.")

@@ -10,27 +10,30 @@ from zglearn.exercises.exercise import (
     expect,
     expect_close,
     expect_form,
-    incorrect,
 )
 
 
 def adam_points(gradient, x, steps, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, first=1,
-                forget=False, rooted=True, l2=0.0, decay=0.0, after=0.0):
+                forget=False, rooted=True, inside=False, largest="", l2=0.0, decay=0.0, after=0.0):
     """The iterates of Adam, (steps, d), and of its usual mistakes.
 
     `first` is the first step's t; `forget` sets the means to zero in every step; `rooted=False`
-    corrects v without dividing by it; `l2` is added to the gradient, `decay` and `after` are the
-    shares by which the weights shrink before and after the step.
+    corrects v without dividing by it, `inside` puts ε under the root; `largest` is AMSGrad, by the
+    largest "v" or "corrected" v; `l2` is added to the gradient, `decay` and `after` are the shares
+    by which the weights shrink before and after the step.
     """
-    m, v, points = np.zeros_like(x), np.zeros_like(x), []
+    m, v, top, points = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x), []
     for t in range(first, first + steps):
         if forget:
             m, v = np.zeros_like(x), np.zeros_like(x)
         g = gradient(x) + l2 * x
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g * g
-        correction = np.sqrt(1 - beta2**t)
-        scale = np.sqrt(v) / correction + eps if rooted else correction
+        correction = 1 - beta2**t
+        top = np.maximum(top, v / correction if largest == "corrected" else v)
+        v_hat = {"": v / correction, "v": top / correction, "corrected": top}[largest]
+        scale = np.sqrt(v_hat + eps) if inside else np.sqrt(v_hat) + eps
+        scale = scale if rooted else np.sqrt(correction)
         x = (1 - decay) * x - lr * m / (1 - beta1**t) / scale
         x = (1 - after) * x
         points.append(x)
@@ -81,7 +84,7 @@ choice(
                "warm-up of the learning rate hides it.")],
           rows=["R016", "R009", "E44"])
 def uncorrected_step(answer, rng):
-    for t in (1, 2, int(rng.integers(5, 50)), 5000):
+    for t in (int(rng.integers(5, 50)), 2, 5000, 1):
         beta1, beta2 = rng.uniform(0.5, 0.95), rng.uniform(0.97, 0.999)
         case = f"t = {t}, beta1 = {beta1:.3f}, beta2 = {beta2:.4f}"
         m, v = 1 - beta1**t, 1 - beta2**t
@@ -117,7 +120,8 @@ def uncorrected_step(answer, rng):
 def adam_class(answer, rng):
     lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8}
-    weights, gradients = rng.normal(size=6), rng.normal(size=(6, 6))
+    weights = rng.normal(size=6)
+    gradients = rng.normal(size=(6, 6)) * np.geomspace(3, 0.1, 6)[:, None]  # AMSGrad would not turn
     gradients[:2, 0] = 0
     first, root = gradients[0], (1 - beta1) / np.sqrt(1 - beta2)
     optimizer = answer.make("Adam", lr, beta1, beta2, 1e-8)
@@ -127,7 +131,7 @@ def adam_class(answer, rng):
 
         def points(x=weights, t=t, **mistake):
             feed = iter(gradients)
-            return adam_points(lambda x: next(feed), x, t, **settings, **mistake)[-1]
+            return adam_points(lambda x: next(feed), x, t, **settings | mistake)[-1]
 
         if t == 1:
             sign = np.sign(first)
@@ -138,11 +142,18 @@ def adam_class(answer, rng):
                 "only m is corrected": weights - lr / np.sqrt(1 - beta2) * sign,
                 "only v is corrected": weights - lr * (1 - beta1) * sign,
                 "v is corrected but never divides the step": points(rooted=False)},
-                usually="after correction m is g and v is g², so the step is lr times the sign")
-        expect_close(got, points(), case=f"step {t}", mistakes={
+                usually="a first step that is not lr in size, in each coordinate: is it that m and "
+                        "v start at zero, that both are corrected, and with t = 1?")
+        swapped = settings | {"beta1": beta2, "beta2": beta1}
+        others = {} if t == 1 else {
             "m and v are set to zero in every step": points(forget=True),
-            "t stays at 1": _counting_stuck(weights, gradients[:t], settings)},
-            usually="one of m, v and t is not carried on from step to step")
+            "t stays at 1": _counting_stuck(weights, gradients[:t], settings),
+            "β₁ and β₂ are exchanged": points(**swapped),
+            "v never falls, as in AMSGrad": points(largest="v"),
+            "the corrected v never falls, as in AMSGrad": points(largest="corrected")}
+        expect_close(got, points(), case=f"step {t}", start=x, mistakes=others,
+                     usually="the first step was right, so look at what is carried on to the next: "
+                             "m, v and t, each brought up to date once a step")
         x = got
     other = answer.make("Adam", lr, beta1, beta2, 1e-8)
     expect_close(other.call("step", weights, first), weights - lr * np.sign(first),
@@ -190,26 +201,48 @@ def _counting_stuck(x, gradients, settings):
                "only that something went wrong somewhere, some time ago.")],
           rows=["R096", "E43", "E44", "E45"])
 def adam_path(answer, rng):
-    h, x0, steps = rng.uniform(0.5, 20, size=3), 3 * rng.normal(size=3), 15
-    lr = rng.uniform(0.05, 0.2)
-    got = answer.call("adam_path", lambda x: h * np.asarray(x), x0, lr, steps)
-    case = f"{steps} steps on a quadratic"
-    if got is not None and np.shape(got) == (steps + 1, 3) and np.isnan(
-            np.asarray(got, dtype=float)).any():
-        incorrect(f"{case}: the path holds nan. At t = 0 the correction divides by 1 − β⁰ = 0; "
-                  "the first step is t = 1.")
+    steps, lr = 15, rng.uniform(0.05, 0.2)
+    own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
+           "eps": rng.uniform(0.1, 0.3)}
+    for settings, scale in ((own, 1), ({}, 1e-8), ({}, 1)):  # 1e-8 shows the ε of the signature
+        h, x0, centre = scale * rng.uniform(1, 5, size=3), *2 * rng.normal(size=(2, 3))
+        h[0] = 0
+        case = (f"{steps} steps" + (f", the gradients around {scale:g}" if scale < 1 else "")
+                + "".join(f", {name} = {value:.3g}" for name, value in settings.items()))
+        _adam_path(answer, h, x0, centre, lr, steps, case, settings)
+
+
+def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
+    def gradient(x):
+        return h * np.tanh(np.asarray(x, dtype=float) - centre)
+
+    got = answer.call("adam_path", gradient, x0, lr, steps, **settings)
+    if got is not None and np.shape(got) == (steps + 1, 3):
+        finite = np.isfinite(np.asarray(got, dtype=float))
+        expect(finite[1, 1:].all(), f"{case}: the path holds nan from the first step on. At t = 0 "
+               "the correction divides by 1 − β⁰ = 0; the first step is t = 1.")
+        expect(finite[:, 0].all() or not finite[:, 1:].all(), f"{case}: the path holds nan where a "
+               "coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which argument "
+               "of the function is meant for this?")
     path = as_array(got, case=case, shape=(steps + 1, 3))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start point was changed, or left out")
 
-    def right(**mistake):
-        return adam_points(lambda x: h * x, x0, steps, lr=lr, **mistake)
+    def right(**how):
+        return adam_points(gradient, x0, steps, **{"lr": lr} | settings | how)
 
-    expect_close(path[1:], right(), case=case, mistakes={
+    used = {} if not settings else {
+        "ε stands inside the root": right(inside=True),
+        "eps is not used": right(eps=1e-30),
+        "beta1 and beta2 are exchanged":
+            right(beta1=settings["beta2"], beta2=settings["beta1"]),
+        "beta1 is not used, but 0.9": right(beta1=0.9),
+        "beta2 is not used, but 0.999": right(beta2=0.999)}
+    expect_close(path[1:], right(), case=case, start=x0, mistakes={
         "m and v are still set to zero in every step": right(forget=True),
         "v is still computed and never used": right(rooted=False),
         "neither v is used nor are the means carried on": right(rooted=False, forget=True),
-        "t is 2 at the first step": right(first=2)},
+        "t is 2 at the first step": right(first=2), **used},
         usually="a line that differs from the chapter's formulas: go through them one by one")
 
 
@@ -305,28 +338,56 @@ def sure_step(answer, rng):
           rows=["R040", "R014", "E50"])
 def my_adamw(answer, rng):
     d, n = 4, 12
-    h, centre, x0 = rng.uniform(0.5, 5, size=d), *rng.normal(size=(2, d))
     lr, decay = rng.uniform(0.05, 0.1), rng.uniform(0.5, 2)
+    own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
+           "eps": rng.uniform(0.1, 0.3)}
+    after = []
+    for settings, scale in ((own, 1), ({}, 1e-8), ({}, 1)):
+        h, centre, x0 = scale * rng.uniform(0.5, 5, size=d), *rng.normal(size=(2, d))
+        h[0] = 0  # a weight without a gradient decays all the same
+        case = (f"{n} steps" + (f", the gradients around {scale:g}" if scale < 1 else "")
+                + "".join(f", {name} = {value:.3g}" for name, value in settings.items()))
+        after.append(_my_adamw(answer, h, centre, x0, n, lr, decay, case, settings))
+    return "Your decay comes after the step, PyTorch's before it. Both are AdamW." if all(
+        after) else None
 
+
+def _my_adamw(answer, h, centre, x0, n, lr, decay, case, settings):
+    """Whether the decay comes after the step; both are right."""
     def gradient(x):
-        return h * (x - centre)
+        return h * np.tanh(x - centre)
 
-    f = Objective(lambda x: 0.5 * np.sum(h * (x - centre) ** 2, axis=-1), gradient, batched=True)
-    got = answer.iterates("my_adamw", f, x0, n, lr=lr, weight_decay=decay)
+    f = Objective(lambda x: np.sum(h * np.log(np.cosh(x - centre)), axis=-1), gradient,
+                  batched=True)
+    got = answer.iterates("my_adamw", f, x0, n, lr=lr, weight_decay=decay, **settings)
+    expect(n <= f.gradients <= n + 1 and not f.evaluations, f"{case}: f.grad was asked "
+           f"{f.gradients} times, and f itself {f.evaluations} times. Every step asks for one "
+           "gradient, and no loss.")
+    expect(np.isfinite(got).all() or not np.isfinite(got[:, 1:]).all(), f"{case}: the path holds "
+           "nan where a coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which "
+           "argument of the function is meant for this?")
 
     def points(**how):
-        return adam_points(gradient, x0, n, lr=lr, **how)
+        return adam_points(gradient, x0, n, **{"lr": lr} | settings | how)
 
-    if np.allclose(got, points(after=lr * decay), rtol=1e-5):
-        return "Your decay comes after the step, PyTorch's before it. Both are AdamW."
-    expect_close(got, points(decay=lr * decay), case=f"{n} steps on a quadratic", mistakes={
+    if np.allclose(got, points(after=lr * decay), rtol=1e-5, atol=1e-6):
+        return True
+    used = {} if not settings else {
+        "ε stands inside the root": points(decay=lr * decay, inside=True),
+        "eps is not used": points(decay=lr * decay, eps=1e-30),
+        "beta1 and beta2 are exchanged":
+            points(decay=lr * decay, beta1=settings["beta2"], beta2=settings["beta1"]),
+        "beta1 is not used, but 0.9": points(decay=lr * decay, beta1=0.9),
+        "beta2 is not used, but 0.999": points(decay=lr * decay, beta2=0.999)}
+    expect_close(got, points(decay=lr * decay), case=case, start=x0, mistakes={
         "this is Adam: the weights do not decay": points(),
         "the decay is still inside the gradient, so it is divided by √v like the rest (L2)":
             points(l2=decay),
         "the decay is not multiplied by the learning rate": points(decay=decay),
-        "the weights grow: the sign of the decay is wrong": points(decay=-lr * decay)},
-        usually="the decay shrinks x by lr · weight_decay · x, and m and v never see it")
-    return None
+        "the weights grow: the sign of the decay is wrong": points(decay=-lr * decay), **used},
+        usually="Adam's own step, or the share by which the weights shrink: try it with "
+                "weight_decay = 0, where it must be Adam")
+    return False
 
 
 choice(

@@ -87,7 +87,9 @@ def loss_and_gradients(answer, rng):
     expect_close(loss, nats.mean(), case="the loss", mistakes={
         "it is the sum over the examples, not the mean": nats.sum(),
         "the minus sign is missing": -nats.mean(),
-        "the logarithm has base 2": nats.mean() / np.log(2)})
+        "the logarithm has base 2": nats.mean() / np.log(2)},
+        usually="go forward with one example: tanh of the hidden layer, softmax over its own row "
+                "of logits, and the probability of its own class")
     D = (P - np.eye(sizes[2])[y]) / n
     below = D @ W2.T
     D1 = below * (1 - A**2)
@@ -161,6 +163,8 @@ def layer_gradients(answer, rng):
             D = (A[-1] - Y) * A[-1] * (1 - A[-1]) / len(Y)
             mistakes["every layer is given X as its input: keep the activations of the forward "
                      "pass"] = X.T @ D
+            mistakes["they come in the order of the way back, from the last layer to the first"] = (
+                backward()[2 - l])
             expect_close(got[l], backward()[l], case=f"{case}, weights {l + 1}",
                          mistakes=mistakes,
                          usually="each layer needs its own input and its own error")
@@ -205,26 +209,44 @@ def _reference(method, lr, gradients):
                "Then an optimizer needs no loop over arrays, and its state is one vector, too.")],
           rows=["R090", "R091", "R092", "R099", "R114", "R115", "R116", "E74"])
 def optimizer(answer, rng):
-    shapes, steps = ((3, 4), (4,), (2,)), 4
+    shapes, steps = ((3, 4), (4,), (2,)), 6
     for method in ("momentum", "rmsprop", "adam"):
         lr = rng.uniform(0.01, 0.1)
-        weights = [rng.normal(size=shape) for shape in shapes]
-        gradients = [[rng.normal(size=shape) for shape in shapes] for _ in range(steps)]
+        start = [rng.normal(size=shape) for shape in shapes]
+        falling = np.geomspace(4, 0.2, steps)  # so that a memory that never fades shows
+        gradients = [[scale * rng.normal(size=shape) for shape in shapes] for scale in falling]
+        for g in gradients:
+            g[0][:, 0] = 0  # a unit that is never active, and one that hardly is: for these is ε
+            g[2] *= 1e-8
         wanted = [_reference(method, lr, part) for part in zip(*gradients, strict=True)]
-        handle = answer.make("Optimizer", method, lr)
+        handle, weights = answer.make("Optimizer", method, lr), start
         for t in range(steps):
             got = expect_parts(handle.call("step", weights, gradients[t]), len(shapes),
                                case=f"{method}, step {t + 1}", what="one new array for each array")
             for i, w in enumerate(weights):
-                g, change = gradients[t][i], wanted[i][t]
-                expect_close(got[i], w + change, case=f"{method}, step {t + 1}, array {i + 1}",
-                             rtol=1e-4, mistakes=_optimizer_mistakes(method, t, w, g, lr, change),
-                             usually="each array needs a memory of its own, and t is counted "
-                                     "once a step, not once an array")
+                case = f"{method}, step {t + 1}, array {i + 1}"
+                value = np.asarray(got[i])
+                expect(value.dtype.kind != "f" or np.isfinite(value).all(), f"{case}: nan or "
+                       "infinity, where a unit was never active: its gradient and its memory are "
+                       "0, and 0/0 is nan. What is there to prevent it?")
+                expect_close(got[i], w + wanted[i][t], case=case, rtol=1e-4, start=w,
+                             mistakes=_optimizer_mistakes(method, t, i, w, gradients, lr,
+                                                          wanted[i][t]),
+                             usually="each array needs a memory of its own, and t is counted once "
+                                     "a step, not once an array")
             weights = [w + part[t] for w, part in zip(weights, wanted, strict=True)]
+        other = answer.make("Optimizer", method, lr)
+        got = expect_parts(other.call("step", start, gradients[0]), len(shapes),
+                           case=f"{method}, a second optimizer", what="one new array for each")
+        for i, w in enumerate(start):
+            expect_close(got[i], w + wanted[i][0], start=w, rtol=1e-4,
+                         case=f"{method}, the first step of a second optimizer, array {i + 1}",
+                         usually="the memory belongs to the class, so all optimizers share it: set "
+                                 "it in `__init__`, on `self`")
 
 
-def _optimizer_mistakes(method, t, w, g, lr, change):
+def _optimizer_mistakes(method, t, i, w, gradients, lr, change):
+    g = gradients[t][i]
     mistakes = {"it goes uphill: the step is minus": w - change}
     if method == "momentum" and t > 0:
         mistakes["the velocity of the step before is forgotten"] = w - lr * g
@@ -232,13 +254,35 @@ def _optimizer_mistakes(method, t, w, g, lr, change):
         mistakes["the gradient is multiplied by 1 − 0.9; here it is added in full"] = (
             w + 0.1 * change)
     if method == "rmsprop":
-        mistakes["the memory of g² is forgotten: it starts anew at every step"] = (
-            w - lr * g / (np.sqrt(0.01 * g**2) + 1e-8))
+        if t > 0:
+            mistakes["the memory of g² is forgotten: it starts anew at every step"] = (
+                w - lr * g / (np.sqrt(0.01 * g**2) + 1e-8))
         mistakes["this is plain gradient descent"] = w - lr * g
-    if method == "adam" and t == 0:
-        mistakes["the bias correction is missing: the first step is 3.16 times too long"] = (
-            w - lr * 0.1 * g / (np.sqrt(0.001 * g**2) + 1e-8))
+    if method == "adam":
+        past = [part[i] for part in gradients[:t + 1]]
+        if t == 0:
+            mistakes["the bias correction is missing: the first step is 3.16 times too long"] = (
+                w - lr * 0.1 * g / (np.sqrt(0.001 * g**2) + 1e-8))
+        if i:
+            per_array = len(gradients[0]) * t + i + 1
+            mistakes["t is counted once an array, and not once a step"] = (
+                w + _adam_step(lr, past, t=per_array))
+        if t > 0:
+            mistakes["m and v start anew at every step"] = (
+                w + _adam_step(lr, past[-1:], t=t + 1))
+            mistakes["v never falls, as in AMSGrad"] = w + _adam_step(lr, past, never_falls=True)
     return mistakes
+
+
+def _adam_step(lr, past, t=None, never_falls=False):
+    """The last change of the weights for the gradients `past`, corrected as if it were step t."""
+    m = v = top = 0
+    for g in past:
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        top = np.maximum(top, v)
+    t = t or len(past)
+    v_hat = (top if never_falls else v) / (1 - 0.999**t)
+    return -lr * m / (1 - 0.9**t) / (np.sqrt(v_hat) + 1e-8)
 
 
 @exercise("11.5", "When to stop", kind="implement", difficulty=2, minutes=10, points=2,
@@ -263,39 +307,81 @@ def _optimizer_mistakes(method, t, w, g, lr, change):
                "that it was useful; on a plateau it is not even that.")],
           rows=["R031", "R032", "R045", "R133"])
 def early_stop(answer, rng):
-    fall = np.linspace(2, 1, 6) + rng.uniform(0, 0.01, size=6)
-    cases = [
-        ("a fall, then a rise", [*fall, *np.linspace(1.2, 2, 6)], 3),
-        ("a bump on the way down", [2.0, 1.5, 1.6, 1.55, 1.2, 1.3, 1.25, 1.1, 1.4, 1.5, 1.6], 3),
-        ("a loss that always falls", list(fall), 2),
-        ("a slow rise and fall above the lowest", [1.0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.55, 0.54], 4),
-        ("the lowest loss met twice", [1.0, 0.5, 0.6, 0.5, 0.7, 0.8, 0.9], 3)]
-    for case, losses, patience in cases:
-        stop, best = expect_parts(answer.call("early_stop", losses, patience), 2,
-                                  case=f"{case}, patience {patience}",
-                                  what="the epoch of the stop and the best epoch")
-        want_stop, want_best = _stop(losses, patience)
-        shown = f"{case}, losses {np.round(losses, 2).tolist()}, patience {patience}"
-        expect_close(best, want_best, case=f"{shown}: the best epoch", mistakes={
-            "epochs are counted from 0; the first one is 1": want_best - 1,
-            "this is the epoch of the stop; the best one came earlier": want_stop,
-            "on a tie the first of the two is kept, as the later one is no new lowest":
-                len(losses) - np.argmin(losses[::-1])})
-        expect_close(stop, want_stop, case=f"{shown}: the epoch of the stop", mistakes={
-            "it stops one epoch early": want_stop - 1, "it stops one epoch late": want_stop + 1,
-            "it never stops": len(losses)},
-            usually="count the epochs since the last *lowest* loss, not since the last fall, and "
-                    "start anew at each new lowest")
+    telling = [  # what the losses must tell apart from the right answer, and how often to ask
+        ("for ever", 1), ("all", 2), ("equal", 2), ("rises", 1), ("total", 1), ("late", 1)]
+    cases = [_losses(rng, what) for what, times in telling for _ in range(times)]
+    falling = np.sort(rng.uniform(0.5, 2, size=rng.integers(4, 9)))[::-1].round(2).tolist()
+    short = [*falling, falling[-1] + 0.1]  # ends before it would stop, and not with the best
+    cases += [(falling, 1), (short, 2)]
+    for k in rng.permutation(len(cases)):
+        losses, patience = cases[k]
+        case = f"losses {losses}, patience {patience}"
+        got = expect_parts(answer.call("early_stop", losses, patience), 2, case=case,
+                           what="the epoch of the stop and the best epoch")
+        want, wrong = _stop(losses, patience), _stopped_wrongly(losses, patience)
+        outcomes = [*wrong.values()]
+        expect_close(got, want, case=f"{case}: the epochs of the stop and of the best", mistakes={
+            STOPPED[name]: outcome for name, outcome in wrong.items()
+            if outcome != want and outcomes.count(outcome) == 1},
+            usually="go through the losses by hand: how many epochs ago was the last *lowest* "
+                    "loss? Each new lowest starts that count anew")
 
 
-def _stop(losses, patience):
-    best = 0
-    for t, loss in enumerate(losses):
-        if loss < losses[best]:
-            best = t
-        elif t - best == patience:
-            return t + 1, best + 1
+STOPPED = {
+    "zero": "epochs are counted from 0; the first one is 1",
+    "swapped": "the two are exchanged: the epoch of the stop comes first",
+    "last": "the epoch of the stop is given twice; the best one came earlier",
+    "all": "the best one is sought among all losses, but what comes after the stop is never seen",
+    "for ever": "it never stops",
+    "equal": "a loss equal to the lowest is taken for a new lowest",
+    "rises": "rises in a row are counted; a fall that stays above the lowest ends no patience",
+    "total": "epochs without a new lowest are counted in all; a new lowest starts the count anew",
+    "early": "it stops one epoch early",
+    "late": "it stops one epoch late"}
+
+
+def _stop(losses, patience, equal=False, total=False):
+    """The epochs of the stop and of the best, from 1; or those of a usual mistake."""
+    best, since = 0, 0
+    for t, loss in enumerate(losses[1:], start=1):
+        if loss < losses[best] or equal and loss == losses[best]:
+            best, since = t, since if total else 0
+        else:
+            since += 1
+            if since == patience:
+                return t + 1, best + 1
     return len(losses), best + 1
+
+
+def _stopped_wrongly(losses, patience):
+    """What the usual mistakes give: {name: (stop, best)}."""
+    stop, best = _stop(losses, patience)
+    lowest = losses.index(min(losses)) + 1
+    rises, end = 0, len(losses)
+    for t in range(1, len(losses)):
+        rises = rises + 1 if losses[t] >= losses[t - 1] else 0
+        if rises == patience:
+            end = t + 1
+            break
+    wrong = {
+        "zero": (stop - 1, best - 1), "swapped": (best, stop), "last": (stop, stop),
+        "all": (stop, lowest), "for ever": (len(losses), lowest),
+        "equal": _stop(losses, patience, equal=True),
+        "rises": (end, losses.index(min(losses[:end])) + 1),
+        "total": _stop(losses, patience, total=True),
+        "late": _stop(losses, patience + 1)}
+    if patience > 1:
+        wrong["early"] = _stop(losses, patience - 1)
+    return wrong
+
+
+def _losses(rng, what):
+    """Losses and a patience for which a mistake shows: `what`, from `STOPPED`."""
+    while True:
+        losses = (rng.integers(3, 20, size=rng.integers(7, 13)) / 10).tolist()
+        patience = int(rng.integers(1, 5))
+        if _stopped_wrongly(losses, patience)[what] != _stop(losses, patience):
+            return losses, patience
 
 
 @exercise("11.6", "Predict: learning noise", kind="predict", difficulty=2, minutes=5, points=1,
@@ -349,9 +435,10 @@ def learning_noise(answer, rng):
           rows=["R028", "R029", "R150"])
 def orthogonal(answer, rng):
     seed = int(rng.integers(2**31))
-    for shape in ((5, 5), (7, 4), (3, 6)):
+    square, small, large = (int(n) for n in rng.integers((3, 3, 7), (9, 6, 11)))
+    for shape in rng.permutation([(square, square), (large, small), (small, large)]).tolist():
         case = f"n_in = {shape[0]}, n_out = {shape[1]}"
-        W = as_array(answer.call("orthogonal", *shape, seed), case=case, shape=shape)
+        W = as_array(answer.call("orthogonal", *shape, seed), case=case, shape=tuple(shape))
         G = W.T @ W if shape[0] >= shape[1] else W @ W.T
         which = "columns" if shape[0] >= shape[1] else "rows"
         if np.allclose(np.diag(G), 1, atol=1e-4) and not np.allclose(G, np.eye(len(G)), atol=1e-4):
@@ -387,7 +474,7 @@ def orthogonal(answer, rng):
                "Report it; it is part of the result.")],
           rows=["R017", "R143", "R138"])
 def expected_lowest(answer, rng):
-    for N, n in ((6, 1), (6, 3), (5, 4)):
+    for N, n in rng.permutation([(6, 1), (6, 3), (5, 4), (3, 5)]).tolist():
         losses = rng.uniform(0.1, 3, size=N)
         case = f"{N} losses, {n} draw{'s' if n > 1 else ''}"
         ordered, i = np.sort(losses), np.arange(1, N + 1)
@@ -399,7 +486,7 @@ def expected_lowest(answer, rng):
                 "this is the mean of all, as if only one rate were drawn": losses.mean(),
                 "this is the lowest of all losses: n draws may miss it": losses.min(),
                 "each rate is drawn at most once; here a rate may be drawn again": np.mean(
-                    [min(draw) for draw in combinations(losses, n)]),
+                    [min(draw) for draw in combinations(losses, min(n, N))]),
                 "the losses are not sorted first": losses @ chance}
         expect_close(answer.call("expected_lowest", losses, n), ordered @ chance, case=case,
                      mistakes=mistakes, usually="weigh each sorted loss with the chance that it is "

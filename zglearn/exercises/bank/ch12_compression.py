@@ -23,8 +23,9 @@ from zglearn.exercises.exercise import (
           rows=["R005", "R074", "E31"])
 def stored_share(answer, rng):
     for _ in range(3):
-        shapes = [tuple(int(v) for v in rng.integers(20, 300, size=2)) for _ in range(3)]
-        k = int(rng.integers(8, 90))
+        sizes = ((20, 50), (200, 300), (20, 300), (20, 300))  # one is above its break-even rank
+        shapes = [tuple(rng.integers(*sizes[i], size=2).tolist()) for i in rng.permutation(4)]
+        k = int(rng.integers(30, 90))
         whole = sum(m * n for m, n in shapes)
         factors = [k * (m + n) for m, n in shapes]
         want = sum(min(f, m * n) for f, (m, n) in zip(factors, shapes, strict=True)) / whole
@@ -35,7 +36,9 @@ def stored_share(answer, rng):
                          "this is the mean of the shares; large matrices count for more": np.mean(
                              [min(f, m * n) / (m * n)
                               for f, (m, n) in zip(factors, shapes, strict=True)]),
-                         "this is the share that is saved": 1 - want})
+                         "this is the share that is saved": 1 - want},
+                     usually="count by hand for a single matrix, once with a small k and once with "
+                             "a large one; then for two")
 
 
 @exercise("12.2", "Repair: a quantizer with the wrong scale", kind="debug", difficulty=2,
@@ -90,21 +93,28 @@ def quantize(answer, rng):
                       "entry, or an index each.")],
           rows=["R042", "R133"])
 def prune(answer, rng):
-    for share in (0.0, 0.25, 0.8):
-        W = rng.normal(size=(10, 12))
-        got = as_array(answer.call("prune", W, share), case=f"share {share}", shape=W.shape)
+    some = rng.integers(1, 8, size=2) / 8
+    for share in rng.permutation([0.0, 1.0, *some]).tolist():
+        W = rng.normal(size=(8, int(rng.integers(4, 13))))
+        case = f"share {share:g} of a matrix {W.shape[0]} by {W.shape[1]}"
+        got = as_array(answer.call("prune", W.copy(), share), case=case, shape=W.shape)
         order = np.argsort(np.abs(W), axis=None)
-        want, largest, signed = W.copy(), W.copy(), W.copy()
+        want, largest, signed, each = W.copy(), W.copy(), W.copy(), W.copy()
         count = round(share * W.size)
         want.flat[order[:count]] = 0
         largest.flat[order[W.size - count:]] = 0
         signed.flat[np.argsort(W, axis=None)[:count]] = 0
+        columns = np.argsort(np.abs(W), axis=0)[:round(share * len(W))]
+        np.put_along_axis(each, columns, 0, axis=0)
         kept = W.copy()
         kept.flat[order[:W.size - count]] = 0
-        expect_close(got, want, case=f"share {share}", mistakes={
+        expect_close(got, want, case=case, mistakes={
             "the *largest* entries were removed": largest,
             "entries were ordered by value, so negative ones went first: use their size": signed,
-            "`share` is what to remove, and this is what is left": kept})
+            "`share` is what to remove, and this is what is left": kept,
+            "the share is taken from each column; it is one of the whole matrix": each},
+            usually=f"{np.sum(got == 0)} of the {W.size} entries are zero, expected {count}, and "
+                    "no other entry changes. Are they those of smallest size?")
 
 
 @exercise("12.4", "LoRA's gradient", kind="derive", difficulty=2, minutes=10, points=3,
@@ -121,19 +131,21 @@ def prune(answer, rng):
                "backward pass through the model.")],
           rows=["R074", "R119"])
 def lora_gradient(answer, rng):
-    m, n, r = 5, 4, 2
+    m, n, r = 5, 4, 3
     A, B, dW = rng.normal(size=(m, r)), rng.normal(size=(r, n)), rng.normal(size=(m, n))
-    got = expect_parts(answer.call("lora_gradient", dW, A, B), 2, case="a 5 by 4 matrix, r = 2",
+    got = expect_parts(answer.call("lora_gradient", dW, A, B), 2, case="a 5 by 4 matrix, r = 3",
                        what="the gradients of A and of B")
     dA, dB = dW @ B.T / r, A.T @ dW / r
     expect_close(got[0], dA, case="the gradient of A", mistakes={
         "the factor 1/r is missing": dA * r, "it is divided by r twice": dA / r,
         "the sign is flipped": -dA},
-        usually="it is not dW @ B.T / r")
+        usually="it has A's shape, and holds dW and what A is multiplied with. Compare it with a "
+                "difference of the sum of dW * W, when one entry of A changes a little")
     expect_close(got[1], dB, case="the gradient of B", mistakes={
         "the factor 1/r is missing": dB * r, "it is divided by r twice": dB / r,
         "the sign is flipped": -dB},
-        usually="it is not A.T @ dW / r")
+        usually="it has B's shape, and holds dW and what B is multiplied with. Compare it with a "
+                "difference of the sum of dW * W, when one entry of B changes a little")
 
 
 @exercise("12.5", "GaLore's projection", kind="implement", difficulty=2, minutes=10, points=3,
@@ -149,18 +161,27 @@ def lora_gradient(answer, rng):
                "Each stretch of steps has its own P; their sum may have any rank.")],
           rows=["R074"])
 def galore(answer, rng):
-    m, n, r = 8, 6, 3
-    G = rng.normal(size=(m, n)) * np.geomspace(1, 0.05, n)
-    P, R = expect_parts(answer.call("project", G, r), 2, case=f"an {m} by {n} gradient, r = {r}",
-                        what="P and R")
-    P = as_array(P, case="P", shape=(m, r))
-    R = as_array(R, case="R", shape=(r, n))
-    expect(np.allclose(P.T @ P, np.eye(r), atol=1e-5), "the columns of P are not orthonormal")
-    U, s, Vt = np.linalg.svd(G, full_matrices=False)
-    back = as_array(answer.call("project_back", P, R), case="project_back", shape=(m, n))
-    lost = np.linalg.norm(back - G) ** 2 / np.sum(s[r:] ** 2)
-    expect(lost < 1.001, f"P R is {lost:.2f} times as far from the gradient as the best r "
-           "directions allow: are they the *leading left* singular vectors?")
+    for m, n in rng.permutation([(8, 6), (5, 9)]).tolist():
+        r = int(rng.integers(2, 5))
+        case = f"an {m} by {n} gradient, r = {r}" if m == 8 else f"a {m} by {n} gradient, r = {r}"
+        U, Vt = (np.linalg.qr(rng.normal(size=(k, k)))[0] for k in (m, n))
+        s = np.geomspace(1, 0.01, min(m, n)) * rng.uniform(1, 5)
+        G = U[:, :len(s)] * s @ Vt[:len(s)]
+        P, R = expect_parts(answer.call("project", G.copy(), r), 2, case=case, what="P and R")
+        P = as_array(P, case=f"{case}: P", shape=(m, r))
+        R = as_array(R, case=f"{case}: R", shape=(r, n))
+        expect(np.allclose(P.T @ P, np.eye(r), atol=1e-5), f"{case}: the columns of P are not "
+               "orthonormal")
+        lost = np.linalg.norm(P @ (P.T @ G) - G) ** 2 / np.sum(s[r:] ** 2)
+        expect(lost < 1.001, f"{case}: what P leaves of the gradient is {lost:.2f} times what the "
+               "best r directions leave: are they the *leading left* singular vectors?")
+        expect_close(R, P.T @ G, case=f"{case}: R", usually="these are not the coordinates of the "
+                     "gradient's columns in the directions of P")
+        step = rng.normal(size=(r, n))  # Adam's, which is not R
+        expect_close(answer.call("project_back", P, step), P @ step,
+                     case=f"{case}: project_back of another R",
+                     usually="the coordinates are those in the directions of P: carry them "
+                             "back to the m rows")
 
 
 choice(

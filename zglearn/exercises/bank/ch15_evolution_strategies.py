@@ -11,14 +11,33 @@ from zglearn.exercises.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_pairs,
     expect_parts,
     incorrect,
+    watched,
 )
 
 
-def random_slope(rng, d):
-    """A gradient (d,) that nobody guesses: signs and scale are random, and no entry is small."""
-    return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
+def crooked(rng, d):
+    """A loss of points (d,) that is neither even nor linear around any point, plus 100,000."""
+    slope, bend = rng.normal(size=(2, d))
+    return lambda x: 1e5 + float(slope @ x + bend @ x**3)
+
+
+def expect_normal(z, *, case, what):
+    """Expect numbers (n, d) to look standard normal, within five standard deviations."""
+    size = np.abs(z)
+    n, mean, spread = z.size, z.mean(), z.std()
+    expect((z < 0).any(axis=1).all() and (z > 0).any(axis=1).all(), f"{case}: {what} has the same "
+           "sign in all coordinates. Each coordinate is drawn on its own, and both signs occur.")
+    expect(len(np.unique(size.round(9), axis=0)) >= len(z) // 2, f"{case}: {what} is the same "
+           "again and again. Each is drawn anew.")
+    expect(abs(spread - 1) < 5 / np.sqrt(2 * n) and abs(mean) < 5 / np.sqrt(n),
+           f"{case}: {what}, in units of σ, has the mean {mean:.3g} and the standard deviation "
+           f"{spread:.3g}; expected 0 and 1.")
+    expect(abs(size.mean() / spread - 0.798) < 5 * 0.43 / np.sqrt(n), f"{case}: {what} is not "
+           f"normal. Its mean size is {size.mean() / spread:.3f} standard deviations; that of "
+           "normal noise is 0.798.")
 
 
 @exercise("15.1", "The slope of a blurred step", kind="derive", difficulty=2, minutes=10, points=2,
@@ -39,9 +58,9 @@ def random_slope(rng, d):
                "differentiated.")],
           rows=["R102", "R147"])
 def blurred_slope(answer, rng):
-    for _ in range(3):
+    for side in (1, -1, 1):
         sigma, low = rng.uniform(0.4, 0.8), rng.uniform(0, 1)
-        x, high = sigma * rng.uniform(0.5, 1.5), low + rng.uniform(1.5, 3)
+        x, high = side * sigma * rng.uniform(0.5, 1.5), low + rng.uniform(1.5, 3)
         phi = math.exp(-((x / sigma) ** 2) / 2) / math.sqrt(2 * math.pi)
         want = (low - high) * phi / sigma
         expect_close(answer.call("blurred_slope", x, sigma, low, high), want, mistakes={
@@ -51,7 +70,9 @@ def blurred_slope(answer, rng):
             "x is not measured in units of σ": (low - high) / sigma
                 * math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
             "this is the slope of the step itself: blurred, it has another": 0.0},
-            case=f"x = {x:.2f}, σ = {sigma:.2f}, from {high:.2f} down to {low:.2f}")
+            case=f"x = {x:.2f}, σ = {sigma:.2f}, from {high:.2f} down to {low:.2f}",
+            usually="the blurred loss depends on x through the chance that x + σε falls left of 0: "
+                    "write it so, and compare your formula with a difference of it")
 
 
 @exercise("15.2", "Ranks in the place of losses", kind="implement", difficulty=1, minutes=6,
@@ -69,7 +90,7 @@ def blurred_slope(answer, rng):
                "information.")],
           rows=["R102"])
 def shaped(answer, rng):
-    for n in (5, 9):
+    for n in rng.permutation([4, 5, int(rng.integers(6, 12))]).tolist():
         F = rng.normal(size=n) ** 3
         F[rng.integers(n)] = np.inf
         # An order that is its own inverse would hide a missing second argsort.
@@ -85,7 +106,9 @@ def shaped(answer, rng):
             "they are divided by n, so the highest is not 1/2: n ranks have n − 1 gaps":
                 ranks / n - 0.5,
             "the losses are scaled, not ranked": (finite - finite.min()) / np.ptp(finite) - 0.5},
-            case=f"{n} losses, one of them infinite")
+            case=f"{n} losses, one of them infinite",
+            usually="look at the place of the lowest loss, which gets −1/2, at that of the "
+                    "highest, and at the gaps between neighbours, which are all the same")
 
 
 @exercise("15.3", "Pairs", kind="implement", difficulty=2, minutes=10, points=3,
@@ -102,29 +125,29 @@ def shaped(answer, rng):
                "Half as many directions for the same number of losses.")],
           rows=["R105", "R102", "R131"])
 def es_gradient(answer, rng):
-    d, pairs, sigma = 4, 1500, 0.5
-    slope, x = random_slope(rng, d), rng.normal(size=d)
-    f = Objective(lambda p: float(np.asarray(p) @ slope) + 1e5)
-    case = f"a linear loss plus 100,000, in {d} dimensions, {pairs} pairs"
-    got = as_array(answer.call("es_gradient", f, x, rng, sigma, pairs), case=case, shape=(d,))
-    expect(f.evaluations <= 2 * pairs, f"{case}: {f.evaluations} losses were asked, "
-           f"{2 * pairs} are allowed")
-    # Five and a half standard errors of each coordinate are allowed.
-    room = 5.5 * np.sqrt((slope @ slope + slope**2) / pairs)
-    for factor, mistake in (
-            (-1, "the sign of the difference is flipped"),
-            (2, "a pair counts as one loss: divide by twice the number of pairs"),
-            (sigma, "the division by σ is missing"),
-            (1 / sigma, "it is divided by σ twice"),
-            (pairs, "the pairs are added up, not averaged")):
-        if (np.abs(got - factor * slope) < room * min(1, abs(factor))).all():
-            incorrect(f"{case}: the estimate is {factor:.3g} times the gradient. It looks as if "
-                      f"{mistake}.")
-    off = np.abs(got - slope)
-    expect((off < 20 * room).all(), f"{case}: the estimate is off by {off.max():.0f}. The constant "
-           "should cancel: use each direction with both signs")
-    expect((off < room).all(), f"{case}: expected about {np.round(slope, 2).tolist()}, got "
-           f"{np.round(got, 2).tolist()}, too far off for chance")
+    for d, pairs in ((90, 100), (3, 1), (3, int(rng.integers(3, 8)))):
+        x, sigma = rng.normal(size=d), rng.uniform(0.15, 0.35)
+        loss, asked = watched(crooked(rng, d))
+        case = f"{pairs} pairs in {d} dimensions, σ = {sigma:.3f}"
+        got = as_array(answer.call("es_gradient", Objective(loss), x, rng, sigma, pairs), case=case,
+                       shape=(d,))
+        expect(not asked or np.abs(np.mean(asked, axis=0)).max() > 1e-9, f"{case}: the points at "
+               "which the loss was asked lie around 0, and not around x.")
+        steps = expect_pairs(asked, x, pairs, case=case)
+        if pairs > 10:
+            expect_normal(steps / sigma, case=case, what="the noise around x")
+        change = np.array([loss(x + s) - loss(x - s) for s in steps])
+        want = change @ steps / (2 * sigma**2 * pairs)
+        expect_close(got, want, case=case, mistakes={
+            f"{mistake}: it is {factor:.3g} times as long as it should be": factor * want
+            for mistake, factor in (
+                ("a pair counts as one loss", 2), ("the division by σ is missing", sigma),
+                ("the division by 2 σ is missing", 2 * sigma), ("it is divided by σ twice",
+                                                                1 / sigma),
+                ("the pairs are added up, not averaged", pairs)) if factor != 1
+            } | {"the sign of the difference is flipped": -want},
+            usually="multiply the difference of each pair with the pair's own noise, and count "
+                    "what the sum has to be divided by")
 
 
 @exercise("15.4", "The heart of CMA-ES", kind="implement", difficulty=3, minutes=15, points=4,
@@ -162,13 +185,17 @@ def cma_update(answer, rng):
     expect_close(got[0], want_m, case=f"{case}: the mean", mistakes={
         "the *worst* were taken": update(worst, w, m, sigma)[0],
         "all the best have the same weight": update(best, even, m, sigma)[0]},
-        usually="the points are not sorted by their loss")
+        usually="are these the best points, in the order of their losses, each with its own "
+                "weight?")
     expect_close(got[1], want_C, case=f"{case}: the covariance", mistakes={
         "the steps are measured from the new mean": update(best, w, want_m, sigma)[1],
         "the steps are not divided by σ": update(best, w, m, 1.0)[1],
         "the old covariance is forgotten": (want_C - (1 - c) * C) / c,
-        "all the best have the same weight": update(best, even, m, sigma)[1]},
-        usually="c and 1 − c are swapped")
+        "all the best have the same weight": update(best, even, m, sigma)[1],
+        "c and 1 − c are swapped": c * C + (1 - c) / c * (want_C - (1 - c) * C),
+        "the mean step is multiplied with itself; the mean is that of the products":
+            (1 - c) * C + c * np.outer(want_m - m, want_m - m) / sigma**2},
+        usually="try it with a single best point of weight 1: which matrix is then added to C?")
 
 
 @exercise("15.5", "Repair: a strategy that gets worse", kind="debug", difficulty=2, minutes=10,
@@ -185,28 +212,64 @@ def cma_update(answer, rng):
                "taken for a learning rate that is too small.")],
           rows=["R102", "R131"])
 def es_step(answer, rng):
-    d, lr, sigma, population, steps = 5, 0.05, 0.1, 20, 60
-    slope, x = rng.normal(size=d), 10 * rng.normal(size=d)
-    slope /= np.linalg.norm(slope)
-    case = f"a linear loss plus 100 in {d} dimensions"
+    d, taken, noise = 40, [], []
+    for _ in range(12):
+        lr, sigma, population = rng.uniform(0.02, 0.3), rng.uniform(0.05, 0.3), 2 * int(
+            rng.integers(7, 13))
+        x, (loss, asked) = rng.normal(size=d), watched(crooked(rng, d))
+        case = (f"population {population} in {d} dimensions, lr = {lr:.3f}, σ = {sigma:.3f}, a "
+                "loss plus 100,000")
+        step = as_array(answer.call("es_step", Objective(loss), x, rng, lr, sigma, population),
+                        case=case, shape=(d,)) - x
+        expect(len(asked) <= population, f"{case}: {len(asked)} losses were asked, more than there "
+               "are members")
+        expect(len(asked) == population, f"{case}: only {len(asked)} losses were asked; each "
+               "member of the population has its own")
+        points = np.array(asked)
+        expect(np.ptp(points, axis=0).max() > 0, f"{case}: the loss was asked at one point only. "
+               "Where does it know the way from?")
+        expect(step.any(), f"{case}: it does not move")
+        noise.append((points - x) / sigma)
+        taken.append((step, noise[-1], np.array([loss(p) for p in points]), lr, sigma, case))
+    expect_normal(np.concatenate(noise), case="twelve steps", what="the noise around x")
+    for step in taken:
+        _es_step(*step)
 
-    for way_up in (slope, -slope):  # a step that does not listen to the loss is right only once
-        f = Objective(lambda p, way_up=way_up: float(np.asarray(p) @ way_up) + 100)
-        moves = np.array([as_array(answer.call("es_step", f, x, rng, lr, sigma, population),
-                                   case=case, shape=(d,)) - x for _ in range(steps)])
-        expect(f.evaluations <= population * steps, f"{case}: a step asked "
-               f"{f.evaluations / steps:.0f} losses, {population} are allowed")
-        expect(f.evaluations > 0, f"{case}: no loss was asked. Where does it know the way from?")
-        expect(np.abs(moves).max(axis=1).min() > 0, f"{case}: it does not move")
-        progress = moves @ way_up / np.linalg.norm(moves, axis=1)  # cosines with the way up
-        # Rightly done they average about -0.9; without relation 0, give or take 0.07.
-        expect(progress.mean() < 0.3, f"{case}: it goes *up*: the formula for a reward was used "
-               "for a loss")
-        expect(np.abs(progress.mean()) > 0.3 or np.linalg.norm(moves, axis=1).mean() < 3,
-               f"{case}: the steps are long and have no direction: a constant in the loss must "
-               "not count, so subtract the mean or use pairs")
-        expect(progress.mean() < -0.3, f"{case}: the steps have nothing to do with the slope. "
-               "Each loss must be multiplied by the noise that led to it")
+
+def _es_step(step, eps, F, lr, sigma, case):
+    """Judge a step that was taken after the losses F (n,) were asked at x + sigma * eps (n, d)."""
+    n, deviation = len(F), F - F.mean()
+
+    def down(weights):
+        return -lr * weights @ eps / (n * sigma)
+
+    right = {"standardized losses": down(deviation / F.std()),
+             "ranks": down(F.argsort().argsort() / (n - 1) - 0.5)}
+    allowed = [*right.values(), down(deviation / F.std(ddof=1))]
+    if any(np.allclose(step, want, rtol=0, atol=1e-5 * np.abs(want).max()) for want in allowed):
+        return
+    span = eps.T @ np.linalg.lstsq(eps.T, step, rcond=None)[0]
+    expect(np.linalg.norm(span - step) < 1e-4 * np.linalg.norm(step), f"{case}: the step has "
+           "nothing to do with the noise that was asked. Each loss must be multiplied by the noise "
+           "that led to it.")
+    known = {-1: "it goes *up*: the formula for a reward was used for a loss",
+             sigma: "the division by σ is missing", sigma**2: "it is multiplied by σ, not divided",
+             1 / sigma: "it is divided by σ twice", n: "the sum is not divided by the population",
+             1 / lr: "lr is left out", F.std(): "the losses are not divided by their spread"}
+    for shaped, want in right.items():
+        times = step @ want / (want @ want)
+        if np.abs(step - times * want).max() < 1e-4 * np.abs(step).max():
+            why = [said for factor, said in known.items() if abs(times / factor - 1) < 1e-4]
+            said = f" It looks as if {why[0]}." if why else (
+                " Which of lr, σ and the population is it that has another place?")
+            incorrect(f"{case}: with {shaped}, the step is {times:.4g} times as long as it should "
+                      f"be.{said}")
+    raw = F @ eps
+    cosine = step @ raw / np.linalg.norm(step) / np.linalg.norm(raw)
+    expect(abs(cosine) < 0.999, f"{case}: the losses are used as they are, so that a constant in "
+           "the loss decides where the step goes. Shape them first.")
+    incorrect(f"{case}: the step is a sum of the noise that was asked, but with other weights than "
+              "the standardized losses or their ranks. Does each loss multiply its own noise?")
 
 
 @exercise("15.6", "Rank-one noise, without the matrix", kind="implement", difficulty=2, minutes=10,
@@ -235,7 +298,9 @@ def outputs(answer, rng):
         "this is the noise alone: the shared X @ W is missing": sigma * X @ noise,
         "σ is in it twice": X @ (W + sigma**2 * noise),
         "the noise of all members is added up: each member has its own":
-            np.repeat((X @ (W + sigma * noise.sum(axis=0)))[None], P, axis=0)}, case=case)
+            np.repeat((X @ (W + sigma * noise.sum(axis=0)))[None], P, axis=0)}, case=case,
+        usually="of the two vectors of a member, which one meets the inputs, and which one spreads "
+                "the result over the outputs?")
 
 
 choice(

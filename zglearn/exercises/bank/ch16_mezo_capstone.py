@@ -62,48 +62,70 @@ choice(
                "which all sums are exact, there is none.")],
           rows=["R105", "R131", "R073"])
 def mezo_step(answer, rng):
-    h, p = rng.uniform(0.5, 2, size=6), rng.normal(size=6)
-    lr, eps = rng.uniform(0.05, 0.2), 1e-3
-    loss, asked = watched(lambda x: 0.5 * float(np.sum(h * x * x)))
+    for seed in rng.permutation(1000)[:4].tolist():
+        h, p, bend = rng.uniform(0.5, 2, size=6), rng.normal(size=6), rng.normal(size=6)
+        lr, eps = rng.uniform(0.05, 0.2), 10 ** rng.uniform(-4, -3)
+        _mezo_step(answer, lambda x, h=h, bend=bend: float(np.sum(h * x**2 + bend * x**3)), p,
+                   seed, lr, eps)
 
-    def step(seed):
+
+def _mezo_step(answer, f, p, seed, lr, eps):
+    """Judge one step from p (d,)."""
+    d = p.size
+    loss, asked = watched(f)
+    case = f"seed {seed}, lr = {lr:.3f}, eps = {eps:.2g}"
+    new = as_array(answer.call("mezo_step", p.copy(), loss, seed, lr, eps), case=case, shape=(d,))
+    expect(len(asked) == 2, f"{case}: the loss was asked at {len(asked)} points: MeZO asks at two, "
+           "p + eps z and p - eps z.")
+    expect(not any(np.allclose(point, p, rtol=0, atol=1e-9) for point in asked), f"{case}: the "
+           "loss was asked at p itself. MeZO asks at p + eps z and at p - eps z: from the one to "
+           "the other it is 2 eps z.")
+    expect(np.allclose((asked[0] + asked[1]) / 2, p, atol=1e-9), f"{case}: the two points are not "
+           "on opposite sides of p. Usual cause: after the first question, p is moved by eps z "
+           "back, and not by 2 eps z, or each question draws a new direction.")
+    z = (asked[0] - asked[1]) / (2 * eps)
+    wanted = np.random.default_rng(seed).standard_normal(d)
+    if wanted @ z < 0:  # the minus side came first
+        z = -z
+    size = z @ wanted / (wanted @ wanted)
+    if not np.allclose(z, wanted, atol=1e-5):
+        parallel = np.linalg.norm(z - size * wanted) < 1e-5 * np.linalg.norm(z)
+        expect(not parallel, f"{case}: the two points lie at a distance of {size:.4g} eps z from "
+               "p; it should be eps z.")
+        expect(np.ptp(z) > 1e-6 * np.abs(z).max(), f"{case}: both points lie on the diagonal: z is "
+               "one number. Each coordinate has its own.")
+        before = asked[0] - asked[1]
         asked.clear()
-        case = f"one step from a random point, seed {seed}"
-        return as_array(answer.call("mezo_step", p.copy(), loss, seed, lr, eps), case=case,
-                        shape=(6,))
-
-    new = step(3)
-    expect(len(asked) == 2, f"the loss was asked at {len(asked)} points: MeZO asks at two, p + eps "
-           "z and p - eps z.")
-    expect(not any(np.allclose(point, p, rtol=0, atol=1e-9) for point in asked), "the loss was "
-           "asked at p itself. MeZO asks at p + eps z and at p - eps z: from the one to the other "
-           "it is 2 eps z.")
-    middle, apart = (asked[0] + asked[1]) / 2, asked[0] - asked[1]
-    expect(np.allclose(middle, p, atol=1e-9), "the two points are not on opposite sides of p. "
-           "Usual cause: after the first question, p is moved by eps z back, and not by 2 eps z, "
-           "or each question draws a new direction.")
-    z = apart / (2 * eps)
-    expect(0.1 < np.linalg.norm(z) < 10, f"the two points are {np.linalg.norm(apart):.2g} apart; "
-           "expected 2 eps z, with z a standard normal vector.")
-    slope = float(h * p @ z)
+        answer.call("mezo_step", p.copy(), loss, seed, lr, eps)
+        expect(len(asked) == 2 and np.allclose(asked[0] - asked[1], before, rtol=0, atol=1e-9),
+               f"{case}: asked twice with the same seed, it took two directions: z does not follow "
+               "from the seed, so that no replay is possible.")
+        incorrect(f"{case}: the two points lie in another direction than the standard normal z "
+                  "that the task draws from this seed. Is the generator made from the seed that is "
+                  "given, anew for each use of z, and is it the generator's normal distribution?")
     moved = new - p
+    slope = (f(p + eps * z) - f(p - eps * z)) / (2 * eps)
+    expect(np.ptp(moved) > 1e-9 * np.abs(moved).max() or not moved.any(), f"{case}: p moves by the "
+           "same number in every coordinate: the slope is to be multiplied by z.")
     along = float(moved @ z) / float(z @ z)
-    expect(np.ptp(moved) > 1e-9 * np.abs(moved).max() or not moved.any(), "p moves by the same "
-           "number in every coordinate: the slope is to be multiplied by z.")
     if np.linalg.norm(moved - along * z) > 1e-6 * np.linalg.norm(z) + 1e-9:
-        incorrect("the step does not lie along the direction that was probed. Usual cause: z was "
-                  "drawn anew for the step, from a generator that had moved on. Seed it again.")
-    expect_close(along, -lr * slope, case="the length of the step along z", rtol=1e-4, mistakes={
-        "it goes uphill: subtract": lr * slope,
-        "the difference was divided by eps; the points are 2 eps apart": -2 * lr * slope,
-        "the difference was not divided by 2 eps": -2 * lr * slope * eps,
-        "p was not put back before the step, so it starts from p - eps z": -lr * slope - eps,
-        "p was left where it was: the step itself is missing": 0.0})
-    expect_close(step(3), new, case="the same seed again", usually="z does not follow from the "
-                 "seed, so that no replay is possible")
-    other = step(4) - p
-    cosine = other @ moved / (np.linalg.norm(other) * np.linalg.norm(moved))
-    expect(abs(cosine) < 1 - 1e-9, "seeds 3 and 4 gave the same direction: the seed is not used.")
+        incorrect(f"{case}: the step does not lie along the direction that was probed. Usual "
+                  "cause: z was drawn anew for the step, from a generator that had moved on. Seed "
+                  "it again.")
+    expect_close(along, -lr * slope, case=f"{case}: the length of the step along z", rtol=1e-4,
+                 mistakes={
+                     "it goes uphill: subtract": lr * slope,
+                     "the difference was divided by eps; the points are 2 eps apart":
+                         -2 * lr * slope,
+                     "the difference was not divided by 2 eps": -2 * lr * slope * eps,
+                     "lr is left out": -slope,
+                     "p was not put back before the step, so it starts from p - eps z":
+                         -lr * slope - eps,
+                     "p was not put back before the step, so it starts from p + eps z":
+                         -lr * slope + eps,
+                     "p was left where it was: the step itself is missing": 0.0},
+                 usually="follow p through the function: where is it after the second question, "
+                         "and what is subtracted? The slope is a difference by a distance")
 
 
 @exercise("16.3", "Repair: two questions about two batches", kind="debug", difficulty=2,
@@ -122,8 +144,6 @@ def mezo_step(answer, rng):
                "without it.")],
           rows=["R105", "R145"])
 def slope_along(answer, rng):
-    p, z = rng.normal(size=(2, 5))
-    eps = 1e-3
     batches = iter(rng.normal(size=(50, 5)))
     drawn = []
 
@@ -131,19 +151,25 @@ def slope_along(answer, rng):
         drawn.append(next(batches))
         return drawn[-1].copy()
 
-    def loss(p, batch):
-        return 0.5 * float(np.sum((np.asarray(p, dtype=float) - np.asarray(batch)) ** 2))
-
     for _ in range(3):
+        p, z, bend = rng.normal(size=(3, 5))
+        eps = 10 ** rng.uniform(-4, -3)
+
+        def loss(p, batch, bend=bend):  # not the same with the two exchanged
+            gap = np.asarray(p, dtype=float) - np.asarray(batch)
+            return float(np.sum(0.5 * gap**2 + bend * gap**3 / 3))
+
         drawn.clear()
         got = answer.call("slope_along", loss, draw_batch, p, z, eps)
         expect(len(drawn) > 0, "no batch was drawn: ask draw_batch().")
         if len(drawn) > 1:
             incorrect(f"{len(drawn)} batches were drawn. The two losses must be about the same "
                       "batch, or their difference is mostly the difference of the batches.")
-        slope = float((p - drawn[0]) @ z)
-        expect_close(got, slope, case="the slope along z on one batch", rtol=1e-4, atol=1e-7,
-                     mistakes={
+        gap = p - drawn[0]
+        slope = float((gap + bend * gap**2) @ z)
+        room = 1e-4 * np.abs((gap + bend * gap**2) * z).sum()
+        expect_close(got, slope, case=f"the slope along z on one batch, eps = {eps:.2g}", rtol=0,
+                     atol=room, mistakes={
                          "the two points are 2 eps apart, and it was divided by eps": 2 * slope,
                          "the difference was not divided": 2 * eps * slope,
                          "minus and plus are exchanged": -slope},
@@ -166,10 +192,12 @@ def slope_along(answer, rng):
                "After d / 2 steps, at 8 bytes a step and 4 bytes a parameter.")],
           rows=["R106", "R120", "R148"])
 def replay(answer, rng):
-    d = 7
+    d, n = 7, int(rng.integers(8, 12))
     p0 = rng.normal(size=d)
+    seeds = rng.integers(1000, size=n)
+    seeds[-1] = seeds[1]  # the same direction again is a step as well
     log = [(int(seed), float(step)) for seed, step in
-           zip(rng.integers(1000, size=9), rng.normal(size=9), strict=True)]
+           zip(seeds, rng.normal(size=n), strict=True)]
 
     def z(seed):
         return np.random.default_rng(seed).standard_normal(d)
@@ -179,7 +207,7 @@ def replay(answer, rng):
     end = p0 - sum(step * z(seed) for seed, step in log)
     one = np.random.default_rng(log[0][0])
     drifting = p0 - sum(step * one.standard_normal(d) for _, step in log)
-    expect_close(answer.call("replay", p0.copy(), log), end, case="a log of nine steps", mistakes={
+    expect_close(answer.call("replay", p0.copy(), log), end, case=f"a log of {n} steps", mistakes={
         "the steps were added; the log holds what is subtracted": 2 * p0 - end,
         "only the last step was taken: each one starts where the one before ended":
             p0 - log[-1][1] * z(log[-1][0]),
@@ -214,11 +242,14 @@ def mezo_on_a_bowl(answer, rng):
             "this is gradient descent's best rate; the noise of z forbids it": 1 / curvature,
             "this is where it begins to diverge": 2 * best,
             "the mean of (x·z)²‖z‖² is (d + 2)‖x‖², not d‖x‖²": 1 / (curvature * d),
-            "the curvature is missing": 1 / (d + 2)})
+            "the curvature is missing": 1 / (d + 2)},
+            usually="the mean factor is a parabola in α: check its two coefficients by drawing a "
+                    "thousand z for some x, then find where it is lowest")
         expect_close(factor, 1 - 1 / (d + 2), case=f"{case}: factor", rtol=1e-6, mistakes={
             "this is the factor of the distance; the loss is its square": np.sqrt(1 - 1 / (d + 2)),
             "at the best rate the two last terms do not cancel": 1 - 2 / (d + 2),
-            "this is how much is lost, not what remains": 1 / (d + 2)})
+            "this is how much is lost, not what remains": 1 / (d + 2)},
+            usually="the rate is right: put it into the mean factor, and simplify")
 
 
 @exercise("16.6", "A reward that repetition cannot earn", kind="implement", difficulty=1,
@@ -237,17 +268,24 @@ def mezo_on_a_bowl(answer, rng):
                "of the text; ES can, by trying.")],
           rows=["R078", "R141"])
 def reward(answer, rng):
-    dictionary = ["array", "axis", "plot", "the", "value", "line"]
-    known = [str(w) for w in rng.permutation(dictionary)[:3]]
+    dictionary = rng.permutation(["array", "axis", "plot", "the", "value", "line"]).tolist()
+    a, b, c = dictionary[:3]
+    strange = ["qx", "zzv", "wrt", "ax", "planet"]
     cases = {
-        "a text of known and unknown words": " ".join([known[0], "qx", known[1], "zzv", "wrt"]),
-        "a known word twice and an unknown one": " ".join([known[0], "qx", known[0]]),
-        "one known word, four times": " ".join([known[2]] * 4),
-        "no known word": "qx zzv",
-        "an empty text": "",
-        "blanks only": "   ",
+        "a text of known and unknown words": [a, b, *strange[:int(rng.integers(1, 6))]],
+        "a known word twice and an unknown one": [a, "qx", a],
+        "one known word": [b],
+        "one known word, many times": [c] * int(rng.integers(2, 9)) + ["qx"],
+        "known words, one of them often": [a, b, c] + [b] * int(rng.integers(1, 6)),
+        "no known word": strange[:int(rng.integers(1, 6))],
+        "an empty text": [],
     }
-    for case, text in cases.items():
+    cases = [(case, " ".join(rng.permutation(words).tolist() if words else []))
+             for case, words in cases.items()]
+    cases += [("blanks only", " " * int(rng.integers(1, 6))),
+              ("words with more than one blank between", f"  {a}   qx  ")]
+    for k in rng.permutation(len(cases)):
+        case, text = cases[k]
         words = text.split()
         n = max(len(words), 1)
         hits = [w for w in words if w in dictionary]
@@ -259,8 +297,11 @@ def reward(answer, rng):
                 "this is the share of the dictionary, not of the text":
                     len(set(hits)) / len(dictionary),
                 "this is a count; divide by the number of words": float(len(set(hits)))}
+        gives = [*mistakes.values()]
+        clear = {said: value for said, value in mistakes.items() if gives.count(value) == 1}
         expect_close(answer.call("reward", text, list(dictionary)), len(set(hits)) / n, case=case,
-                     mistakes=mistakes, usually="a text without words has the reward 0")
+                     mistakes=clear, usually="count by hand: the different known words, and all "
+                     "words of the text; a text without words has the reward 0")
 
 
 @exercise("16.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,

@@ -499,13 +499,9 @@ def test_to_import_it_takes_no_scipy():
 # Notebooks that still choose by hand, as they did in the first edition. A name leaves this set when
 # its notebook is redone, and none comes in.
 NOT_YET = {
-    "chapters/gradient_descent",
-    "chapters/momentum",
     "chapters/adam",
     "chapters/fair_race",
     "chapters/compression",
-    "chapters/no_gradient",
-    "chapters/direct_search",
     "chapters/evolution_strategies",
     "chapters/mezo_capstone",
     "solutions/errata_clinic",

@@ -702,3 +702,12 @@ def test_a_loop_shows_a_bar_where_somebody_watches(session, monkeypatch, capsys)
     assert list(progress_bar.track(range(3), "runs")) == [0, 1, 2]
     printed = capsys.readouterr()
     assert printed.out == "" and ("runs:" in printed.err) == bool(session)
+
+
+def test_a_method_that_exec_made_belongs_to_no_module():
+    names = {}
+    exec("def descent(f, x, *, lr):\n    while True:\n        x = x - lr * f.grad(x)\n"
+         "        yield x", {"__builtins__": __builtins__}, names)
+    assert names["descent"].__module__ is None or names["descent"].__module__ == "builtins"
+    path = run(names["descent"], ravine(5).objective(), [1.0, 1.0], steps=3, lr=0.1)
+    assert path.losses[-1] < path.losses[0]

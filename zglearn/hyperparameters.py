@@ -119,7 +119,8 @@ def is_method(method) -> bool:
 
 def is_ours(method) -> bool:
     """Whether it is a method of this package."""
-    return getattr(_unwrapped(method)[0], "__module__", "").startswith("zglearn.gradient_")
+    module = getattr(_unwrapped(method)[0], "__module__", None)
+    return str(module).startswith("zglearn.gradient_")  # None in a program that exec has run
 
 
 def _unwrapped(method):

@@ -280,6 +280,8 @@ def train_with_patience(answer, rng):
     for n in rng.permutation(len(cases)):
         curve, patience, max_steps, best, wanted, mistakes = cases[n]
         case, point, steps = follow(curve, patience, max_steps)
+        if steps == max_steps > wanted:
+            mistakes = {point: "`patience` stops nothing: all steps were taken"}
         mistake = f" It looks as if {mistakes[point]}." if point in mistakes else (
             " Usual cause: the best point, its loss or the count is not brought up to date after "
             "each step.")

@@ -41,8 +41,7 @@ def test_an_answer_is_folded_until_its_cell_runs(notebook):
     expect(cell.locator(".jp-OutputPlaceholder")).to_be_visible()
     assert cell.locator(".jp-OutputPlaceholder").inner_text().strip() == ""
     expect(cell.locator(".jp-OutputArea")).to_be_hidden()
-    for id in ("setup", "spectral-radius"):
-        notebook.run(id)
+    notebook.run_all()
     notebook.type("guess", 'guess("04-race", {"gradient descent": 1000, "momentum": 400})')
     notebook.run("guess")
     notebook.run("race")

@@ -335,7 +335,8 @@ def assert_nothing_is_lost(home):
     found = json.loads(checked.stdout.splitlines()[-1])
     assert found["checks"] == dict.fromkeys(["04.1", "04.2", "11.1", "11.2", "14.1", "14.2"],
                                             "correct")
-    assert found["solved"] == {"04 momentum": 2, "11 fair race": 2, "14 direct search": 2}
+    assert found["solved"] == {"04 · Momentum": 2, "11 · A fair race": 2,
+                               "14 · Search without derivatives": 2}
 
 
 def test_the_update_of_0_1_0_is_finished_by_the_new_code(learner):

@@ -163,7 +163,7 @@ def with_own_cache(arithmetic: Arithmetic) -> Arithmetic:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m zglearn kernels",
-                                     description=__doc__.split("\n")[0])
+                                     description=(__doc__ or "").split("\n")[0])
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH",
                         help="notebooks of chapters/ or solutions/ (default: all of them)")
     parser.add_argument("-n", "--workers", type=int, default=1, metavar="N",

@@ -1,5 +1,6 @@
 """Chapter 17: reviewing what others wrote, and the questions that an interviewer asks."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -806,7 +807,8 @@ def judge(answer, rng):
          "the number is that of a paper with another title"),
         (cited(one, title=" ".join(title.split()[:2])), "not that paper",
          "the beginning of a title is not the title"),
-        (cited(one, title=title.replace(" ", "", 1), arxiv=None), "no such title",
+        (cited(one, title=re.sub(r"(\w) (\w)", r"\1\2", title, count=1), arxiv=None),
+         "no such title",
          "two words that are written as one are another word"),
         (cited(one, title=invented, arxiv=None), "no such title",
          "the authors are real people, but neither title nor number is listed"),

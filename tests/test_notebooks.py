@@ -13,6 +13,8 @@ import pytest
 from small_course import ANSWER, notebook, trial
 
 from zglearn.authoring import derive, kernels, notebooks
+from zglearn.authoring.derive import is_trial
+from zglearn.authoring.folding import TRIALS
 from zglearn.authoring.trials import counts, run_trials
 from zglearn.data.docstrings import library_versions
 from zglearn.exercises import exercise as bank
@@ -92,6 +94,15 @@ def test_every_wrong_answer_has_its_own_message(path):
             messages.setdefault((trial.exercise.id, text), []).append(trial.name)
     shared = {key: names for key, names in messages.items() if len(names) > 1}
     assert not shared
+
+
+@named(SOLUTIONS)
+def test_trials_stand_in_a_closed_section_at_the_end(path):
+    cells = notebooks.read(path).cells
+    trials = [cell for cell in cells if is_trial(cell)]
+    assert trials and cells[-len(trials):] == trials
+    heading = cells[-len(trials) - 1]
+    assert heading.id == TRIALS and heading.metadata["jp-MarkdownHeadingCollapsed"]
 
 
 def test_every_exercise_of_the_bank_stands_in_a_notebook():

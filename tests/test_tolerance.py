@@ -1,9 +1,11 @@
 """How far a notebook's numbers may move: the statement, the comparison, and nbval with it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -135,7 +137,11 @@ def test_what_moved_is_said():
 # --- nbval --------------------------------------------------------------------------------------
 
 
-def run_nbval(path, *cells):
+ROOT = Path(__file__).parents[1]
+BY_NAME = ("-p", "zglearn.authoring.tolerance")
+
+
+def run_nbval(path, *cells, plugin=BY_NAME):
     """nbval's report on a notebook of (code, what is saved as printed, tags)."""
     notebook = new_notebook(cells=[
         new_code_cell(code, id=f"cell-{n}", metadata={"tags": tags}, execution_count=1,
@@ -143,9 +149,8 @@ def run_nbval(path, *cells):
         for n, (code, saved, *tags) in enumerate(cells)])
     nbformat.write(notebook, path)
     command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--nbval", "--nbval-current-env",
-               "--color=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA",
-               "-p", "zglearn.authoring.tolerance", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+               "--color=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-rA", *plugin, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 def test_nbval_compares_within_what_a_cell_states(tmp_path):
@@ -159,6 +164,14 @@ def test_nbval_compares_within_what_a_cell_states(tmp_path):
         (0, "FAILED"), (1, "PASSED"), (2, "FAILED"), (3, "FAILED"), (4, "PASSED")]
     assert "Allowed: within 0.01." in done.stdout
     assert "1 moved, by up to 0.02 (0.50 to 0.52) and 4.00% (0.50 to 0.52)" in done.stdout
+
+
+def test_plain_nbval_finds_the_comparison_by_itself(tmp_path):
+    """Who runs `pytest --nbval chapters/...` without another word gets it from the root."""
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    done = run_nbval(tmp_path / "cells.ipynb", ("print(0.51)", "0.50\n", "within 0.01"),
+                     ("print(0.51)", "0.50\n"), plugin=("--rootdir", str(tmp_path)))
+    assert "1 failed, 1 passed" in done.stdout
 
 
 def test_nbval_runs_no_notebook_with_a_malformed_statement(tmp_path):

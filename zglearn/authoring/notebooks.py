@@ -25,7 +25,7 @@ from zglearn.course.said import CourseError
 from zglearn.exercises.originals import cells_of, is_untouched
 
 from .derive import Malformed, derive, leaked_lines
-from .folding import BLANK, FOLDED, FOLDS
+from .folding import BLANK, CLOSED_SECTION, FOLDED, FOLDS, TRIALS, trials_last
 from .length import say_length
 
 METADATA = {
@@ -170,16 +170,19 @@ def _failed_cell(notebook) -> str:
 
 def normalise(notebook):
     """A copy with one kernel name, the reading time that follows from its length, nothing volatile,
-    and the outputs of cells tagged `folded` closed. Raises Malformed for an output that no other
-    machine could reproduce."""
+    the outputs of cells tagged `folded` closed, and trials in a closed section at the end.
+
+    Raises Malformed for an output that no other machine could reproduce."""
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.cells = trials_last(notebook.cells)
     number = 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
         folded = FOLDED if cell.cell_type == "code" and FOLDS in (tags or ()) else {}
-        cell.metadata = nbformat.from_dict({**({"tags": tags} if tags else {}), **folded})
+        closed = CLOSED_SECTION if cell.id == TRIALS else {}
+        cell.metadata = nbformat.from_dict({**({"tags": tags} if tags else {}), **folded, **closed})
         if cell.cell_type == "code":
             number += 1
             cell.execution_count = number if cell.execution_count else None

@@ -73,8 +73,8 @@ class Recipe:
 
 
 RECIPES = {
-    "mini": Recipe(dict(context=64, width=48, heads=3, layers=2), steps=6_000, lr=8e-3),
-    "main": Recipe(dict(context=128, width=128, heads=4, layers=3), steps=3_500, lr=6e-3,
+    "mini": Recipe(dict(context=64, width=48, heads=3, layers=2), steps=40_000, lr=4e-3),
+    "main": Recipe(dict(context=128, width=128, heads=4, layers=3), steps=60_000, lr=2.5e-3,
                    sequences=8),
 }
 

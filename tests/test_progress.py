@@ -178,3 +178,12 @@ def test_exercises_have_their_chapters_titles():
 
 def test_the_bank_is_not_touched_by_these_tests():
     assert "98.1" not in bank._bank
+
+
+def test_the_map_has_a_place_for_every_chapter_and_no_arrow_to_nowhere():
+    from zglearn.course.map import LEADS_TO, PARTS
+
+    places = [number for part in PARTS.values() for number in part]
+    here = {path.name[:2] for path in paths.home().glob("chapters/[0-9][0-9]_*.ipynb")} - {"00"}
+    assert places == sorted(set(places)) and here <= set(places)
+    assert set(LEADS_TO) | {n for others in LEADS_TO.values() for n in others} <= set(places)

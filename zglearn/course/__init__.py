@@ -14,6 +14,7 @@ _HOME = {
     "score": "learner",
     "guess": "guesses",
     "outcome": "guesses",
+    "course_map": "map",
     "dashboard": "overview",
     "interview": "mock_interview.panel",
     "show_code": "reading",

@@ -25,7 +25,7 @@ class Fixed:
     """An objective that always answers with the same gradient."""
 
     def __init__(self, g):
-        self.g, self.lr = g, 1e-3
+        self.g, self.lr, self.memory = g, 1e-3, {}
         self.buffer = g.copy()
 
     def gradient(self):

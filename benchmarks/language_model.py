@@ -78,7 +78,7 @@ class Asked:
     lr, part = 1e-4, None
 
     def __init__(self, model, p, X, y):
-        self.g = np.empty_like(p)
+        self.g, self.memory = np.empty_like(p), {}
         self.loss = partial(model.loss_of_checked, p, X, y)
         self.backprop = partial(model.backprop, model.layers(p), model.layers(self.g), X, y)
 

@@ -106,7 +106,7 @@ class Asked:
     lr = 1e-4
 
     def __init__(self, model, p, X, y):
-        self.g = np.empty_like(p)
+        self.g, self.memory = np.empty_like(p), {}
         self.backprop = partial(model.backprop, model.layers(p), model.layers(self.g), X, y)
 
     def gradient(self):

@@ -19,8 +19,22 @@ from zglearn.hyperparameters import DOMAINS
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
 from zglearn.objective import BudgetExhausted
 
+
+def on_a_column(method):
+    """The method on x as one column, whatever its length: without shapes to be given."""
+    @functools.wraps(method)
+    def shaped(f, x, **hyper):
+        return (yield from method(f, x, shapes={"W": x.shape}, **hyper))
+
+    names = inspect.signature(method).parameters.values()
+    shaped.__signature__ = inspect.Signature([q for q in names if q.name != "shapes"])
+    return shaped
+
+
 GUIDED = [guided.gradient_descent, guided.momentum, guided.nesterov, guided.adagrad,
-          guided.rmsprop, guided.adam, guided.adamw, guided.amsgrad]
+          guided.rmsprop, guided.adam, guided.adamw, guided.amsgrad, guided.sign_descent,
+          guided.lion, *map(on_a_column, [guided.adafactor, guided.shampoo, guided.soap,
+                                          guided.muon])]
 FREE = [free.random_search, free.hill_climbing, free.nelder_mead, free.simulated_annealing,
         free.genetic_algorithm, free.one_plus_one_es, free.evolution_strategy, free.cma_es,
         free.sep_cma_es, free.spsa, free.mezo]
@@ -144,7 +158,8 @@ def test_a_hyperparameter_that_is_no_number_is_refused(method):
 
 OUTSIDE = {  # of each domain
     "[0, inf)": [-0.1], "(0, inf)": [0, -0.1], "[0, 1)": [-0.1, 1, 1.5], "[0, 1]": [-0.1, 1.1],
-    "(1, inf)": [1, 0.5], "whole [1, inf)": [0, -2, 2.5, 4.0, True, "four"],
+    "(1, inf)": [1, 0.5], "[1, inf)": [0.9, -1], "(-inf, 0]": [0.1, 1],
+    "whole [1, inf)": [0, -2, 2.5, 4.0, True, "four"],
     "whole [0, inf)": [-1, 0.5, None], "True or False": ["no", 1, None], "a function": ["N(0, 1)"],
     '"gaussian" or "rademacher"': ["uniform", 1, ["gaussian"]]}
 

@@ -1,5 +1,6 @@
 """Training in place follows the generators that the chapters show; its ledger and its ends."""
 
+import inspect
 import itertools
 import os
 import signal
@@ -22,8 +23,16 @@ GRADIENT_METHODS = [
     ("adam", {}), ("adam", dict(beta1=0.5, beta2=0.9, eps=1e-3, weight_decay=0.1)),
     ("adamw", {}), ("adamw", dict(weight_decay=0.3)),
     ("amsgrad", {}), ("amsgrad", dict(beta2=0.9, weight_decay=0.1)),
+    ("sign_descent", {}), ("lion", {}), ("lion", dict(beta1=0.5, beta2=0.8, weight_decay=0.3)),
+    ("adafactor", {}),
+    ("adafactor", dict(beta2_decay=-0.5, eps1=1e-4, eps2=0.1, d=2.0, weight_decay=0.3)),
+    ("shampoo", {}), ("shampoo", dict(eps=1e-4, refresh=3)),
+    ("soap", {}), ("soap", dict(beta1=0.5, beta2=0.8, eps=1e-3, weight_decay=0.3, refresh=3)),
+    ("muon", {}), ("muon", dict(beta=0.5, nesterov=False, rounds=3, weight_decay=0.3)),
 ]
-TO_THE_LAST_BIT = {"gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop"}
+TO_THE_LAST_BIT = {"gradient_descent", "momentum", "nesterov", "adagrad", "rmsprop",
+                   "sign_descent"}
+SHAPES = {"W": (3, 4), "V": (3, 2), "b": (2,)}
 
 
 @pytest.fixture
@@ -41,8 +50,8 @@ def task(rng):
 class Recorded:
     """Plays recorded gradients back, to a method in place or to a generator."""
 
-    def __init__(self, gradients, lr=None):
-        self.gradients, self.lr = iter(gradients), lr
+    def __init__(self, gradients, lr=None, shapes=None):
+        self.gradients, self.lr, self.shapes, self.memory = iter(gradients), lr, shapes, {}
 
     def gradient(self):
         return next(self.gradients).copy()
@@ -59,9 +68,11 @@ def test_in_place_follows_the_generator(method, hyper, dtype, block, rng, monkey
     gradients = rng.normal(size=(1000, 20)) * np.logspace(-3, 1, 20)
     gradients = gradients.astype(dtype)
     x = rng.normal(size=20).astype(dtype)
-    p, lr = x.copy(), 0.01
-    shown = getattr(gradient_methods, method)(Recorded(gradients), x, lr=lr, **hyper)
-    in_place = training.METHODS[method](Recorded(gradients, lr), p, **hyper)
+    p, lr, shown = x.copy(), 0.01, getattr(gradient_methods, method)
+    in_place = training.METHODS[method](Recorded(gradients, lr, SHAPES), p, **hyper)
+    if "shapes" in inspect.signature(shown).parameters:
+        hyper = hyper | {"shapes": SHAPES}
+    shown = shown(Recorded(gradients), x, lr=lr, **hyper)
     tolerance = 1e-12 if dtype is np.float64 else 1e-4
     for expected, _ in zip(itertools.islice(shown, 1000), in_place, strict=False):
         if method in TO_THE_LAST_BIT:
@@ -224,6 +235,115 @@ def test_records_know_what_was_spent(task):
     assert train(model, "adam", (X, y), lr=0.02, steps=7, every=3).steps.tolist() == [3, 6, 7]
 
 
+def test_warm_up_and_the_stable_and_decaying_parts(task):
+    model, data = task
+    seen = []
+
+    def schedule(done):
+        seen.append(done)
+        return 1.0
+
+    train(model, "adam", data, lr=0.01, steps=10, warmup=4, schedule=schedule)
+    np.testing.assert_allclose(seen, np.arange(6) / 6)  # asked after the warm-up alone
+    factor = training._scheduled("linear", 4, 8)
+    np.testing.assert_allclose([factor(step) for step in range(1, 9)],
+                               [1 / 4, 2 / 4, 3 / 4, 1, 1, 3 / 4, 2 / 4, 1 / 4])
+    factor = training._scheduled("wsd", 2, 12)
+    np.testing.assert_allclose([factor(step) for step in range(1, 13)],
+                               [0.5, 1, *[1] * 9, 0.5])
+    p = model.init(np.random.default_rng(5))
+    slow = train(model, "gradient_descent", data, p=p, lr=0.5, steps=1, warmup=1).p
+    assert (slow == train(model, "gradient_descent", data, p=p, lr=0.5, steps=1).p).all()
+    slow = train(model, "sign_descent", data, p=p, lr=0.5, steps=4, warmup=4).p
+    assert abs(slow - p).max() <= 0.5 * (1 + 2 + 3 + 4) / 4 + 1e-12
+
+
+@pytest.mark.parametrize("method", training.METHODS)
+def test_a_training_in_two_parts_is_one_training(method, task):
+    model, data = task
+    hyper = dict(lr=0.01, batch_size=30, average=0.9)
+    whole = train(model, method, data, steps=25, every=5, **hyper)
+    first = train(model, method, data, steps=10, every=5, **hyper)
+    kept = first.p.copy()
+    for _ in range(2):  # the first is not used up: a second branch begins where the first did
+        rest = train(model, method, data, steps=15, every=5, begin=first, **hyper)
+        tolerance = 1e-12 if method == "mezo" else 0  # whose grid is made anew
+        np.testing.assert_allclose(rest.p, whole.p, rtol=0, atol=tolerance)
+    assert (first.p == kept).all()
+    for name in ("steps", "examples", "forward_equivalents"):
+        assert [*getattr(first, name), *getattr(rest, name)] == getattr(whole, name).tolist()
+    assert (rest.p != train(model, method, data, steps=15, p=first.p, **hyper).p).any()
+
+
+def test_branches_leave_a_plateau(task):
+    """Each branch is what a schedule with that decay would have done from the start."""
+    model, data = task
+    plateau = train(model, "adamw", data, lr=0.02, warmup=5, steps=30)
+    branch = train(model, "adamw", data, lr=0.02, steps=10, schedule="linear", begin=plateau)
+    whole = train(model, "adamw", data, lr=0.02, warmup=5, steps=40,
+                  schedule=lambda done: min(1, (1 - done) * 3.5))
+    np.testing.assert_allclose(branch.p, whole.p, atol=1e-12)
+    other = train(model, "muon", data, lr=0.02, steps=3, begin=plateau)  # with a fresh memory
+    assert (other.p == train(model, "muon", data, lr=0.02, steps=3, begin=plateau).p).all()
+
+
+def test_the_averages_are_those_of_the_weights(task):
+    model, (X, y) = task
+    validation = X[100:], y[100:]
+    points = []
+
+    class Watched(MLP):
+        def backprop(self, layers, *args):
+            points.append(np.concatenate([a.ravel() for layer in layers for a in layer]))
+            return super().backprop(layers, *args)
+
+    options = dict(lr=0.1, steps=12, validation=validation, batch_size=50)
+    watched = Watched(model.sizes, dtype=float)
+    end = train(watched, "momentum", (X, y), **options)
+    points = np.array([*points[1:], end.p])
+    assert end.average is None and np.isnan(end.average_losses).all()
+    uniform = train(model, "momentum", (X, y), average="uniform", **options)
+    np.testing.assert_allclose(uniform.average, points.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(uniform.average_losses[-1], model.loss(uniform.average, *validation))
+    assert (uniform.p == end.p).all()
+    expected = points[0]
+    for t, p in enumerate(points[1:], 2):
+        decay = min(0.75, 1 - 1 / t)
+        expected = decay * expected + (1 - decay) * p
+    exponential = train(model, "momentum", (X, y), average=0.75, **options)
+    np.testing.assert_allclose(exponential.average, expected, atol=1e-12)
+
+
+def test_groups_are_trained_each_in_its_own_way(task):
+    """Two matrices by Muon, what lies around them by AdamW: as each alone on the same gradients."""
+    model, data = task
+    p = model.init(np.random.default_rng(5))
+    groups = [dict(parts=("b1", "b2"), method="adamw", lr=0.02, weight_decay=0.0)]
+    fit = train(model, "muon", data, p=p, lr=0.1, steps=1, groups=groups, schedule="constant")
+    muon = train(model, "muon", data, p=p, lr=0.1, steps=1)
+    adamw = train(model, "adamw", data, p=p, lr=0.02, steps=1, weight_decay=0.0)
+    for name, part in model.parts.items():
+        alone = muon if name.startswith("W") else adamw
+        assert (fit.p[part] == alone.p[part]).all() and (fit.p[part] != p[part]).any()
+    assert fit.forward_equivalents[-1] == 3  # one gradient for all of them
+
+
+def test_a_group_keeps_what_it_does_not_change(task):
+    model, data = task
+    p = model.init(np.random.default_rng(5)) + 1.0
+    both = [train(model, "adamw", data, p=p, lr=0.01, steps=20, beta2=0.9, weight_decay=0.5,
+                  groups=groups).p for groups in ((), [dict(parts="b1", weight_decay=0.5)])]
+    np.testing.assert_array_equal(*both)
+    frozen = train(model, "adamw", data, p=p, lr=0.01, steps=20, schedule="cosine", clip=0.1,
+                   groups=[dict(parts=["W1", "b2"], lr=0.0)]).p
+    still = [name for name, part in model.parts.items() if (frozen[part] == p[part]).all()]
+    assert still == ["W1", "b2"]
+    assert model.loss(frozen, *data) < model.loss(p, *data)
+    one = train(model, "adam", data, p=p, part="W2", lr=0.01, steps=3,
+                groups=[dict(parts=["W2"], method="lion")]).p
+    assert (one == train(model, "lion", data, p=p, part="W2", lr=0.01, steps=3).p).all()
+
+
 # --- how a training ends ---------------------------------------------------------------------
 
 def test_patience_returns_the_best_parameters(task, rng):
@@ -341,7 +461,7 @@ def test_clipping_knows_the_length_of_a_huge_gradient(task):
 
 def test_centred_rmsprop_takes_no_root_of_a_negative_number():
     model = MLP([1, 2])
-    f = SimpleNamespace(lr=1e-4, gradient=lambda: np.full(4, 0.1, np.float32))
+    f = SimpleNamespace(lr=1e-4, gradient=lambda: np.full(4, 0.1, np.float32), memory={})
     p = np.zeros(model.size, np.float32)
     for _ in zip(range(3000), training.METHODS["rmsprop"](f, p, centered=True), strict=False):
         assert np.isfinite(p).all()
@@ -370,7 +490,10 @@ def test_trainings_can_be_told_apart(task):
 OUTSIDE = [("adam", "beta1", 1.0), ("adam", "beta2", 1.5), ("adamw", "eps", -1e-8),
            ("amsgrad", "weight_decay", -0.1), ("momentum", "beta", 1.01),
            ("nesterov", "beta", "0.9"), ("rmsprop", "rho", np.nan), ("rmsprop", "centered", "no"),
-           ("adagrad", "eps", True),
+           ("adagrad", "eps", True), ("lion", "beta1", 1.0), ("adafactor", "beta2_decay", 0.1),
+           ("adafactor", "eps1", -1.0), ("adafactor", "d", 0.5), ("shampoo", "eps", 0),
+           ("shampoo", "refresh", 0), ("soap", "refresh", 2.5), ("soap", "beta2", 1.0),
+           ("muon", "nesterov", 1), ("muon", "rounds", 0), ("muon", "weight_decay", -0.1),
            ("mezo", "eps", 0), ("mezo", "noise", "uniform"), ("mezo", "noise", None)]
 
 
@@ -386,10 +509,37 @@ def test_what_is_no_network_is_not_trained(task):
         train(SoftmaxRegression(6, 4), "adam", task[1], lr=0.1, steps=1)
 
 
+def test_a_training_begins_at_one_place(task):
+    model, data = task
+    fit = train(model, "adam", data, lr=0.01, steps=2)
+    with pytest.raises(ValueError, match="give p or begin"):
+        train(model, "adam", data, lr=0.01, steps=2, p=fit.p, begin=fit)
+    best = train(model, "adam", data, lr=0.01, steps=9, validation=data, patience=3)
+    assert best.memory == {}  # that of the end does not belong to the best p
+
+
 @pytest.mark.parametrize("options, error, message", [
     (dict(method="adma"), ValueError, "method is one of gradient_descent"),
     (dict(beta3=1), TypeError, "adam has no hyperparameter 'beta3': it has lr, beta1, beta2"),
     (dict(decoupled=True), TypeError, "no hyperparameter 'decoupled'"),
+    (dict(method="nesterov", nesterov=False), TypeError, "no hyperparameter 'nesterov'"),
+    (dict(method="muon", shapes={}), TypeError, "muon has no hyperparameter 'shapes': it has lr"),
+    *[(dict(warmup=wrong), ValueError, "warmup must be a")
+      for wrong in (-1, 0.1, None, True)],
+    (dict(warmup=99), ValueError, "a warm-up of 99 steps does not fit into 5 steps"),
+    *[(dict(average=wrong), ValueError, r'average must be "uniform" or a number in \(0, 1\)')
+      for wrong in (0, 1, "mean", True, [0.9])],
+    (dict(begin=np.zeros(92)), TypeError, "begin is a Training, which train returned, not ndarray"),
+    *[(dict(groups=wrong), ValueError, 'a group is a dictionary with "parts"')
+      for wrong in (["b1"], [dict(lr=1.0)], [dict(parts=())])],
+    (dict(groups=[dict(parts="W9")]), ValueError, "the parts of a group are among W1, b1, W2, b2"),
+    (dict(groups=[dict(parts="b1"), dict(parts=("W1", "b1"))]), ValueError, "b1 is in two groups"),
+    (dict(groups=[dict(parts="b1", methd="lion")]), TypeError, "has no hyperparameter 'methd'"),
+    (dict(groups=[dict(parts="b1", method="lino")]), ValueError, "method is one of"),
+    (dict(groups=[dict(parts="b1", method="lion", eps=1)]), TypeError, "lion has no hyperparamete"),
+    (dict(groups=[dict(parts="b1", lr=-1)]), ValueError, "lr must be"),
+    (dict(groups=[dict(parts="b1", method="mezo")]), ValueError, "it cannot be a group"),
+    (dict(method="mezo", groups=[dict(parts="b1")]), ValueError, "leave groups out"),
     (dict(method="mezo", noise="uniform"), ValueError, 'noise must be "gaussian" or "rademacher"'),
     (dict(epochs=None), ValueError, "say how long to train"),
     (dict(steps=3), ValueError, "one of the two"),
@@ -397,7 +547,7 @@ def test_what_is_no_network_is_not_trained(task):
     (dict(batch_size=0), ValueError, "batch_size must be"),
     (dict(batch_size=None), ValueError, "batch_size must be"),
     (dict(every=0.5), ValueError, "every must be"),
-    (dict(schedule="warm"), ValueError, "schedule is constant, linear, cosine or a function"),
+    (dict(schedule="warm"), ValueError, "schedule is constant, linear, cosine, wsd or a function"),
     (dict(patience=3), ValueError, "patience watches the validation loss"),
     (dict(part="W9"), ValueError, "part is one of W1, b1, W2, b2"),
     (dict(p=np.zeros(3)), ValueError, "p must be 92 finite numbers"),

@@ -21,7 +21,9 @@ learning rate          multiplies the finished velocity: v = beta v + g; x = x -
 first velocity         equals the first gradient
 rmsprop                no bias correction
 adagrad                the *sum* of squared gradients, from zero
-weight_decay           L2 (added to the gradient) everywhere but in adamw: decoupled
+weight_decay           L2 (added to the gradient) in adam and amsgrad; decoupled in adamw,
+                       lion, adafactor, soap and muon: times lr, before the step
+momentum of a mean     m = beta m + (1 - beta) g in adam, lion, soap and muon
 =====================  =============================================================
 
 These are PyTorch's conventions; `tests/test_gradient_methods.py` holds each method against it.

@@ -19,6 +19,10 @@ DOMAINS = {
     "momentum beta": "[0, 1]",  # at 1 nothing is ever forgotten: a ball without friction
     "sigma": "(0, inf)", "radius": "(0, inf)", "size": "(0, inf)", "spread": "[0, inf)",
     "temperature": "[0, inf)", "cooling": "[0, 1]", "a": "(1, inf)",
+    "beta2_decay": "(-inf, 0]", "eps1": "[0, inf)", "eps2": "[0, inf)", "d": "[1, inf)",
+    "shampoo eps": "(0, inf)",  # the root of an eigenvalue of 0 has no inverse
+    "refresh": "whole [1, inf)", "rounds": "whole [1, inf)", "nesterov": "True or False",
+    "shapes": "a dictionary of shapes, such as model.shapes",
     "A": "[0, inf)", "alpha": "[0, inf)", "gamma": "[0, inf)",
     "population": "whole [1, inf)", "tournament": "whole [1, inf)", "elite": "whole [0, inf)",
     "centered": "True or False", "adaptive": "True or False", "ranks": "True or False",
@@ -38,6 +42,9 @@ def check_method(method, given: dict) -> None:
         check_names(method_name(method), defaults, given)
     if is_ours(method):
         check_values(plain.__name__, inspect.signature(plain).parameters, fixed | given)
+    if "shapes" in parameters and "shapes" not in fixed | given:
+        raise TypeError(f"{method_name(method)} needs the shapes of the arrays in x: say "
+                        "shapes=model.shapes, or shapes={'W': (rows, columns)}")
     for name, value in given.items():
         if isinstance(defaults.get(name), float) and not _is_finite(value):
             raise ValueError(f"{name} must be a finite number, not {value!r}")
@@ -72,6 +79,8 @@ def check_value(name: str, value, domain: str) -> None:
         fits = isinstance(value, bool | np.bool_)
     elif domain == "a function":
         fits = callable(value)
+    elif domain.startswith("a dictionary of shapes"):
+        fits = isinstance(value, dict) and bool(value) and all(map(_is_shape, value.values()))
     elif domain.startswith('"'):
         fits = isinstance(value, str) and f'"{value}"' in domain.split(" or ")
     elif not is_number(value):
@@ -92,7 +101,7 @@ def _in_words(domain: str) -> str:
     if interval == "(-inf, inf)":
         return "a whole number" if whole else "a finite number"
     low, high = interval[1:-1].split(", ")
-    words = (f"in {interval}" if high != "inf" else
+    words = (f"at most {high}" if low == "-inf" else f"in {interval}" if high != "inf" else
              f"at least {low}" if interval[0] == "[" else f"above {low}")
     return f"a whole number {'' if words.startswith('in') else 'of '}{words}" if whole else words
 
@@ -101,6 +110,11 @@ def is_number(value) -> bool:
     """Whether it is one finite real number; True and False are none."""
     return (isinstance(value, int | float | np.integer | np.floating)
             and not isinstance(value, bool) and abs(value) < math.inf)
+
+
+def _is_shape(shape) -> bool:
+    return isinstance(shape, tuple) and bool(shape) and all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in shape)
 
 
 def method_name(method) -> str:

@@ -22,14 +22,39 @@ from submissions import SOLUTIONS, Notebook, format_3, reordered, untouched
 
 from zglearn import paths
 from zglearn.authoring import release
+from zglearn.exercises import originals
 from zglearn.exercises.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
 from zglearn.exercises.limits import TimeIsUp
-from zglearn.grading import inputs, reading, reports, sandbox, similarity
+from zglearn.grading import inputs, reading, referee, reports, sandbox, similarity
 from zglearn.grading.inputs import collect
 from zglearn.grading.notebook import Unreadable, plan, read_notebook
 from zglearn.grading.wire import RemoteNamespace, Wire, WireBroken
 
 STEMS = {"04": "04_momentum", "90": "90_small"}
+
+
+# --- the first edition ------------------------------------------------------------------------
+
+
+def test_a_notebook_of_the_first_edition_is_read_in_todays_numbers():
+    def cells(chapter):
+        return {f"ex-{chapter}-1": f"## {chapter}.1 · Fair", f"ans-{chapter}-1":
+                f"answer_{chapter}_1 = ...", f"ans-{chapter}-2": f"answer_{chapter}_2 = 3"}
+
+    stamp = originals.stamp("08_fair_race", cells("08").items())
+    del stamp["edition"]
+    notebook = json.dumps({"metadata": {"zglearn": stamp}, "cells": [
+        {"cell_type": "code" if id.startswith("ans") else "markdown", "id": id, "source": text}
+        for id, text in cells("08").items()]}).encode()
+    read = read_notebook(notebook)
+    assert inputs._chapter_of(read) == "11"
+    assert [c["id"] for c in read["cells"]] == ["ex-11-1", "ans-11-1", "ans-11-2"]
+    assert read["cells"][2]["source"] == "answer_11_2 = 3"
+    now = cells("11") | {"ans-11-2": "answer_11_2 = ...  # another stub than then"}
+    chapter = {"exercises": ["11.1", "11.2"], "stamp": originals.stamp("11", now.items()),
+               "tasks": {"11.1": now["ex-11-1"]},
+               "stubs": {id: now[f"ans-{id.replace('.', '-')}"] for id in ("11.1", "11.2")}}
+    assert referee.changed_since(read, chapter) == ["11.2"]
 
 
 # --- inputs -----------------------------------------------------------------------------------
@@ -85,6 +110,40 @@ def test_folders_of_weeks_are_no_students(tmp_path):
 def other_chapter():
     cells = [{"cell_type": "code", "id": "ans-04-1", "source": "1"}]
     return json.dumps({"cells": cells, "metadata": {}}).encode()
+
+
+@pytest.mark.parametrize(("extra", "utc"), [
+    (struct.pack("<HHBi", 0x5455, 5, 1, 1_700_000_000), True),
+    (struct.pack("<HHIHHQQQ", 0x000A, 32, 0, 1, 24, (1_700_000_000 + 11_644_473_600) * 10**7, 0, 0),
+     True),
+    (struct.pack("<HHH", 0x9999, 2, 0), False), (b"UT\x05", False),
+    (struct.pack("<HHBi", 0x5455, 5, 2, 1_700_000_000), False)])
+def test_a_zip_that_tells_utc_is_believed(tmp_path, monkeypatch, extra, utc):
+    """The clock on the wall that the other date is of was somewhere else."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+            for name in ("anna/90_small.ipynb", "bob/90_small.ipynb"):
+                member = zipfile.ZipInfo(name, (2023, 11, 14, 12, 0, 0))
+                member.extra = extra
+                archive.writestr(member, Notebook().bytes())
+        inputs = collect(tmp_path / "class.zip", STEMS, {"90"}, skip=tmp_path / "grades")
+        wall = time.mktime((2023, 11, 14, 12, 0, 0, 0, 0, -1))
+        assert [s.submitted for s in inputs.submissions] == [1_700_000_000 if utc else wall] * 2
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_chapter_that_one_student_did_is_no_task_of_the_class(tmp_path):
+    for name in ("anna", "bob", "eve"):
+        found(tmp_path, f"{name}/90_small.ipynb")
+    submissions, _ = found(tmp_path, "eve/04_momentum.ipynb", graded=("04", "90"),
+                           content=other_chapter())
+    assert submissions.keys() == {("anna", "90"), ("bob", "90"), ("eve", "90"), ("eve", "04")}
+    both = collect(tmp_path, STEMS, {"04", "90"}, skip=tmp_path / "grades", only=True)
+    assert len(both.submissions) == 6  # both were asked for by name
 
 
 def test_what_cannot_be_graded_is_laid_to_its_student(tmp_path):

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 from zglearn.exercises.exercise import UnknownExercise, all_exercises, find
+from zglearn.exercises.renumbered import new_id
 
 from .inputs import shown
 from .reports import PAGE, write
@@ -40,8 +41,9 @@ class BadMarks(Exception):
     """A file of marks cannot be read; the message says which line, and what is wrong."""
 
 
-def read_marks(store: Store, path: Path | None) -> str:
-    """Take over the marks of a file: student, exercise, points, comment. All of them or none.
+def read_marks(store: Store, path: Path | None, old_numbers: bool = False) -> str:
+    """Take over the marks of a file: student, exercise, points, comment. All of them or none. With
+    `old_numbers`, its exercises are numbered as in 0.1.0.
 
     Returns what was read, in a sentence. Raises BadMarks.
     """
@@ -53,6 +55,8 @@ def read_marks(store: Store, path: Path | None) -> str:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadMarks(f"{path} cannot be read: {error}. It has to be CSV in UTF-8.") from None
     students = {grade.student for grade in store.current()}
+    if old_numbers:
+        lines = [(n, row | {"exercise": new_id(row["exercise"])}) for n, row in lines]
     marks = [_mark(row, f"{path}, line {n}", students) for n, row in lines if row["points"]]
     for mark in marks:
         store.mark(*mark)

@@ -21,11 +21,21 @@ from dataclasses import dataclass, replace
 from zglearn.exercises import hidden as hidden_checks
 from zglearn.exercises.exercise import TOO_LONG, Verdict, find, judge, load
 from zglearn.exercises.limits import TimeIsUp, bounded
+from zglearn.exercises.originals import fingerprint as print_of
+from zglearn.exercises.renumbered import in_old_numbers
 
 from .checks import OLDER, USED_LATER, checks_notebook
 from .inputs import TooLarge
 from .nbval_run import named, run_nbval
-from .notebook import Plan, Unreadable, answer_cell, plan, read_notebook
+from .notebook import (
+    Plan,
+    Unreadable,
+    answer_cell,
+    is_of_the_first_edition,
+    plan,
+    read_notebook,
+    stamp_of,
+)
 from .process import OUT_OF_TIME, Student
 from .similarity import fingerprint
 from .wire import GRACE, EngineFailed, RemoteNamespace
@@ -151,7 +161,7 @@ class Referee:
         self.verdicts[exercise.id] = {
             "status": verdict.status, "cause": verdict.cause, "points": points,
             "message": verdict.message[:MAX_MESSAGE],  # it may quote a student's text of any length
-            "printed": verdict.printed}
+            "told": verdict.told, "printed": verdict.printed}
 
     def _judged_at(self, place: int, exercise) -> tuple[Verdict, int]:
         """The verdict and the points after so many cells. If the process ends, and an answer
@@ -217,15 +227,22 @@ class Referee:
 
 
 def changed_since(notebook: dict, chapter: dict) -> list[str]:
-    """The exercises whose text or stub differs between the notebook's hand-out and today's."""
-    metadata = notebook.get("metadata")
-    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
-    then = stamp.get("cells") if isinstance(stamp, dict) else None
-    now = chapter["stamp"].get("cells", {})
+    """The exercises whose text or stub differs between the notebook's hand-out and today's; what
+    has only got another number since 0.1.0 is the same."""
+    then, now = stamp_of(notebook).get("cells"), chapter["stamp"].get("cells", {})
     if not isinstance(then, dict):
         return []  # no stamp: some platforms take it off
-    return [id for id in chapter["exercises"] for kind in ("ex", "ans")
-            if (cell := f"{kind}-{id.replace('.', '-')}") in now and then.get(cell) != now[cell]]
+    texts = {"ex": chapter["tasks"], "ans": chapter["stubs"]}
+    older = is_of_the_first_edition(notebook)
+
+    def is_as_then(kind, id):
+        cell = f"{kind}-{id.replace('.', '-')}"
+        if cell not in now or then.get(cell) == now[cell]:
+            return True
+        return older and then.get(cell) == print_of(in_old_numbers(texts[kind].get(id, "")))
+
+    return [id for id in chapter["exercises"] if not (is_as_then("ex", id)
+                                                      and is_as_then("ans", id))]
 
 
 def answers(steps: Plan, names: dict) -> dict[str, str]:

@@ -25,7 +25,8 @@ COURSE = "Optimization for language models, with and without gradients"
 COLUMNS = ("student", "exercise", "points", "max_points", "status", "message")
 MESSAGE = 600  # characters of a message in the table
 LONGEST_NAME = 150  # bytes of a student's name in a file's name; disks allow 255 for all of it
-LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
+LABELS = {**LABEL, "partly": "Partly correct", "error": "Error", "timeout": "Stopped",
+          "refused": "Not graded"}
 COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
 # A sign that may begin a formula, also as East Asian keyboards write it: where a cell begins, or
 # where one does for whoever separates cells by semicolons or tabs.
@@ -129,7 +130,7 @@ def _safe(cell) -> str:
 
 def _cells(row: Row) -> tuple:
     message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
-    return row.student, row.exercise.id, row.points, row.max_points, row.status, message
+    return row.student, row.exercise.id, row.points, row.max_points, row.shown, message
 
 
 def _summary(by_student):
@@ -212,7 +213,7 @@ def _entry(row: Row) -> str:
     e = row.exercise
     label = LABELS[row.status]
     if row.status == "incorrect" and row.points:
-        label = "Partly correct"
+        label = LABELS["partly"]
     parts = [f"<b>{label}</b> · {e.id} {html.escape(e.title)} · {row.points:g} of {e.points}"]
     if row.message:
         code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(shown(row.message)))

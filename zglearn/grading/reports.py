@@ -1,4 +1,5 @@
-"""What an instructor gets: gradebook, summary, a table for learning platforms, JUnit, feedback."""
+"""What an instructor gets: gradebook, summary, a table for learning platforms, JUnit, feedback, and
+the misconception map."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from zglearn.exercises.exercise import LABEL, framed
 
+from . import misconceptions
 from .checks import OLDER
 from .inputs import shown
 from .rows import STATUSES, Row
@@ -46,11 +48,14 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
     by_student = defaultdict(list)
     for row in rows:
         by_student[row.student].append(row)
+    found = misconceptions.topics(store)
     files = {
         "gradebook.csv": _table([COLUMNS, *map(_cells, rows)]),
         "summary.csv": _table(_summary(by_student)),
         "platform.csv": _table(_platform(by_student)),
         "similarity.csv": _table([("exercise", "one", "other", "similarity"), *_leads(store)]),
+        "map.html": PAGE.format(title="What the class got wrong", body=misconceptions.page(found)),
+        "map.csv": _table(misconceptions.table(found)),
         "not_graded.csv": _table([("file", "reason"), *ignored]),
     }
     if any(map(_number, by_student)):
@@ -109,7 +114,8 @@ def in_short(rows: list[Row], out: Path) -> str:
     if older := sum(row.message.startswith(OLDER) for row in rows):
         lines.append("Refused, because the exercise was changed since the hand-out: "
                      f"{older} (--accept-older meets them with today's checks).")
-    return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}."])
+    return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}, and what the class got "
+                               f"wrong {out / 'map.html'}."])
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ from zglearn.authoring.trials import trials_of
 
 CHAPTER, SIZE = "04", 60
 KINDS = ("right", "right", "wrong", "wrong", "mutant", "blank")
+MARKERS = re.compile(r"^ *# (BEGIN|END) SOLUTION\n?|^ *# INSTEAD\n( *#.*\n)*|  # SOLUTION$", re.M)
 FAVOURITE = 0.5  # of the wrong answers to an exercise, this share is the same mistake
 
 
@@ -38,7 +40,8 @@ def stock() -> dict[str, dict[str, list[Written]]]:
     found: dict[str, dict[str, list[Written]]] = {}
     for trial in trials_of(solutions):
         kinds = found.setdefault(trial.exercise.id, {})
-        kinds.setdefault(trial.kind, []).append(Written(trial.kind, trial.name, trial.source))
+        source = MARKERS.sub("", trial.source)
+        kinds.setdefault(trial.kind, []).append(Written(trial.kind, trial.name, source))
         if trial.name == "the course's own answer" and trial.exercise.kind in ("implement",
                                                                               "debug", "derive"):
             kinds["mutant"] = [Written("mutant", name, source)

@@ -1,13 +1,16 @@
 """A class of sixty: what the instructor gets of it. (Graded once for all tests here.)"""
 
 import csv
+import html
 import re
 from collections import Counter
 
 import pytest
 from class_of_sixty import SIZE, hand_in, sixty
 
+from zglearn.exercises.exercise import find
 from zglearn.grading import command as grade
+from zglearn.grading import viva
 
 EXPECTED = {"right": {"correct"}, "blank": {"not_attempted"},
             "wrong": {"incorrect", "error", "timeout"}}
@@ -59,3 +62,30 @@ def test_the_map_counts_each_mistake_and_shows_nobody(class_):
     page = (class_ / "grades/map.html").read_text()
     assert not re.search(r"\bs\d\d\b", page) and "wrote this" not in page
     assert "<pre>" in page and "To repeat" in page
+
+
+def test_viva_sheets_ask_about_the_students_own_lines(class_, capsys):
+    grades = class_ / "grades"
+    assert viva.main([str(grades), "--sample", "6", "--seed", "3"]) == 0
+    first = capsys.readouterr().out
+    pages = list(grades.glob("viva/*.html"))
+    assert len(pages) == 6
+    for page in pages:
+        text = page.read_text()
+        student = page.name[:3]
+        assert 1 <= text.count("<article>") <= 2 and "http" not in text
+        for exercise in re.findall(r"<h1>\S+ · (04\.\d)", text):
+            assert f"{student} wrote this" in text
+            assert text.count(html.escape(find(exercise).followups[0][0], quote=False)[:30]) <= 1
+            assert sixty()[student][exercise].kind != "blank"
+        assert text.count("A good answer:") >= 2 * text.count("<article>")
+    assert viva.main([str(grades), "--sample", "6", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == first
+    pairs = lines(grades / "similarity.csv")
+    assert pairs  # of sixty who drew from so few answers
+    assert viva.main([str(grades), "--similar", "--exercise", pairs[0]["exercise"]]) == 0
+    both = grades / f"viva/{pairs[0]['one']}-and-{pairs[0]['other']}-{pairs[0]['exercise']}.html"
+    assert both.read_text().count("wrote this") == 2
+    for wrong, why in (([str(class_)], "holds no grades"),
+                       ([str(grades), "--student", "nobody"], "no accepted answer")):
+        assert viva.main(wrong) == 2 and why in capsys.readouterr().err

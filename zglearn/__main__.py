@@ -22,6 +22,8 @@ COMMANDS = {
     "interview": ("zglearn.course.mock_interview.talk", "main",
                   "a mock interview from the exercises"),
     "grade": ("zglearn.grading.command", "main", "instructors: grade a folder of notebooks"),
+    "viva": ("zglearn.grading.viva", "main",
+             "instructors: sheets to ask students about their answers"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),

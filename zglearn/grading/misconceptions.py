@@ -30,9 +30,11 @@ EXAMPLES = 2  # answers shown with each mistake
 WORST = 5  # mistakes in the summary on top
 COLUMNS = ("exercise", "title", "students", "tried", "solved", "mistake", "named", "made_by",
            "share_of_tried")
+LEGEND = ("<p>Below, each exercise: what most did not solve first. In the bars, blue has all "
+          "points, orange tried, grey did not. A line opens to two of the answers.</p>")
 STYLE = """<style>.bar { display: flex; height: .6rem; background: #8884; margin: .3rem 0 }
 .bar i { background: #0072b2 } .bar b { background: #d55e00 } .count { font-weight: 600 }
-ol.worst li { margin: .3rem 0 } details { margin: .2rem 0 .6rem 1.2rem } pre { padding: .5rem;
+ol.worst li { margin: .3rem 0 } details { margin: .4rem 0 } pre { padding: .5rem;
 border-left: 3px solid #d55e00; font-size: .85rem } section { break-inside: avoid }</style>"""
 
 
@@ -123,7 +125,7 @@ def page(found: list[Topic]) -> str:
     chosen = {id(m): _examples(m) for topic in found for m in topic.mistakes}
     texts = [text for answers in chosen.values() for text in answers]
     bare = {text: said.get("text", "") for text, said, _ in reading.each(_without_comments, texts)}
-    parts = [STYLE, "<h1>What the class got wrong</h1>", _worst(found)]
+    parts = [STYLE, "<h1>What the class got wrong</h1>", _worst(found), LEGEND]
     for topic in found:
         parts.append(_section(topic, {key: [bare[text] for text in answers]
                                       for key, answers in chosen.items()}))
@@ -151,9 +153,8 @@ def _section(topic: Topic, examples: dict[int, list[str]]) -> str:
     for m in topic.mistakes:
         shown_ones = "".join(f"<pre>{html.escape(shown(text))}</pre>"
                              for text in examples[id(m)] if text.strip())
-        lines.append(f"<p><span class=count>{len(m.answers)} ×</span> {_text(m.text)}</p>")
-        if shown_ones:
-            lines.append(f"<details><summary>Answers</summary>{shown_ones}</details>")
+        said = f"<span class=count>{len(m.answers)} ×</span> {_text(m.text)}"
+        lines.append(f"<details><summary>{said}</summary>{shown_ones}</details>")
     return "".join([*lines, "</section>"])
 
 

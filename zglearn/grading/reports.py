@@ -53,7 +53,7 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
         "gradebook.csv": _table([COLUMNS, *map(_cells, rows)]),
         "summary.csv": _table(_summary(by_student)),
         "platform.csv": _table(_platform(by_student)),
-        "similarity.csv": _table([("exercise", "one", "other", "similarity"), *_leads(store)]),
+        "similarity.csv": _table([("exercise", "one", "other", "similarity"), *similar(store)]),
         "map.html": PAGE.format(title="What the class got wrong", body=misconceptions.page(found)),
         "map.csv": _table(misconceptions.table(found)),
         "not_graded.csv": _table([("file", "reason"), *ignored]),
@@ -184,7 +184,8 @@ def _total(rows, chapter) -> float | str:
     return round(sum(row.points for row in of_it), 2)
 
 
-def _leads(store):
+def similar(store: Store) -> list[tuple[str, str, str, float]]:
+    """The answers that resemble each other: see `similarity.leads`."""
     answers = defaultdict(dict)
     for grade in store.current():
         for exercise, runs in grade.result.get("prints", {}).items():

@@ -497,6 +497,8 @@ CALLS = {
     "doctor": [],
     "kernels": ["--list"],
     "mutants": ["--help"],
+    "viva": ["grades"],
+    "clinic": ["Not a name"],
     "--help": [],
     "grade --help": [],
 }

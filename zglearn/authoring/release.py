@@ -1,13 +1,16 @@
 """`python3 -m zglearn release --out FOLDER`: what students get, without the solutions.
 
-The folder holds the exercises, the chapters, the package with its checks, and VERSION.json. Each
-exercise notebook carries its version, so that the grader knows which hand-out an answer is for.
+The folder holds the exercises, the chapters, the package with its checks, a README of its own, and
+VERSION.json. The checks are sealed (see `exercises.sealed`): no answer can be read off, and nobody
+is kept from taking them apart. Each exercise notebook carries its version, so that the grader knows
+which hand-out an answer is for.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import shutil
 import sys
 from datetime import date
@@ -15,10 +18,36 @@ from pathlib import Path
 
 import zglearn
 from zglearn import paths
+from zglearn.exercises import sealed
 from zglearn.exercises.originals import exercise_notebooks, is_untouched, stamp_in
 
-HANDED_OUT = ("exercises", "chapters", "zglearn", "README.md", "pyproject.toml", "setup.py",
+HANDED_OUT = ("exercises", "chapters", "clinic", "zglearn", "pyproject.toml", "setup.py",
               "requirements.txt", "requirements.lock", "LICENSE")
+README = """# Optimization for language models, with and without gradients
+
+Your copy of an interactive notebook course, handed out on {released}.
+
+You need Python 3.11 or newer (on Debian and Ubuntu also `sudo apt install python3-venv`), about
+1 GB of disk, and the network for the first run. In this folder:
+
+```
+python3 -m zglearn lab          # makes a private environment, then opens JupyterLab
+python3 -m zglearn progress     # how far you are
+python3 -m zglearn interview    # a mock interview drawn from the exercises
+python3 -m zglearn reset {first}     # a fresh exercise notebook; yours is kept
+python3 -m zglearn doctor       # if something does not work: what, and how to mend it
+```
+
+Begin with `chapters/00_start_here.ipynb`. The exercises that were handed out:
+
+{exercises}
+
+Write your answer, run its cell, then `check("{first}.1")`; `hint("{first}.1")` helps. The solutions
+are with your instructor. Hand in the notebooks of `exercises/` in which you wrote.
+
+If your computer has JupyterLab already: `pip install -r requirements.txt` in this folder, then
+`jupyter lab`.
+"""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "kept", "*.part")
 
 
@@ -44,7 +73,8 @@ def main(argv: list[str]) -> int:
         print(f"zglearn release: {problem}", file=sys.stderr)
         return 1
     print(f"Handed out in {options.out}: {', '.join(version['exercises'])}.\nGive students that "
-          "folder; they start with `python3 -m zglearn lab`.")
+          "folder; they start with `python3 -m zglearn lab`. The checks in it are sealed: that "
+          "keeps answers out of sight, and protects them from nobody who takes it apart.")
     return 0
 
 
@@ -73,7 +103,22 @@ def release(course: Path, out: Path, only: list[str] = ()) -> dict:
     version = {"zglearn": zglearn.__version__, "released": date.today().isoformat(),
                "exercises": {path.stem: stamp_in(path)["version"] for path in notebooks}}
     (out / "VERSION.json").write_text(json.dumps(version, indent=2) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(_readme(version), encoding="utf-8")
+    originals = out / ".zglearn" / "originals"  # for `reset`
+    originals.mkdir(parents=True)
+    for path in exercise_notebooks(out):
+        shutil.copy2(path, originals)
+    key = secrets.token_bytes(32)
+    for folder in (*(out / "zglearn" / "exercises" / name for name in ("bank", "errata")),
+                   *sorted(out.glob("clinic/*/"))):
+        sealed.seal(folder, key)
     return version
+
+
+def _readme(version: dict) -> str:
+    lines = [f"- `exercises/{name}.ipynb`" for name in version["exercises"]]
+    return README.format(released=version["released"], first=next(iter(version["exercises"]))[:2],
+                         exercises="\n".join(lines))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import html
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -222,11 +221,11 @@ def all_exercises(chapter: str = "") -> list[Exercise]:
 
 def load(chapter: str = "") -> None:
     """Import the bank modules of a chapter ("04"), or all of them."""
-    from . import bank
+    from . import bank, sealed
 
-    for module in pkgutil.iter_modules(bank.__path__):
-        if module.name.startswith(f"ch{chapter}"):
-            importlib.import_module(f"{bank.__name__}.{module.name}")
+    for name in sealed.names(bank):
+        if name.startswith(f"ch{chapter}"):
+            importlib.import_module(f"{bank.__name__}.{name}")
 
 
 def sort_key(id: str) -> tuple[int, int]:

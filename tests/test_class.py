@@ -2,7 +2,12 @@
 
 import csv
 import html
+import json
+import os
 import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 import pytest
@@ -10,7 +15,7 @@ from class_of_sixty import SIZE, hand_in, sixty
 
 from zglearn.exercises.exercise import find
 from zglearn.grading import command as grade
-from zglearn.grading import viva
+from zglearn.grading import plain, viva
 
 EXPECTED = {"right": {"correct"}, "blank": {"not_attempted"},
             "wrong": {"incorrect", "error", "timeout"}}
@@ -89,3 +94,29 @@ def test_viva_sheets_ask_about_the_students_own_lines(class_, capsys):
     for wrong, why in (([str(class_)], "holds no grades"),
                        ([str(grades), "--student", "nobody"], "no accepted answer")):
         assert viva.main(wrong) == 2 and why in capsys.readouterr().err
+
+
+def test_plain_nbval_fails_exactly_where_an_answer_is_wrong(class_, capsys):
+    checks = class_ / "checks"
+    assert plain.main([str(class_ / "submissions"), "--out", str(checks)]) == 0
+    assert f"60 notebooks in {checks}" in capsys.readouterr().out
+    assert len(list(checks.iterdir())) == SIZE
+    some = sorted(sixty(), key=lambda s: -len({a.kind for a in sixty()[s].values()}))[:2]
+    junit = class_ / "junit.xml"
+    subprocess.run([sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout", "60", "-q",
+                    "-p", "no:cacheprovider", f"--junitxml={junit}", "-c", os.devnull,
+                    f"--rootdir={checks}", *(str(checks / f"{s}.04.ipynb") for s in some)],
+                   cwd=checks, stdout=subprocess.DEVNULL)
+    failed = {(case.get("classname"), int(case.get("name").rsplit(" ", 1)[1])) for case in
+              ElementTree.parse(junit).iter("testcase") if len(case)}
+    book = {(row["student"], row["exercise"]): row for row in
+            lines(class_ / "grades/gradebook.csv")}
+    for student in some:
+        cells = json.loads((checks / f"{student}.04.ipynb").read_text())["cells"]
+        wrong = {n for file, n in failed if student in file}
+        assert {cells[n]["id"] for n in wrong} == {
+            f"chk-{e.replace('.', '-')}" for e in sixty()[student]
+            if book[student, e]["status"] != "correct"}
+        assert 0 < len(wrong) < len(sixty()[student])
+    assert plain.main([str(class_ / "submissions"), "--out", str(checks)]) == 2
+    assert "not empty" in capsys.readouterr().err

@@ -167,8 +167,8 @@ def test_an_article_that_does_not_hold_is_told(kit, tmp_path, capsys):
     whole = path.read_text()
     for old, new, why in [("left > 0.5", "left < 0.5", "does not decide the claim"),
                           ('"false"', '"wrong"', "the verdict must be one of"),
-                          ("def one", "deff one", "SyntaxError"), ('"week_3"', '"other"', "no theme"),
-                          (whole, "", "has no card")]:
+                          ("def one", "deff one", "SyntaxError"),
+                          ('"week_3"', '"other"', "no theme"), (whole, "", "has no card")]:
         path.write_text(whole.replace(old, new))
         assert kit() == 1
         said = capsys.readouterr().err

@@ -592,7 +592,7 @@ def test_every_report(graded, tmp_path):
     assert "<script>" not in text and "&lt;script&gt;" in text and "Zoë &lt;b&gt;" in text
     assert "x - lr * g" not in text and "90.2 One step" in text and "chapter 90" in text
     assert "Chapter 90: 10 of 12 points" in text and "Handed in 20" in text
-    assert "Your answer</summary><pre>def step(x, g, lr):" in text
+    assert "Your answer</b><pre>def step(x, g, lr):" in text and "graded 20" in text
     (junit,) = out.glob("junit/Zo*.90.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(junit).iter("testcase")}
     assert len(cases) == len(POINTS) and cases["90.2 One step"].find("failure") is not None
@@ -622,7 +622,7 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
     graded([right(1), right(2)], "--manual")
     page = (tmp_path / "grades/manual/90.5.html").read_text()
     assert page.count("<section") == 2 and "it says why" in page and "points uphill" in page
-    assert "## 90.5" in page and "reportValidity" in page
+    assert "90.5 · Why?</h2>" in page and 'max="2"' in page and "reportValidity" in page
     marks = tmp_path / "marks.csv"
     marks.write_text("student,exercise,points,comment\nright001,90.5,0.5,too short\n"
                      "right002,90.5,2,\n")

@@ -498,6 +498,7 @@ CALLS = {
     "kernels": ["--list"],
     "mutants": ["--help"],
     "viva": ["grades"],
+    "nbval": ["nothing"],
     "clinic": ["Not a name"],
     "--help": [],
     "grade --help": [],

@@ -26,6 +26,8 @@ COMMANDS = {
     "grade": ("zglearn.grading.command", "main", "instructors: grade a folder of notebooks"),
     "viva": ("zglearn.grading.viva", "main",
              "instructors: sheets to ask students about their answers"),
+    "nbval": ("zglearn.grading.plain", "main",
+              "instructors: notebooks for plain pytest --nbval"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),

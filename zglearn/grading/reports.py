@@ -41,6 +41,11 @@ max-width: 45rem; margin: 2rem auto; padding: 0 1rem }} section {{ margin: 1.2re
 pre {{ overflow-x: auto; white-space: pre-wrap }}</style></head>
 <body>{body}</body></html>
 """
+BESIDE = """<style>body { max-width: 72rem } .beside { display: grid; gap: 1.5rem;
+grid-template-columns: 1fr 1fr } .beside > div { min-width: 0 } .beside p { margin: .3rem 0 }
+.beside pre { margin: .3rem 0; max-height: 22rem; overflow: auto; font-size: .85rem }
+section { break-inside: avoid } @media (max-width: 50rem) { .beside { display: block } }
+@media print { .beside pre { max-height: none } }</style>"""
 
 
 def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
@@ -198,7 +203,7 @@ def similar(store: Store) -> list[tuple[str, str, str, float]]:
 
 def feedback(student: str, rows: list[Row]) -> str:
     """A page for one student: marks, what the check says, and where to read. No solutions."""
-    parts = [f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
+    parts = [BESIDE, f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
     for chapter, group in groupby(rows, key=lambda row: row.exercise.chapter):
         theirs = list(group)
         parts.append(f"<h2>Chapter {chapter}: {_sum(theirs)}</h2>")
@@ -206,10 +211,14 @@ def feedback(student: str, rows: list[Row]) -> str:
             parts.append(f"<p>{html.escape(theirs[0].message)}</p>")
             continue
         if at := theirs[0].submitted:
-            parts.append(f"<p>Handed in {datetime.fromtimestamp(at):%Y-%m-%d, %H:%M}.</p>")
+            parts.append(f"<p>Handed in {_moment(at)}, graded {_moment(theirs[0].graded)}.</p>")
         parts += [f"<section>{framed(_entry(row), COLOURS.get(row.status, '#d55e00'))}</section>"
                   for row in theirs]
     return PAGE.format(title=html.escape(student), body="".join(parts))
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d, %H:%M}"
 
 
 def _sum(rows: list[Row]) -> str:
@@ -227,10 +236,9 @@ def _entry(row: Row) -> str:
         parts.append(f"<p>{code}</p>")
     if row.printed:
         parts.append(f"<p>Your code printed:</p><pre>{html.escape(shown(row.printed))}</pre>")
-    if row.answer:
-        parts.append("<details><summary>Your answer</summary>"
-                     f"<pre>{html.escape(shown(row.answer))}</pre></details>")
     if row.status != "correct":
         parts.append(f"<p>To read: chapter {e.chapter}, and <code>hint(\"{e.id}\")</code> in the "
                      "exercise notebook.</p>")
-    return "".join(parts)
+    answer = (f"<b>Your answer</b><pre>{html.escape(shown(row.answer))}</pre>" if row.answer.strip()
+              else "")
+    return f"<div class=beside><div>{''.join(parts)}</div><div>{answer}</div></div>"

@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 @dataclass(frozen=True)
 class Row:
     """One student and one exercise. `waiting` says that a person has yet to mark it; `submitted`
-    is when the notebook was handed in, 0 if none was; `shown` is how the gradebook puts the status:
+    is when the notebook was handed in, 0 if none was, and `graded` when it was graded; `shown` is how the gradebook puts the status:
     "3 of 4" where a person gave some of the points."""
 
     student: str
@@ -28,6 +28,7 @@ class Row:
     printed: str = ""
     answer: str = ""
     submitted: float = 0
+    graded: float = 0
     by_hand: float | None = None
 
     @property
@@ -79,7 +80,7 @@ def _row(grade: Grade, exercise: Exercise) -> Row:
         message += f" (Of {result['files']} notebooks handed in, {result['file']} was graded.)"
     return Row(grade.student, exercise, said.get("points", 0), status, message.strip(), waiting,
                said.get("printed", ""), result.get("answers", {}).get(exercise.id, ""),
-               0 if result.get("absent") else grade.submitted)
+               0 if result.get("absent") else grade.submitted, grade.at)
 
 
 def _last_line(text: str) -> str:

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS written (
     name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (name, digest));
 """
 CURRENT = """
-SELECT student, chapter, submitted, result FROM grades WHERE id IN (
+SELECT student, chapter, submitted, at, result FROM grades WHERE id IN (
     SELECT COALESCE(MAX(CASE WHEN final THEN id END), MAX(id)) FROM grades
     GROUP BY student, chapter)
 ORDER BY student, chapter
@@ -57,11 +57,13 @@ def _new_result(result: dict) -> dict:
 
 @dataclass(frozen=True)
 class Grade:
-    """The grade that counts for a student and a chapter; `result` is the referee's."""
+    """The grade that counts for a student and a chapter: when it was handed in, when it was graded
+    (`at`), and the referee's `result`."""
 
     student: str
     chapter: str
     submitted: float
+    at: float
     result: dict
 
 
@@ -138,7 +140,7 @@ class Store:
 
     def current(self) -> list[Grade]:
         """The grades that count, by student and chapter."""
-        return [Grade(*row[:3], json.loads(row[3])) for row in self.db.execute(CURRENT)]
+        return [Grade(*row[:4], json.loads(row[4])) for row in self.db.execute(CURRENT)]
 
     def mark(self, student: str, exercise: str, points: float, comment: str) -> None:
         """Add a mark given by hand, unless it is the one that counts already."""

@@ -24,6 +24,7 @@ if sys.platform == "win32":  # it cannot fork, and would fail on an import below
     sys.exit("zglearn grade runs on Linux and macOS. On Windows, run it in WSL.")
 
 from zglearn import paths
+from zglearn.authoring.roster import BadRoster, read_roster
 from zglearn.exercises import bank
 
 from . import marks as manual
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     try:
         return grade(options)
-    except (CannotGrade, CourseBroken, NoCluster, Busy, manual.BadMarks) as problem:
+    except (CannotGrade, CourseBroken, NoCluster, Busy, BadRoster, manual.BadMarks) as problem:
         print(f"zglearn grade: {problem}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -110,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
                    help="what each day begun after it costs, in percent (default: %(default)s)")
     p.add_argument("--grace", type=between(float, 0), default=0, metavar="MINUTES",
                    help="minutes after the deadline that still count as in time")
+    p.add_argument("--roster", type=Path, metavar="CSV",
+                   help="whose variants are whose, as `release --roster` wrote it")
     p.add_argument("--manual", action="store_true",
                    help="make a page for each open question, to mark the answers by hand")
     p.add_argument("--marks", type=Path, metavar="CSV",
@@ -182,6 +185,10 @@ def grade(options) -> int:
         raise CannotGrade(f"the submissions cannot be read: {problem}") from problem
     if not inputs.submissions:
         raise CannotGrade(f"no notebook of this course in {source}" + _listed(inputs.ignored))
+    seeds = read_roster(options.roster) if options.roster else {}
+    if missing := {s.student for s in inputs.submissions} - seeds.keys() if seeds else ():
+        print(f"Not in {options.roster}, so graded with the course's own numbers: "
+              f"{', '.join(sorted(missing))}.")
     course = {n: course[n] for n in sorted({s.chapter for s in inputs.submissions})}
     with Store(out) as store:
         if store.renumbered:
@@ -191,7 +198,7 @@ def grade(options) -> int:
             print(said)
         for chapter in course if options.due else ():
             store.set_deadline(chapter, options.due, options.late, options.grace * 60)
-        reasons = _grade_new(store, options, course, inputs.submissions)
+        reasons = _grade_new(store, options, course, inputs.submissions, seeds)
         failed, full = len(reasons), any(NO_SPACE in reason for reason in reasons)
         rows = gradebook(store)
         reports.write_all(store, rows, out, inputs.ignored)
@@ -230,12 +237,12 @@ def _listed(ignored) -> str:
     return "\n".join([f"\nNot graded ({len(ignored)}):", *lines]) if ignored else ""
 
 
-def _grade_new(store, options, course, submissions) -> list[str]:
+def _grade_new(store, options, course, submissions, seeds) -> list[str]:
     """Grade what is not known yet; returns why what failed on the grader's side did."""
     limits = {"timeout": options.timeout, "budget": TASKS_OF_TIME * options.timeout,
               "memory": options.memory * 2**20, "accept_older": options.accept_older}
     rules = {**limits, "grader": grader_digest()}
-    keys = {id(s): _key(s, course[s.chapter], rules) for s in submissions}
+    keys = {id(s): _key(s, course[s.chapter], rules | _seed_of(s, seeds)) for s in submissions}
     pending = [s for s in submissions
                if options.again or not store.known(s.student, s.chapter, keys[id(s)])]
     settings = {"course": str(options.course.resolve()), "modules": modules(course),
@@ -246,8 +253,8 @@ def _grade_new(store, options, course, submissions) -> list[str]:
     with pool(options.jobs, options.scheduler) as run:
         asked = any(s.files for s in pending)
         jobs = _jobs(run, settings, limits, course, options) if asked else {}
-        tasks = ((n, settings, jobs.get(s.chapter), s.files, s.unusable)
-                 for n, s in enumerate(pending))
+        tasks = ((n, settings, jobs.get(s.chapter, {}) | {"seed": seeds.get(s.student, "")},
+                  s.files, s.unusable) for n, s in enumerate(pending))
         results = run(grade_submission, tasks)
         for n, result in tqdm(results, total=len(pending), unit="notebook", disable=None):
             s = pending[n]
@@ -255,6 +262,11 @@ def _grade_new(store, options, course, submissions) -> list[str]:
             failed += [result["failed"]] if "failed" in result else []
     store.finish(number)
     return failed
+
+
+def _seed_of(submission, seeds) -> dict:
+    """What a grade depends on besides, where students have variants."""
+    return {"seed": seeds[submission.student]} if submission.student in seeds else {}
 
 
 def _key(submission, chapter, rules) -> str:

@@ -16,7 +16,8 @@ DAY = timedelta(days=1)
 @dataclass(frozen=True)
 class Row:
     """One student and one exercise. `waiting` says that a person has yet to mark it; `submitted`
-    is when the notebook was handed in, 0 if none was, and `graded` when it was graded; `shown` is how the gradebook puts the status:
+    is when the notebook was handed in, 0 if none was, and `graded` when it was graded; `shown` is
+    how the gradebook puts the status:
     "3 of 4" where a person gave some of the points."""
 
     student: str

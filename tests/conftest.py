@@ -48,8 +48,9 @@ def no_memories():
 def pytest_xdist_make_scheduler(config, log):
     """How parallel workers share the tests: the large pieces first, then one by one.
 
-    All tests in a browser are one piece, so that one worker starts JupyterLab; and all tests of
-    one notebook are, so that its trials run once. (`--dist=loadgroup` is made for that, but
+    All tests in a browser are one piece, so that one worker starts JupyterLab; those of the class
+    of sixty are, so that it is graded once; and all tests of one notebook, so that its trials run
+    once. (`--dist=loadgroup` is made for that, but
     xdist 3.8 loses its groups under pytest 9.2.)
     """
     from xdist.scheduler import LoadScopeScheduling
@@ -59,6 +60,8 @@ def pytest_xdist_make_scheduler(config, log):
             file, _, test = nodeid.partition("::")
             if "browser" in file:
                 return "browser"
+            if "test_class" in file:
+                return "class"
             return test.partition("[")[2] if "[" in test and "notebooks" in file else nodeid
 
     return InPieces(config, log)

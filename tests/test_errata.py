@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from zglearn.authoring import clinic_kit
+from zglearn.course import clinic_panel
 from zglearn.course.clinic_panel import ClinicPanel, Ward, scoreboard, to_judge
-from zglearn.exercises.cards import THEMES, VERDICTS, card, cards, failure
+from zglearn.exercises import sealed
+from zglearn.exercises.cards import THEMES, VERDICTS, card, cards, failure, forget_article
 
 CARDS = cards()
 PROGRAMS = [c for c in CARDS if c.broken]
@@ -124,3 +128,48 @@ def test_a_ward_shows_claim_verdict_and_run_in_text_and_html():
     for c, found in shown.findings:
         assert c.claim in repr(shown) and found in repr(shown)
     assert shown._repr_html_().count("The run:") == len(shown.findings)
+
+
+# --- an instructor's own article --------------------------------------------------------------
+
+
+@pytest.fixture
+def kit(tmp_path, monkeypatch):
+    """`run(name)` of the command `clinic`, in a course of its own."""
+    monkeypatch.setenv("ZGLEARN_HOME", str(tmp_path))
+    yield lambda name="week_3": clinic_kit.main([name])
+    for folder in tmp_path.glob("clinic/*/"):
+        forget_article(folder)
+
+
+def test_an_article_of_ones_own_takes_one_folder(kit, tmp_path, capsys):
+    folder = tmp_path / "clinic/week_3"
+    assert kit() == 0 and "change article.md and cards.py" in capsys.readouterr().out
+    assert kit() == 0 and "1 cards, and each run decides" in capsys.readouterr().out
+    made = nbformat.read(folder / "week_3.ipynb", as_version=4)
+    assert made.cells[0].source == (folder / "article.md").read_text().strip()
+    (own,) = cards("week_3")
+    assert own in cards() and own.examine().text.startswith("The best of 100 learning rates")
+    panel = clinic_panel.clinic("week_3")
+    assert "An article to review" in panel.question()
+    panel.judge("false")
+    assert "You agree with the run" in panel.verdict() and "An article" in panel.score()
+    sealed.seal(folder, b"key")
+    forget_article(folder)
+    assert [c.name for c in cards("week_3")] == ["one_step_is_enough"]
+
+
+def test_an_article_that_does_not_hold_is_told(kit, tmp_path, capsys):
+    assert kit("Week 3") == 1 and "small letters" in capsys.readouterr().err
+    assert kit("momentum") == 1 and "is taken" in capsys.readouterr().err
+    assert kit() == 0
+    path = tmp_path / "clinic/week_3/cards.py"
+    whole = path.read_text()
+    for old, new, why in [("left > 0.5", "left < 0.5", "does not decide the claim"),
+                          ('"false"', '"wrong"', "the verdict must be one of"),
+                          ("def one", "deff one", "SyntaxError"),
+                          ('"week_3"', '"other"', "no theme"), (whole, "", "has no card")]:
+        path.write_text(whole.replace(old, new))
+        assert kit() == 1
+        said = capsys.readouterr().err
+        assert why in said and "Traceback" not in said, said

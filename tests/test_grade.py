@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import shutil
@@ -42,6 +43,7 @@ from zglearn.grading import (
     command as grade,
 )
 from zglearn.grading import (
+    marks,
     reports,
     rows,
     sandbox,
@@ -590,7 +592,7 @@ def test_every_report(graded, tmp_path):
     assert "<script>" not in text and "&lt;script&gt;" in text and "Zoë &lt;b&gt;" in text
     assert "x - lr * g" not in text and "90.2 One step" in text and "chapter 90" in text
     assert "Chapter 90: 10 of 12 points" in text and "Handed in 20" in text
-    assert "Your answer</summary><pre>def step(x, g, lr):" in text
+    assert "Your answer</b><pre>def step(x, g, lr):" in text and "graded 20" in text
     (junit,) = out.glob("junit/Zo*.90.xml")
     cases = {case.get("name"): case for case in ElementTree.parse(junit).iter("testcase")}
     assert len(cases) == len(POINTS) and cases["90.2 One step"].find("failure") is not None
@@ -620,7 +622,7 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
     graded([right(1), right(2)], "--manual")
     page = (tmp_path / "grades/manual/90.5.html").read_text()
     assert page.count("<section") == 2 and "it says why" in page and "points uphill" in page
-    assert "## 90.5" in page and "reportValidity" in page
+    assert "90.5 · Why?</h2>" in page and 'max="2"' in page and "reportValidity" in page
     marks = tmp_path / "marks.csv"
     marks.write_text("student,exercise,points,comment\nright001,90.5,0.5,too short\n"
                      "right002,90.5,2,\n")
@@ -628,7 +630,7 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
         book = graded([right(1), right(2)], *options)
         assert book["right001", "90.5"] | {"student": ""} == {
             "student": "", "exercise": "90.5", "points": "0.5", "max_points": "2",
-            "status": "incorrect", "message": "Marked by hand. too short"}
+            "status": "0.5 of 2", "message": "Marked by hand. too short"}
         assert book["right002", "90.5"]["status"] == "correct"
     with open(tmp_path / "grades/platform.csv", newline="") as file:
         assert [row["Chapter 90"] for row in csv.DictReader(file)] == ["10.5", "12"]
@@ -643,6 +645,45 @@ def test_marks_by_hand_are_asked_for_read_back_and_kept(graded, tmp_path, capsys
         marks.write_text(header)
         graded([], "--marks", str(marks), expect=2)
         assert "line 1: there is no column" in capsys.readouterr().err
+
+
+def test_a_record_of_the_first_edition_is_brought_into_todays_numbers(tmp_path):
+    with Store(tmp_path) as store:
+        run = store.begin({})
+        for chapter in ("08", "11", "04"):
+            store.add(run, "anna", chapter, "key", 0, {"verdicts": {f"{chapter}.2": {"points": 1}}})
+            store.set_deadline(chapter, int(chapter), 10, 0)
+        store.mark("anna", "14.14", 2, "good")
+        store.db.execute("PRAGMA user_version = 0")  # as 0.1.0 left it
+    with Store(tmp_path) as store:
+        assert store.renumbered and store.renumbered.exists()
+        assert {g.chapter: list(g.result["verdicts"]) for g in store.current()} == {
+            "04": ["04.2"], "11": ["11.2"], "14": ["14.2"]}
+        assert {chapter: due for chapter, (due, *_) in store.deadlines().items()} == {
+            "04": 4, "11": 8, "14": 11}
+        assert store.marks() == {("anna", "17.14"): (2, "good")}
+    with Store(tmp_path) as store:
+        assert store.renumbered is None and ("anna", "17.14") in store.marks()
+        (tmp_path / "marks.csv").write_text("student,exercise,points\nanna,14.15,1\n")
+        marks.read_marks(store, tmp_path / "marks.csv", old_numbers=True)
+        assert store.marks()["anna", "17.15"] == (1, "")
+
+
+def test_a_full_folder_for_temporary_files_is_told(graded, monkeypatch, capsys):
+    def full(**how):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(grade.tempfile, "NamedTemporaryFile", full)
+    graded([right(1)], expect=2)
+    said = capsys.readouterr().err
+    assert "temporary files" in said and "is full" in said and "TMPDIR=" in said
+    monkeypatch.undo()
+    monkeypatch.setattr(grade, "_grade_new", lambda *_: full())
+    graded([], expect=1)
+    assert "the disk is full" in capsys.readouterr().err
+    monkeypatch.setattr(grade, "_grade_new", lambda *_: [f"OSError: {os.strerror(errno.ENOSPC)}"])
+    graded([], expect=1)
+    assert "A disk was full" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", [

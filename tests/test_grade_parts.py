@@ -22,14 +22,39 @@ from submissions import SOLUTIONS, Notebook, format_3, reordered, untouched
 
 from zglearn import paths
 from zglearn.authoring import release
+from zglearn.exercises import exercise, originals, sealed
 from zglearn.exercises.answer import MAX_BYTES, AnswerFailed, NotPlain, decode
 from zglearn.exercises.limits import TimeIsUp
-from zglearn.grading import inputs, reading, reports, sandbox, similarity
+from zglearn.grading import inputs, reading, referee, reports, sandbox, similarity
 from zglearn.grading.inputs import collect
 from zglearn.grading.notebook import Unreadable, plan, read_notebook
 from zglearn.grading.wire import RemoteNamespace, Wire, WireBroken
 
 STEMS = {"04": "04_momentum", "90": "90_small"}
+
+
+# --- the first edition ------------------------------------------------------------------------
+
+
+def test_a_notebook_of_the_first_edition_is_read_in_todays_numbers():
+    def cells(chapter):
+        return {f"ex-{chapter}-1": f"## {chapter}.1 · Fair", f"ans-{chapter}-1":
+                f"answer_{chapter}_1 = ...", f"ans-{chapter}-2": f"answer_{chapter}_2 = 3"}
+
+    stamp = originals.stamp("08_fair_race", cells("08").items())
+    del stamp["edition"]
+    notebook = json.dumps({"metadata": {"zglearn": stamp}, "cells": [
+        {"cell_type": "code" if id.startswith("ans") else "markdown", "id": id, "source": text}
+        for id, text in cells("08").items()]}).encode()
+    read = read_notebook(notebook)
+    assert inputs._chapter_of(read) == "11"
+    assert [c["id"] for c in read["cells"]] == ["ex-11-1", "ans-11-1", "ans-11-2"]
+    assert read["cells"][2]["source"] == "answer_11_2 = 3"
+    now = cells("11") | {"ans-11-2": "answer_11_2 = ...  # another stub than then"}
+    chapter = {"exercises": ["11.1", "11.2"], "stamp": originals.stamp("11", now.items()),
+               "tasks": {"11.1": now["ex-11-1"]},
+               "stubs": {id: now[f"ans-{id.replace('.', '-')}"] for id in ("11.1", "11.2")}}
+    assert referee.changed_since(read, chapter) == ["11.2"]
 
 
 # --- inputs -----------------------------------------------------------------------------------
@@ -85,6 +110,40 @@ def test_folders_of_weeks_are_no_students(tmp_path):
 def other_chapter():
     cells = [{"cell_type": "code", "id": "ans-04-1", "source": "1"}]
     return json.dumps({"cells": cells, "metadata": {}}).encode()
+
+
+@pytest.mark.parametrize(("extra", "utc"), [
+    (struct.pack("<HHBi", 0x5455, 5, 1, 1_700_000_000), True),
+    (struct.pack("<HHIHHQQQ", 0x000A, 32, 0, 1, 24, (1_700_000_000 + 11_644_473_600) * 10**7, 0, 0),
+     True),
+    (struct.pack("<HHH", 0x9999, 2, 0), False), (b"UT\x05", False),
+    (struct.pack("<HHBi", 0x5455, 5, 2, 1_700_000_000), False)])
+def test_a_zip_that_tells_utc_is_believed(tmp_path, monkeypatch, extra, utc):
+    """The clock on the wall that the other date is of was somewhere else."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+            for name in ("anna/90_small.ipynb", "bob/90_small.ipynb"):
+                member = zipfile.ZipInfo(name, (2023, 11, 14, 12, 0, 0))
+                member.extra = extra
+                archive.writestr(member, Notebook().bytes())
+        inputs = collect(tmp_path / "class.zip", STEMS, {"90"}, skip=tmp_path / "grades")
+        wall = time.mktime((2023, 11, 14, 12, 0, 0, 0, 0, -1))
+        assert [s.submitted for s in inputs.submissions] == [1_700_000_000 if utc else wall] * 2
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_chapter_that_one_student_did_is_no_task_of_the_class(tmp_path):
+    for name in ("anna", "bob", "eve"):
+        found(tmp_path, f"{name}/90_small.ipynb")
+    submissions, _ = found(tmp_path, "eve/04_momentum.ipynb", graded=("04", "90"),
+                           content=other_chapter())
+    assert submissions.keys() == {("anna", "90"), ("bob", "90"), ("eve", "90"), ("eve", "04")}
+    both = collect(tmp_path, STEMS, {"04", "90"}, skip=tmp_path / "grades", only=True)
+    assert len(both.submissions) == 6  # both were asked for by name
 
 
 def test_what_cannot_be_graded_is_laid_to_its_student(tmp_path):
@@ -511,23 +570,78 @@ def test_what_stands_in_the_stub_is_no_lead_however_small_the_class():
 # --- the hand-out -----------------------------------------------------------------------------
 
 
-def test_the_hand_out_holds_no_solution_and_works(tmp_path, capsys):
-    out = tmp_path / "out"
-    assert release.main(["--out", str(out)]) == 0
-    version = json.loads((out / "VERSION.json").read_text())
-    assert version["exercises"] and not (out / "solutions").exists()
-    for path in out.rglob("*"):
-        if path.suffix in (".ipynb", ".py", ".md"):
-            text = path.read_text(encoding="utf-8")
-            assert "BEGIN SOLUTION" not in text or "zglearn" in path.parts
-    done = subprocess.run([sys.executable, "-c", "from zglearn.course import check; "
-                           "print(check('04.1', {'answer_04_1': ...}).status)"],
-                          cwd=out, capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": str(out)})
-    assert done.stdout.strip() == "not_attempted", done.stderr
-    assert release.main(["--out", str(out)]) == 1 and "not empty" in capsys.readouterr().err
+@pytest.fixture(scope="module")
+def handout(tmp_path_factory):
+    """A hand-out, and `run(*arguments)` in its folder."""
+    out = tmp_path_factory.mktemp("out") / "handout"
+    assert release.main(["--out", str(out), "--only", "04", "--only", "17"]) == 0
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ZGLEARN")}
+
+    def run(*arguments):
+        return subprocess.run([sys.executable, *arguments], cwd=out, capture_output=True, text=True,
+                              env=environ | {"PYTHONPATH": str(out),
+                                             "ZGLEARN_PROGRESS": ":memory:"})
+
+    return out, run
+
+
+def test_in_a_hand_out_no_answer_can_be_read_off(handout):
+    out, _ = handout
+    assert not (out / "solutions").exists() and json.loads((out / "VERSION.json").read_text())
+    readable = "\n".join(path.read_bytes().decode("utf-8", "replace") for path in out.rglob("*")
+                         if path.is_file() and "chapters" not in path.parts)
+    one_line = re.sub(r'"\s*\n\s*"', "", readable)  # as Python joins the parts of a text
+    own = Path(paths.home(), "zglearn/exercises/bank")
+    reasons = [text for e in exercise.all_exercises() for text in
+               (*e.rubric, *(good for _, good in e.followups), *e.hints)]
+    assert len(reasons) > 500 and not [text for text in reasons if len(text) > 30
+                                       and (text in readable or text in one_line)]
+    for path in own.glob("ch*.py"):
+        lines = [line.strip() for line in path.read_text().splitlines() if "expect" in line]
+        assert lines and not [line for line in lines if len(line) > 50 and line in readable]
+        assert not (out / path.relative_to(paths.home())).exists()
+
+
+def test_the_commands_of_a_hand_out_work(handout):
+    out, run = handout
+    program = ("from zglearn.course import check, hint, clinic, ward\n"
+               "print(check('04.1', {'answer_04_1': 'c'}).status, len(clinic().queue) > 100)\n"
+               "from zglearn.exercises.cards import cards, source\n"
+               "print(all(source(c.broken) for c in cards() if c.broken))")
+    done = run("-c", program)
+    assert done.stdout.split() == ["correct", "True", "True"], done.stderr
+    readme = (out / "README.md").read_text()
+    told = re.findall(r"^python3 -m (zglearn \w+(?: \d\d)?)", readme, re.M)
+    assert len(told) == 5 and "docs/" not in readme and "solutions/" not in readme
+    listed = run("-m", "zglearn").stdout
+    for command in told:
+        assert command.split()[1] in listed
+    for command in (["progress"], ["reset", "04"], ["lab", "--help"], ["doctor", "--here"],
+                    ["interview", "--topic", "04", "--minutes", "1"]):
+        done = run("-m", "zglearn", *command)
+        assert done.returncode == 0 or command[0] == "doctor", done.stderr
+        assert "Traceback" not in done.stderr
+    for command in ("grade", "update", "notebooks", "viva", "release"):
+        assert command not in re.findall(r"^  (\w+)", listed, re.M)
+        assert "this is a hand-out" in run("-m", "zglearn", command).stderr
+
+
+def test_a_release_says_what_it_cannot(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").touch()
+    assert release.main(["--out", str(tmp_path / "out")]) == 1
+    assert "not empty" in capsys.readouterr().err
     assert release.main(["--out", str(tmp_path / "new"), "--only", "77"]) == 1
     assert "--only takes 01" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+def test_a_sealed_module_with_another_key_says_so(tmp_path):
+    (tmp_path / "one.py").write_text("x = 1")
+    sealed.seal(tmp_path, b"key")
+    assert sealed.load(tmp_path / "one.sealed", "one").x == 1
+    (tmp_path / sealed.KEY).write_bytes(b"another")
+    with pytest.raises(ValueError, match="get the course again"):
+        sealed.opened(tmp_path / "one.sealed")
 
 
 def test_a_hand_out_with_somebodys_answers_is_refused(tmp_path, capsys):

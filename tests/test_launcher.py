@@ -497,6 +497,9 @@ CALLS = {
     "doctor": [],
     "kernels": ["--list"],
     "mutants": ["--help"],
+    "viva": ["grades"],
+    "nbval": ["nothing"],
+    "clinic": ["Not a name"],
     "--help": [],
     "grade --help": [],
 }

@@ -246,6 +246,21 @@ def test_a_doubled_id_in_a_file_is_refused(small_course, capsys):
     assert "the id 'chk-98-1' stands twice" in capsys.readouterr().err
 
 
+def test_a_hidden_check_added_in_jupyterlab_gets_a_name_and_never_leaks(small_course):
+    """JupyterLab gives a new cell an id of its own, and no tag."""
+    path = small_course / "solutions" / "98_fake.ipynb"
+    changed = nbformat.read(path, as_version=4)
+    for id in ("3f2a9c1e-88aa-4f0b-9f6e-0123456789ab", "b7d2e0f1"):
+        changed.cells.append(nbformat.v4.new_code_cell(
+            "%%hidden 98.1 worth 1\nexpect(answer.call('twice', 0) == 0, 'zero')", id=id,
+            execution_count=1))
+    nbformat.write(changed, path)
+    assert notebooks.main(["--no-run", str(path)]) == 0
+    assert [c.id for c in notebooks.read(path).cells[-2:]] == ["hid-98-1", "hid-98-1-2"]
+    assert "%%hidden" not in (small_course / "exercises" / "98_fake.ipynb").read_text()
+    assert notebooks.main(["--check", str(path)]) == 0
+
+
 def test_normalise_drops_what_is_volatile():
     ran = notebook()
     ran.metadata["widgets"] = {"state": 1}

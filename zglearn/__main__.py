@@ -21,7 +21,13 @@ COMMANDS = {
     "progress": ("zglearn.course.overview", "main", "say how far you are (--export FILE)"),
     "interview": ("zglearn.course.mock_interview.talk", "main",
                   "a mock interview from the exercises"),
+    "clinic": ("zglearn.authoring.clinic_kit", "main",
+               "instructors: an article of your own for the errata clinic"),
     "grade": ("zglearn.grading.command", "main", "instructors: grade a folder of notebooks"),
+    "viva": ("zglearn.grading.viva", "main",
+             "instructors: sheets to ask students about their answers"),
+    "nbval": ("zglearn.grading.plain", "main",
+              "instructors: notebooks for plain pytest --nbval"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),
@@ -29,6 +35,7 @@ COMMANDS = {
 }
 
 
+IN_THE_WHOLE_COURSE = ("zglearn.authoring", "zglearn.grading")
 WITHOUT_THE_COURSE = ("progress", "interview")
 
 
@@ -54,8 +61,16 @@ def runs(python):
 
 def usage():
     lines = ["usage: python3 -m zglearn COMMAND [options]", ""]
-    lines += ["  %-10s %s" % (name, what) for name, (_, _, what) in COMMANDS.items()]
+    lines += ["  %-10s %s" % (name, COMMANDS[name][2]) for name in COMMANDS if works(name)]
     return "\n".join(lines + ["", "COMMAND --help says more. Start with: python3 -m zglearn lab"])
+
+
+def works(name):
+    """Whether a command works here. A hand-out has no solutions, and is no clone to update."""
+    if not os.path.exists(os.path.join(ROOT, "VERSION.json")):
+        return True
+    module = COMMANDS[name][0]
+    return name not in ("test", "update") and not module.startswith(IN_THE_WHOLE_COURSE)
 
 
 def open_streams():
@@ -137,6 +152,9 @@ def run_in_the_course(name, argv):
 
 
 def run(name, argv):
+    if not works(name):
+        sys.exit("`%s` needs the whole course, and this is a hand-out of it. What works here:\n\n%s"
+                 % (name, usage()))
     launcher = importlib.import_module("zglearn.setup.launcher")
     module, function, _ = COMMANDS[name]
     try:

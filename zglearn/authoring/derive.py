@@ -12,7 +12,7 @@ In a solutions notebook an exercise is a row of cells, found by their ids:
 Between ``# BEGIN SOLUTION`` and ``# END SOLUTION`` stands what the learner is to write; it becomes
 ``raise NotImplementedError``. After ``# INSTEAD`` inside it, commented lines are the broken code
 that the learner is given to repair. A statement that ends in ``# SOLUTION`` becomes ``name = ...``.
-Trials, and cells tagged ``solution-only``, vanish.
+Trials, hidden checks, and cells tagged ``solution-only``, vanish.
 """
 
 from __future__ import annotations
@@ -62,7 +62,12 @@ def derive(solutions, name: str):
 
 def is_hidden(cell) -> bool:
     """Whether a cell is for authors only."""
-    return "solution-only" in cell.metadata.get("tags", []) or is_trial(cell)
+    return ("solution-only" in cell.metadata.get("tags", []) or is_trial(cell)
+            or is_hidden_check(cell))
+
+
+def is_hidden_check(cell) -> bool:
+    return cell.cell_type == "code" and cell.source.startswith("%%hidden")
 
 
 def is_trial(cell) -> bool:

@@ -24,7 +24,7 @@ from zglearn import paths
 from zglearn.course.said import CourseError
 from zglearn.exercises.originals import cells_of, is_untouched
 
-from .derive import Malformed, derive, leaked_lines
+from .derive import Malformed, derive, is_hidden_check, leaked_lines
 from .folding import BLANK, CLOSED_SECTION, FOLDED, FOLDS, TRIALS, trials_last
 from .length import say_length
 
@@ -71,7 +71,8 @@ def hand_edited() -> list[Path]:
 def refresh(path: Path, run: bool = True) -> str:
     """Run a notebook, write it back in order, and derive its exercises. Returns what was done."""
     notebook = read(path)
-    check_ids(cells_of(path))
+    name_hidden_checks(notebook)
+    check_ids([cell for cell in cells_of(path) if not cell[1].startswith("%%hidden")])
     derived = derive(notebook, path.stem) if is_solutions(path) else None
     if run:
         execute(notebook, path)
@@ -137,6 +138,18 @@ def check_ids(cells: list[tuple[str, str]]) -> None:
             wrong.append(f"cell {number} (id {id!r}) is empty")
     if wrong:
         raise Malformed("\n  ".join(["cell ids:", *wrong]))
+
+
+def name_hidden_checks(notebook) -> None:
+    """Give hidden checks whose ids are an editor's readable ones: "hid-04-2", "hid-04-2-2", …"""
+    taken = {cell.get("id", "") for cell in notebook.cells}
+    for cell in filter(is_hidden_check, notebook.cells):
+        exercise = re.match(r"%%hidden\s+(\d\d)\.(\d+)", cell.source)
+        if exercise and (RANDOM_ID.fullmatch(cell.id) or not READABLE_ID.fullmatch(cell.id)):
+            stem = f"hid-{exercise[1]}-{exercise[2]}"
+            names = (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 2)))
+            cell["id"] = next(name for name in names if name not in taken)
+            taken.add(cell.id)
 
 
 def execute(notebook, path: Path, environ: dict[str, str] | None = None,

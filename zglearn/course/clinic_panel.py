@@ -9,7 +9,7 @@ from collections import Counter
 import ipywidgets
 
 from zglearn import paths
-from zglearn.exercises.cards import THEMES, VERDICTS, Card, cards, source
+from zglearn.exercises.cards import THEMES, VERDICTS, Card, cards, source, themes
 from zglearn.exercises.exercise import framed, inline_code
 
 from . import progress
@@ -97,7 +97,7 @@ class ClinicPanel(Panel):
     def __init__(self, theme: str = ""):
         self.theme = ipywidgets.Dropdown(
             description="Theme", value=theme,
-            options=[("all", ""), *((title, key) for key, title in THEMES.items())])
+            options=[("all", ""), *((title, key) for key, title in themes().items())])
         self.theme.observe(lambda _: self.begin(), "value")
         self.votes = [button(verdict, lambda panel, verdict=verdict: panel.judge(verdict))
                       for verdict in VERDICTS]
@@ -152,7 +152,7 @@ class ClinicPanel(Panel):
                           "misjudged.")
         card = self.queue[0]
         again = {True: " · you had it right", False: " · you misjudged it"}
-        return framed(f"{THEMES[card.theme]} · {len(self.queue)} to go"
+        return framed(f"{themes()[card.theme]} · {len(self.queue)} to go"
                       f"{again.get(self.before.get(card.name), '')}{_claim(card)}")
 
     def verdict(self) -> str:
@@ -163,7 +163,8 @@ class ClinicPanel(Panel):
         return f"<p>{hit}</p>" + _verdict(card, self.found, linked=False)
 
     def score(self) -> str:
-        scores = [f"{THEMES[theme]} {self.right[theme]} of {n}" for theme, n in self.asked.items()]
+        titles = themes()
+        scores = [f"{titles[theme]} {self.right[theme]} of {n}" for theme, n in self.asked.items()]
         if len(scores) > 1:
             scores.append(f"all {self.right.total()} of {self.asked.total()}")
         return f"<p>Your score: {' · '.join(scores)}</p>" if scores else ""

@@ -13,6 +13,7 @@ import re
 import sys
 
 from zglearn import paths
+from zglearn.exercises import variants
 from zglearn.exercises.exercise import (
     Exercise,
     UnknownExercise,
@@ -47,7 +48,8 @@ def hint(id: str) -> Said:
         every = "\n".join(f"{n}. {text}" for n, text in enumerate(exercise.hints, 1))
         return Said(f'All hints for {id}:\n{every}\nIf it still does not come: `solution("{id}")`.')
     progress.record("hint", id, number=given + 1)
-    return Said(f"Hint {given + 1} of 3 for {id}: {exercise.hints[given]}")
+    said = variants.text(exercise, variants.mine(exercise.chapter), exercise.hints[given])
+    return Said(f"Hint {given + 1} of 3 for {id}: {said}")
 
 
 def solution(id: str) -> Said:

@@ -261,10 +261,12 @@ class Answer:
     """What a check is given: it asks the learner's names by name, and gets plain data.
 
     A function must leave its arguments as they are, unless the exercise allows `in_place`.
+    `variant` holds what varies from student to student: see `variants.py`.
     """
 
-    def __init__(self, namespace: Namespace, in_place: bool = False):
+    def __init__(self, namespace: Namespace, in_place: bool = False, variant: dict | None = None):
         self._names, self._in_place, self._first = namespace, in_place, {}
+        self.variant = variant or {}
 
     def value(self, name: str):
         """The value that the learner gave to `name`; an array without axes comes as its number."""

@@ -26,18 +26,20 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import pkgutil
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from zglearn import paths
 from zglearn.objective import Objective
 from zglearn.trajectory import run
 
-from . import errata
+from . import errata, sealed
 
 VERDICTS = ("true", "false", "it depends")
 THEMES = {
@@ -103,7 +105,7 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
 
     Parameters
     ----------
-    theme : a key of `THEMES`
+    theme : a key of `THEMES`, or the name of the article's folder in `clinic/`
     verdict : "true", "false" or "it depends"
     right : what is right, and why, in a sentence or two
     chapter : "04", the chapter that treats it
@@ -117,7 +119,7 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
         name, claim = evidence.__name__, docstring(evidence)
         for wrong, complaint in (
             (name in _cards, "there are two cards of this name"),
-            (theme not in THEMES, f"there is no theme {theme!r}"),
+            (theme not in THEMES | _own, f"there is no theme {theme!r}"),
             (verdict not in VERDICTS, f"the verdict must be one of {', '.join(VERDICTS)}"),
             (not claim, "its docstring, the claim, is missing"),
             (not right.strip(), "`right` is empty"),
@@ -134,9 +136,49 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
 
 def cards(theme: str = "") -> list[Card]:
     """All cards, or those of a theme, in the order in which they are written."""
-    for module in sorted(m.name for m in pkgutil.iter_modules(errata.__path__)):
+    for module in sealed.names(errata):
         importlib.import_module(f"{errata.__name__}.{module}")
-    return [c for key in THEMES for c in _cards.values() if c.theme == key and theme in ("", key)]
+    return [c for key in themes() for c in _cards.values()
+            if c.theme == key and theme in ("", key)]
+
+
+# --- articles of an instructor's own ----------------------------------------------------------
+
+_own: dict[str, str] = {}  # their titles, by the names of their folders
+
+
+def themes() -> dict[str, str]:
+    """The themes of the cards, and the articles in the course's folder `clinic/`, with titles."""
+    for folder in sorted(paths.home().glob("clinic/*/")):
+        if folder.name not in _own:
+            load_article(folder)
+    return THEMES | _own
+
+
+def load_article(folder: Path) -> None:
+    """Load the cards of an article: its folder holds `article.md` and `cards.py` (or, in a
+    hand-out, `cards.sealed`). Raises ValueError, naming the file, if they cannot be loaded."""
+    file = next((file for name in ("cards.py", "cards.sealed")
+                 if (file := folder / name).exists()), None)
+    if file is None or not (folder / "article.md").exists():
+        raise ValueError(f"{folder} needs article.md and cards.py")
+    heading = re.search(r"^#\s+(.+)$", (folder / "article.md").read_text(encoding="utf-8"), re.M)
+    known = set(_cards)
+    _own[folder.name] = heading[1].strip() if heading else folder.name
+    try:
+        sealed.load(file, f"clinic_{folder.name}")
+    except Exception as error:
+        forget_article(folder)
+        for name in set(_cards) - known:
+            del _cards[name]
+        raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
+
+
+def forget_article(folder: Path) -> None:
+    """Forget an article and its cards, so that they can be loaded anew."""
+    _own.pop(folder.name, None)
+    for name in [c.name for c in _cards.values() if c.theme == folder.name]:
+        del _cards[name]
 
 
 # --- for the evidence -------------------------------------------------------------------------

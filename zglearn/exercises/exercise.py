@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import html
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from . import variants
 from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
 from .limits import TimeIsUp, bounded
 from .renumbered import new_id
@@ -82,6 +82,7 @@ class Exercise:
     rubric: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     in_place: bool = False
+    variants: tuple[dict, ...] = ()
 
     @property
     def chapter(self) -> str:
@@ -103,7 +104,7 @@ class Exercise:
 
 def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
              names: Iterable[str], hints: Iterable[str], followups=(), rows=(),
-             in_place: bool = False):
+             in_place: bool = False, variants: Iterable[dict] = ()):
     """Register the decorated function ``check(answer, rng)`` as an exercise.
 
     Parameters
@@ -117,6 +118,7 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     followups : pairs (why-question, what a good answer says)
     rows : ids of the coverage and errata tables that this exercise serves
     in_place : whether its functions may change the arrays that they are given
+    variants : what may differ from student to student, the course's own first: see `variants.py`
 
     Raises ValueError, naming the exercise, for whatever of this is missing or malformed.
     """
@@ -124,7 +126,7 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     def register(check):
         _register(Exercise(id, title, kind, difficulty, minutes, points, tuple(names),
                            tuple(hints), tuple(followups), tuple(rows), check,
-                           in_place=in_place))
+                           in_place=in_place, variants=tuple(variants)))
         return check
 
     return register
@@ -151,6 +153,7 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
         if not isinstance(key, str) or key not in options:
             raise Incorrect(f"choose one of {', '.join(map(repr, options))}, for example "
                             f'`{name} = "{next(iter(options))}"`')
+        key = answer.variant[key]
         if key != right:
             raise Incorrect(options[key])
         return options[right]
@@ -222,11 +225,11 @@ def all_exercises(chapter: str = "") -> list[Exercise]:
 
 def load(chapter: str = "") -> None:
     """Import the bank modules of a chapter ("04"), or all of them."""
-    from . import bank
+    from . import bank, sealed
 
-    for module in pkgutil.iter_modules(bank.__path__):
-        if module.name.startswith(f"ch{chapter}"):
-            importlib.import_module(f"{bank.__name__}.{module.name}")
+    for name in sealed.names(bank):
+        if name.startswith(f"ch{chapter}"):
+            importlib.import_module(f"{bank.__name__}.{name}")
 
 
 def sort_key(id: str) -> tuple[int, int]:
@@ -269,6 +272,8 @@ def _complaint(e: Exercise) -> str:
         return "it needs three hints: a nudge, the formula, the skeleton"
     if not all(len(pair) == 2 and all(pair) for pair in e.followups):
         return "followups are pairs (question, what a good answer says)"
+    if any(given.keys() != e.variants[0].keys() for given in e.variants):
+        return "all variants name the same values"
     if not all(re.fullmatch(r"[RE]\d+", row) for row in e.rows):
         return 'rows are ids such as "R111" or "E38"'
     return ""
@@ -553,15 +558,18 @@ def inline_code(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
-def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None) -> Verdict:
+def judge(exercise: Exercise, names: Namespace, seed=None, seconds=None,
+          whose: str | None = None) -> Verdict:
     """Run a check on the names of a learner, wherever these live. `seed` makes it repeatable;
-    `seconds` is what the caller allows (TIME_LIMIT), for the message."""
+    `seconds` is what the caller allows (TIME_LIMIT), for the message; `whose` is the seed of the
+    student's variants, by default the learner's own."""
     def verdict(status, message="", cause="", malformed=False, told=""):
         printed = "" if status == "correct" else str(getattr(names, "printed", ""))
         return Verdict(exercise, status, message, cause, printed, malformed, told)
 
     try:
-        answer = Answer(names, exercise.in_place)
+        mine = variants.mine(exercise.chapter) if whose is None else whose
+        answer = Answer(names, exercise.in_place, variants.of(exercise, mine))
         said = exercise.check(answer, np.random.default_rng(seed))
         answer.ask_again()
     except NotAttempted as reason:

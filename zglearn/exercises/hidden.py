@@ -40,12 +40,12 @@ def parse(source: str) -> dict | None:
     return {"exercise": id, "worth": int(worth or find(id).points), "body": body}
 
 
-def judged(exercise: Exercise, hidden: dict, names, seed=None) -> Verdict:
+def judged(exercise: Exercise, hidden: dict, names, seed=None, whose=None) -> Verdict:
     """The verdict of a hidden check, in its own words: for authors."""
     def check(answer, rng):
         exec(hidden["body"], {**vars(helpers), "np": np, "answer": answer, "rng": rng})
 
-    return judge(replace(exercise, check=check), names, seed)
+    return judge(replace(exercise, check=check), names, seed, whose=whose)
 
 
 def magic(line: str, body: str, names: dict) -> None:

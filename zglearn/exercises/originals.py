@@ -57,6 +57,7 @@ def is_untouched(path: Path) -> bool:
     """Whether an exercise notebook is as it was derived, in whichever edition: no cell changed,
     added or removed."""
     carried = stamp_in(path) | {"edition": EDITION}
+    carried.pop("seed", None)  # of a student's variants: see `variants`
     try:
         return carried == stamp(carried.get("name", ""), cells_of(path))
     except (OSError, ValueError):

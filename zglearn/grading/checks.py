@@ -16,6 +16,8 @@ from .notebook import Unreadable, answer_cell, code_cells, read_notebook
 
 OLDER = ("This exercise was changed after the hand-out that this notebook comes from, so today's "
          "checks do not fit it. Ask for it to be marked by hand.")
+ANOTHERS = ("This notebook was handed out to somebody else, or to everybody: its questions are not "
+            "those of this student.")
 # What NumPy and zglearn themselves import only when something first uses it.
 USED_LATER = {"numpy": ("numpy.ma", "numpy.random"), "zglearn.trajectory": ("tqdm",),
               "zglearn.data": ("zglearn.data.loaders",)}

@@ -7,10 +7,13 @@ What runs where stands in `engine`; what a check asks, in `exercises.exercise`; 
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
+import os
 import sqlite3
 import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +24,7 @@ if sys.platform == "win32":  # it cannot fork, and would fail on an import below
     sys.exit("zglearn grade runs on Linux and macOS. On Windows, run it in WSL.")
 
 from zglearn import paths
+from zglearn.authoring.roster import BadRoster, read_roster
 from zglearn.exercises import bank
 
 from . import marks as manual
@@ -39,6 +43,9 @@ from .rows import gradebook
 from .store import Busy, Store
 from .workers import ClusterLost, NoCluster, attempt, grade_submission, pool
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = os.strerror(errno.ENOSPC)
+ROOM = 2**20  # bytes of temporary files, without which there is no point in beginning
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
 WEAKER = ("Warning: the sandbox is weaker here than it could be. Files (and TCP, since Linux 6.7) "
           "are out of reach of students' code, but it sees the names of your processes. "
@@ -58,13 +65,14 @@ def main(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     try:
         return grade(options)
-    except (CannotGrade, CourseBroken, NoCluster, Busy, manual.BadMarks) as problem:
+    except (CannotGrade, CourseBroken, NoCluster, Busy, BadRoster, manual.BadMarks) as problem:
         print(f"zglearn grade: {problem}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         raise
     except (OSError, sqlite3.OperationalError) as problem:
-        print(f"zglearn grade: {options.out} cannot be written: {problem}.\nWhat was graded before "
+        full = "the disk is full" if getattr(problem, "errno", 0) in FULL else problem
+        print(f"zglearn grade: {options.out} cannot be written: {full}.\nWhat was graded before "
               "is safe. Make room or choose another --out, then run the same command again.",
               file=sys.stderr)
         return 1
@@ -103,10 +111,14 @@ def parser() -> argparse.ArgumentParser:
                    help="what each day begun after it costs, in percent (default: %(default)s)")
     p.add_argument("--grace", type=between(float, 0), default=0, metavar="MINUTES",
                    help="minutes after the deadline that still count as in time")
+    p.add_argument("--roster", type=Path, metavar="CSV",
+                   help="whose variants are whose, as `release --roster` wrote it")
     p.add_argument("--manual", action="store_true",
                    help="make a page for each open question, to mark the answers by hand")
     p.add_argument("--marks", type=Path, metavar="CSV",
                    help="marks given by hand, as those pages save them")
+    p.add_argument("--old-numbers", action="store_true",
+                   help="the exercises in the --marks file are numbered as in 0.1.0")
     p.add_argument("--again", action="store_true",
                    help="grade everything again, not only what is new")
     p.add_argument("--accept-older", action="store_true",
@@ -159,6 +171,7 @@ def grade(options) -> int:
     if out.is_dir() and {path.name for path in out.iterdir()} - {"grades.lock"} and not (
             out / "grades.sqlite").exists():
         raise CannotGrade(f"{out} holds other files: choose a new folder for --out")
+    _require_room()
     use_course(options.course)
     course = chapters(options.course)
     graded = set(options.only) or set(course)
@@ -166,18 +179,27 @@ def grade(options) -> int:
         raise CourseBroken(f"there are no solutions and checks for {', '.join(sorted(missing))}: "
                            f"--only takes {', '.join(course)}")
     try:
-        inputs = collect(source, {n: c["name"] for n, c in course.items()}, graded, skip=out)
+        inputs = collect(source, {n: c["name"] for n, c in course.items()}, graded, skip=out,
+                         only=bool(options.only))
     except OSError as problem:
         raise CannotGrade(f"the submissions cannot be read: {problem}") from problem
     if not inputs.submissions:
         raise CannotGrade(f"no notebook of this course in {source}" + _listed(inputs.ignored))
+    seeds = read_roster(options.roster) if options.roster else {}
+    if missing := {s.student for s in inputs.submissions} - seeds.keys() if seeds else ():
+        print(f"Not in {options.roster}, so graded with the course's own numbers: "
+              f"{', '.join(sorted(missing))}.")
     course = {n: course[n] for n in sorted({s.chapter for s in inputs.submissions})}
     with Store(out) as store:
-        if said := manual.read_marks(store, options.marks):
+        if store.renumbered:
+            print("The record was made with 0.1.0: it has this edition's numbers now, and a copy "
+                  f"is kept in {store.renumbered}.")
+        if said := manual.read_marks(store, options.marks, options.old_numbers):
             print(said)
         for chapter in course if options.due else ():
             store.set_deadline(chapter, options.due, options.late, options.grace * 60)
-        failed = _grade_new(store, options, course, inputs.submissions)
+        reasons = _grade_new(store, options, course, inputs.submissions, seeds)
+        failed, full = len(reasons), any(NO_SPACE in reason for reason in reasons)
         rows = gradebook(store)
         reports.write_all(store, rows, out, inputs.ignored)
         tasks = {id: text for c in course.values() for id, text in c["tasks"].items()}
@@ -187,10 +209,25 @@ def grade(options) -> int:
         print("To mark by hand, open", ", ".join(str(out / page) for page in pages))
     elif options.manual:
         print("Nobody has answered an open question, so there is no page to mark.")
+    if full:
+        print(f"A disk was full: {tempfile.gettempdir()}, for temporary files, or the one below "
+              f"{out}. Make room, or name another folder in TMPDIR.", file=sys.stderr)
     if failed:
         print(f"{failed} could not be graded, for a reason that is not the student's (see the "
               "gradebook): run the same command again.", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _require_room() -> None:
+    """Raise CannotGrade unless there is room for temporary files."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix="zglearn-room-") as file:
+            file.write(bytes(ROOM))
+    except OSError as problem:
+        folder = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+        why = "is full" if problem.errno in FULL else f"cannot be used: {problem}"
+        raise CannotGrade(f"the folder for temporary files, {folder}, {why}. Make room, or name "
+                          "another: TMPDIR=/somewhere python3 -m zglearn grade ...") from None
 
 
 def _listed(ignored) -> str:
@@ -200,31 +237,36 @@ def _listed(ignored) -> str:
     return "\n".join([f"\nNot graded ({len(ignored)}):", *lines]) if ignored else ""
 
 
-def _grade_new(store, options, course, submissions) -> int:
-    """Grade what is not known yet; returns how many failed on the grader's side."""
+def _grade_new(store, options, course, submissions, seeds) -> list[str]:
+    """Grade what is not known yet; returns why what failed on the grader's side did."""
     limits = {"timeout": options.timeout, "budget": TASKS_OF_TIME * options.timeout,
               "memory": options.memory * 2**20, "accept_older": options.accept_older}
     rules = {**limits, "grader": grader_digest()}
-    keys = {id(s): _key(s, course[s.chapter], rules) for s in submissions}
+    keys = {id(s): _key(s, course[s.chapter], rules | _seed_of(s, seeds)) for s in submissions}
     pending = [s for s in submissions
                if options.again or not store.known(s.student, s.chapter, keys[id(s)])]
     settings = {"course": str(options.course.resolve()), "modules": modules(course),
                 "chapters": list(course),
                 "hidden": [str(path) for path in _hidden(options)]}
     number = store.begin({**limits, **settings})
-    failed = 0
+    failed = []
     with pool(options.jobs, options.scheduler) as run:
         asked = any(s.files for s in pending)
         jobs = _jobs(run, settings, limits, course, options) if asked else {}
-        tasks = ((n, settings, jobs.get(s.chapter), s.files, s.unusable)
-                 for n, s in enumerate(pending))
+        tasks = ((n, settings, jobs.get(s.chapter, {}) | {"seed": seeds.get(s.student, "")},
+                  s.files, s.unusable) for n, s in enumerate(pending))
         results = run(grade_submission, tasks)
         for n, result in tqdm(results, total=len(pending), unit="notebook", disable=None):
             s = pending[n]
             store.add(number, s.student, s.chapter, keys[id(s)], s.submitted, result)
-            failed += "failed" in result
+            failed += [result["failed"]] if "failed" in result else []
     store.finish(number)
     return failed
+
+
+def _seed_of(submission, seeds) -> dict:
+    """What a grade depends on besides, where students have variants."""
+    return {"seed": seeds[submission.student]} if submission.student in seeds else {}
 
 
 def _key(submission, chapter, rules) -> str:

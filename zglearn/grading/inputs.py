@@ -18,6 +18,7 @@ import io
 import os
 import re
 import stat
+import struct
 import time
 import unicodedata
 import zipfile
@@ -28,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from . import reading
-from .notebook import CHECK, Unreadable, code_cells, read_notebook
+from .notebook import CHECK, Unreadable, code_cells, read_notebook, stamp_of
 
 MAX_FILE, PIECE = 300 * 2**20, 2**20
 MAX_UNZIPPED, RATIO = 2**30, 20  # bytes that notebooks and zips in the zips of the class may take:
@@ -43,7 +44,9 @@ LONGEST_PATH, MAX_DEPTH = 1_000, 40  # characters and folders of a name that is 
 LARGE = 4 * 2**20  # a notebook full of outputs: its name tells the chapter, or what it mentions
 MENTIONED = re.compile(rb"check\(\\?[\"'](\d\d)\.\d")
 MAX_ZIP_DEPTH = 3
+FEW = 0.1  # a chapter that less than this share of the class handed in was not set to the class
 MAX_VERSIONS = 4  # notebooks of one chapter that one student may hand in
+SECONDS_TO_1970 = 11_644_473_600  # from 1601, where the times of NTFS begin
 TRIALS = 3  # cells that begin with %%trial: so many have only the course's own solutions
 NOTEBOOK = re.compile(r"\.ipynb(\.json|\.txt)?$", re.IGNORECASE)  # some browsers add an ending
 CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d{2,})_\d{2,}(?:_.*)?")
@@ -136,11 +139,13 @@ class Inputs:
     ignored: list[tuple[str, str]]
 
 
-def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -> Inputs:
+def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path,
+            only: bool = False) -> Inputs:
     """The submissions in `source`, a folder, a zip or one notebook.
 
     `stems` names the notebooks of the course, {"04": "04_momentum"}; those of the chapters in
-    `graded` are wanted; `skip` is the output folder.
+    `graded` are wanted, and with `only` of everybody: see `_set_to_all`; `skip` is the output
+    folder.
     """
     ignored: list[tuple[str, str]] = []
     files, folders = _files(source, skip, ignored)
@@ -166,7 +171,7 @@ def collect(source: Path, stems: dict[str, str], graded: set[str], skip: Path) -
     owners = Counter(path for path, _ in {(file.path, student) for student, file, _ in owned})
     owned = [(student, replace(file, shared=file.path == source or owners[file.path] > 1), chapter)
              for student, file, chapter in owned]
-    wanted = {chapter for _, _, chapter in owned} & graded or graded
+    wanted = _set_to_all([(student, chapter) for student, _, chapter in owned], graded, only)
     found: dict[tuple[str, str], Submission] = {}
     students = (set() if depth else folders) - set(stems.values())
     for student, file, chapter in sorted(owned, key=lambda each: not each[2]):
@@ -282,7 +287,7 @@ def _admitted(file: File, members: list, room: Room, source: Path, ignored: list
     found = []
     for name, size, date in members:
         try:
-            seconds = time.mktime((*date, 0, 0, -1))
+            seconds = date if isinstance(date, int | float) else time.mktime((*date, 0, 0, -1))
         except (ValueError, OverflowError):
             seconds = file.dates[-1]
         found.append(File((*folder, *_parts(name)), file.path, (*file.inside, name),
@@ -323,12 +328,38 @@ def _members(file: File) -> Iterator[dict]:
         yield {"bad": f"it holds {len(read)} notebooks and zips, which is too many"}
     else:
         yield {"odd": told}
-        kept = sorted((m.filename, m.file_size, m.date_time) for m in read + others[:MAX_OTHERS])
+        kept = [(m.filename, m.file_size, _date(m)) for m in
+                sorted(read + others[:MAX_OTHERS], key=lambda m: (m.filename, m.file_size))]
         for n in range(0, len(kept), PART):
             yield {f"members {n}": kept[n:n + PART]}
 
 
+def _date(member: zipfile.ZipInfo) -> float | tuple:
+    """When a member was changed: in seconds since 1970, if the zip says so (Info-ZIP's extended
+    timestamp, or NTFS times); or else what some clock on the wall showed, to two seconds."""
+    extra = member.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        body, extra = extra[4:4 + size], extra[4 + size:]
+        if kind == 0x5455 and len(body) >= 5 and body[0] & 1:
+            return struct.unpack("<i", body[1:5])[0]
+        if kind == 0x000A and len(body) >= 16 and body[4:6] == b"\1\0":
+            return struct.unpack("<Q", body[8:16])[0] / 1e7 - SECONDS_TO_1970
+    return member.date_time
+
+
 # --- whose, and which chapter -----------------------------------------------------------------
+
+
+def _set_to_all(handed_in: list[tuple[str, str]], graded: set[str], only: bool) -> set[str]:
+    """The chapters in which whoever handed in nothing is told so: all that were asked for by name,
+    or else those that the class did; not one that a few students did beside it."""
+    if only:
+        return graded
+    doing = Counter(chapter for _, chapter in set(handed_in) if chapter in graded)
+    students = len({student for student, _ in handed_in})
+    least = max(min(2, max(doing.values(), default=0)), FEW * students)
+    return {chapter for chapter, count in doing.items() if count >= least} or set(doing) or graded
 
 
 def _look(file: File) -> Iterator[dict]:
@@ -358,10 +389,9 @@ def _chapter_in_name(file: File, stems: dict) -> str:
 
 
 def _chapter_of(notebook: dict) -> str:
-    metadata = notebook.get("metadata")
-    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
-    if isinstance(stamp, dict) and re.match(r"\d\d_", str(stamp.get("name"))):
-        return stamp["name"][:2]
+    name = str(stamp_of(notebook).get("name"))
+    if re.match(r"\d\d_", name):
+        return name[:2]
     cells = code_cells(notebook)
     seen = Counter(m[1] for c in cells if (m := re.match(r"(?:ans|chk)-(\d\d)-", c.id)))
     seen.update(id[:2] for cell in cells for id in CHECK.findall(cell.source))

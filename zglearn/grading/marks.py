@@ -7,23 +7,43 @@ import html
 import math
 from pathlib import Path
 
-from zglearn.exercises.exercise import UnknownExercise, all_exercises, find
+import mistune
+
+from zglearn.exercises.exercise import UnknownExercise, all_exercises, find, inline_code
+from zglearn.exercises.renumbered import new_id
 
 from .inputs import shown
-from .reports import PAGE, write
+from .reports import COURSE, PAGE, write
 from .store import Store
 
 COLUMNS = ["student", "exercise", "points", "comment"]
 NEEDED = set(COLUMNS[:3])
+MARKDOWN = mistune.create_markdown(escape=True, plugins=["table"])
 SEPARATORS = ",;\t"  # spreadsheets of many countries write semicolons
-SCRIPT = """<style>.rubric { position: sticky; top: 0; margin: 0; padding: .5rem 2rem;
-background: Canvas; border-bottom: 1px solid } textarea { display: block; width: 100%;
-margin-top: .5rem }</style><p><button onclick="save()">Save the marks</button> It saves a file;
-then run <code>python3 -m zglearn grade ... --marks that-file.csv</code>.</p><script>
+HOW = """<p class=how><button onclick="save()">Save the marks</button> <span id=count></span>
+<span id=draft></span><br>It saves a file; then run
+<code>python3 -m zglearn grade ... --marks that-file.csv</code>. Enter goes from the points to the
+comment, Ctrl+Enter to the next answer. What you typed stays in this browser until you save it.</p>
+"""
+SCRIPT = """<style>body { max-width: 80rem } .sides { display: grid; gap: 2rem;
+grid-template-columns: minmax(18rem, 2fr) 3fr } aside { position: sticky; top: 0; align-self: start;
+max-height: 100vh; overflow: auto } aside h2:first-child { margin-top: 0 } .rubric { padding: 0 }
+.rubric li { margin: .3rem 0 .3rem 1.2rem } section { border-top: 1px solid; padding-top: .6rem }
+section:focus-within { border-top: 3px solid #0072b2 } textarea { display: block; width: 100%;
+box-sizing: border-box; margin-top: .5rem; font: inherit } input { font: inherit; width: 5rem }
+input:invalid { outline: 3px solid #d55e00 } section h2 { font-size: 1.1rem; margin: 0 }
+@media (max-width: 60rem) { .sides { display: block } aside { position: static } }</style><script>
+const all = selector => [...document.querySelectorAll(selector)];
+const key = "marks " + location.pathname;
+const points = all("section input"), fields = all("section input, section textarea");
 const cell = text => '"' + text.replaceAll('"', '""') + '"';
+function count() {
+  const marked = points.filter(p => p.value !== "" && p.validity.valid).length;
+  document.getElementById("count").textContent = `${marked} of ${points.length} are marked.`;
+}
 function save() {
-  if (![...document.querySelectorAll("input")].every(input => input.reportValidity())) return;
-  const rows = [...document.querySelectorAll("section")].map(s => [s.dataset.student,
+  if (!points.every(input => input.reportValidity())) return;
+  const rows = all("section").map(s => [s.dataset.student,
     s.dataset.exercise, s.querySelector("input").value, s.querySelector("textarea").value]);
   const marked = rows.filter(row => row[2] !== "");
   const lines = [["student", "exercise", "points", "comment"], ...marked];
@@ -32,7 +52,30 @@ function save() {
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
   link.download = "marks.csv";
   link.click();
+  localStorage.removeItem(key);
 }
+const names = fields.map(f => f.closest("section").dataset.student + " " + f.tagName);
+const kept = JSON.parse(localStorage.getItem(key) || "{}");
+fields.forEach((field, n) => {
+  if (names[n] in kept && kept[names[n]] !== field.value) {
+    field.value = kept[names[n]];
+    document.getElementById("draft").textContent = "What you had not saved was brought back.";
+  }
+  field.addEventListener("input", () => {
+    kept[names[n]] = field.value;
+    localStorage.setItem(key, JSON.stringify(kept));
+    count();
+  });
+  field.addEventListener("keydown", event => {
+    if (event.key !== "Enter" || (field.tagName === "TEXTAREA" && !event.ctrlKey)) return;
+    event.preventDefault();
+    if (field.tagName === "INPUT" && !field.reportValidity()) return;
+    const next = fields.slice(n + 1).find(f => !event.ctrlKey || f.tagName === "INPUT");
+    if (next) next.focus();
+  });
+});
+count();
+if (points.length) points.find(p => p.value === "")?.focus({preventScroll: true});
 </script>"""
 
 
@@ -40,8 +83,9 @@ class BadMarks(Exception):
     """A file of marks cannot be read; the message says which line, and what is wrong."""
 
 
-def read_marks(store: Store, path: Path | None) -> str:
-    """Take over the marks of a file: student, exercise, points, comment. All of them or none.
+def read_marks(store: Store, path: Path | None, old_numbers: bool = False) -> str:
+    """Take over the marks of a file: student, exercise, points, comment. All of them or none. With
+    `old_numbers`, its exercises are numbered as in 0.1.0.
 
     Returns what was read, in a sentence. Raises BadMarks.
     """
@@ -53,6 +97,8 @@ def read_marks(store: Store, path: Path | None) -> str:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadMarks(f"{path} cannot be read: {error}. It has to be CSV in UTF-8.") from None
     students = {grade.student for grade in store.current()}
+    if old_numbers:
+        lines = [(n, row | {"exercise": new_id(row["exercise"])}) for n, row in lines]
     marks = [_mark(row, f"{path}, line {n}", students) for n, row in lines if row["points"]]
     for mark in marks:
         store.mark(*mark)
@@ -108,14 +154,14 @@ def write_pages(store: Store, out: Path, tasks: dict[str, str]) -> list[str]:
                     for grade in grades if _is_answered(grade, exercise)]
         if not answered:
             continue
-        rubric = "".join(f"<li>{html.escape(line)}</li>" for line in exercise.rubric)
-        parts = [f"<h1>{exercise.id} {html.escape(exercise.title)}</h1><details><summary>The task"
-                 f"</summary><pre>{html.escape(tasks.get(exercise.id, ''))}</pre></details>"
-                 f"<ul class=rubric>{rubric}</ul>"]
-        parts += [_section(exercise, student, text, marks.get((student, exercise.id)))
-                  for student, text in answered]
-        pages[f"manual/{exercise.id}.html"] = PAGE.format(title=exercise.id,
-                                                          body="".join(parts) + SCRIPT)
+        rubric = "".join(f"<li>{inline_code(line)}</li>" for line in exercise.rubric)
+        task = MARKDOWN(tasks.get(exercise.id, ""))
+        sections = "".join(_section(exercise, student, text, marks.get((student, exercise.id)))
+                           for student, text in answered)
+        body = (f"<p>{COURSE}</p><h1>{exercise.id} {html.escape(exercise.title)}</h1>{HOW}"
+                f"<div class=sides><aside>{task}<h2>What it is marked by</h2><ul class=rubric>"
+                f"{rubric}</ul></aside><div>{sections}</div></div>{SCRIPT}")
+        pages[f"manual/{exercise.id}.html"] = PAGE.format(title=exercise.id, body=body)
     write(store, out, pages)
     return list(pages)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from zglearn.exercises.exercise import answer_name
+from zglearn.exercises.renumbered import NOTEBOOKS, in_new_numbers, new_cell_id
 
 # Every pattern here takes time in proportion to the text, whatever a student writes: what is
 # repeated is not given back (`*+`). It runs in a process that may die of it all the same.
@@ -56,10 +57,12 @@ class Plan:
 
 
 def read_notebook(data: bytes) -> dict:
-    """The JSON of a notebook of any format. Raises Unreadable."""
+    """The JSON of a notebook of any format, in the numbers of this edition. Raises Unreadable."""
     try:
         notebook = json.loads(data)
         code_cells(notebook)
+        if is_of_the_first_edition(notebook):
+            _renumber(notebook)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not a notebook that can be read: {error}") from None
     except MemoryError:
@@ -67,6 +70,31 @@ def read_notebook(data: bytes) -> dict:
     except (AttributeError, KeyError, TypeError):
         raise Unreadable("not a notebook: it is JSON, but has no cells") from None
     return notebook
+
+
+def stamp_of(notebook: dict) -> dict:
+    """The stamp of its hand-out (see `originals.stamp`); {} if a platform took it off."""
+    metadata = notebook.get("metadata")
+    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def is_of_the_first_edition(notebook: dict) -> bool:
+    """Whether it was handed out with 0.1.0, where exercises had other numbers."""
+    stamp = stamp_of(notebook)
+    return "name" in stamp and "edition" not in stamp
+
+
+def _renumber(notebook: dict) -> None:
+    """From the numbers of 0.1.0 to today's. Its stamp still says no edition: its texts are old."""
+    stamp = stamp_of(notebook)
+    stamp["name"] = NOTEBOOKS.get(str(stamp["name"]), stamp["name"])
+    if isinstance(stamp.get("cells"), dict):
+        stamp["cells"] = {new_cell_id(id): text for id, text in stamp["cells"].items()}
+    for cell in notebook.get("cells", ()):
+        cell["id"] = new_cell_id(str(cell.get("id", "")))
+        if cell["cell_type"] == "code":
+            cell["source"] = in_new_numbers(_text(cell.get("source", "")))
 
 
 def code_cells(notebook: dict) -> list[Cell]:

@@ -19,13 +19,24 @@ import zipfile
 from dataclasses import dataclass, replace
 
 from zglearn.exercises import hidden as hidden_checks
+from zglearn.exercises import variants
 from zglearn.exercises.exercise import TOO_LONG, Verdict, find, judge, load
 from zglearn.exercises.limits import TimeIsUp, bounded
+from zglearn.exercises.originals import fingerprint as print_of
+from zglearn.exercises.renumbered import in_old_numbers
 
-from .checks import OLDER, USED_LATER, checks_notebook
+from .checks import ANOTHERS, OLDER, USED_LATER, checks_notebook
 from .inputs import TooLarge
 from .nbval_run import named, run_nbval
-from .notebook import Plan, Unreadable, answer_cell, plan, read_notebook
+from .notebook import (
+    Plan,
+    Unreadable,
+    answer_cell,
+    is_of_the_first_edition,
+    plan,
+    read_notebook,
+    stamp_of,
+)
 from .process import OUT_OF_TIME, Student
 from .similarity import fingerprint
 from .wire import GRACE, EngineFailed, RemoteNamespace
@@ -54,11 +65,13 @@ def probe(job: dict, launch) -> dict:
 
 @dataclass(frozen=True)
 class Submitted:
-    """A notebook that was read: what to run of it, the exercises that come from an older hand-out,
-    a digest of its bytes, and by exercise its answers and their fingerprints."""
+    """A notebook that was read: what to run of it, the exercises that come from an older hand-out
+    (or from another student's variants), a digest of its bytes, and by exercise its answers and
+    their fingerprints."""
 
     steps: Plan
     older: list[str]
+    is_anothers: bool
     digest: str
     answers: dict[str, str]
     prints: dict[str, list[int]]
@@ -74,13 +87,16 @@ def read(job: dict, data: bytes) -> Submitted:
     try:
         notebook = read_notebook(data)
         steps = plan(notebook, chapter["given"], names)
-        older = [] if job["accept_older"] else changed_since(notebook, chapter)
+        mine = job.get("seed", "")
+        older = [] if job["accept_older"] else changed_since(notebook, chapter, mine)
+        theirs = str(stamp_of(notebook).get("seed", ""))
         written = answers(steps, names)
-        prints = {id: fingerprint(text, chapter["stubs"].get(id, ""))
+        prints = {id: fingerprint(text, variants.text(find(id), mine, chapter["stubs"].get(id, "")))
                   for id, text in written.items()}
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise Unreadable(f"not a notebook that can be read: {error}") from error
-    return Submitted(steps, older, hashlib.sha256(data).hexdigest(), written, prints)
+    digest = hashlib.sha256(data).hexdigest()
+    return Submitted(steps, older, theirs != mine, digest, written, prints)
 
 
 def grade(job: dict, submitted: Submitted, launch) -> dict:
@@ -91,7 +107,7 @@ def grade(job: dict, submitted: Submitted, launch) -> dict:
     """
     chapter = job["chapter"]
     with Student(submitted.steps.cells, launch, job) as student:
-        referee = Referee(student, chapter, submitted)
+        referee = Referee(student, chapter, submitted, job.get("seed", ""))
         referee.ask()
     if job.get("key"):
         said = {id: _output_of(referee, id) for id in chapter["exercises"]}
@@ -115,8 +131,9 @@ def _output_of(referee, id):
 class Referee:
     """The `check` of the pristine notebook, and the record of its verdicts."""
 
-    def __init__(self, student, chapter: dict, submitted: Submitted):
+    def __init__(self, student, chapter: dict, submitted: Submitted, seed: str):
         self.student, self.submitted, self.steps = student, submitted, submitted.steps
+        self.whose = seed  # of the student's variants
         self.exercises = [find(id) for id in chapter["exercises"]]
         self.hidden, self.version = chapter["hidden"], chapter["version"]
         self.verdicts: dict[str, dict] = {}
@@ -127,7 +144,8 @@ class Referee:
         asked = []
         for exercise in self.exercises:
             if exercise.id in self.submitted.older:
-                self._record(exercise, Verdict(exercise, "incorrect", OLDER, "refused"), 0)
+                said = ANOTHERS if self.submitted.is_anothers else OLDER
+                self._record(exercise, Verdict(exercise, "incorrect", said, "refused"), 0)
             else:
                 asked += [(place, exercise) for place in self.steps.places[exercise.id]]
         for place, exercise in sorted(asked, key=lambda pair: pair[0]):
@@ -151,7 +169,7 @@ class Referee:
         self.verdicts[exercise.id] = {
             "status": verdict.status, "cause": verdict.cause, "points": points,
             "message": verdict.message[:MAX_MESSAGE],  # it may quote a student's text of any length
-            "printed": verdict.printed}
+            "told": verdict.told, "printed": verdict.printed}
 
     def _judged_at(self, place: int, exercise) -> tuple[Verdict, int]:
         """The verdict and the points after so many cells. If the process ends, and an answer
@@ -182,11 +200,11 @@ class Referee:
 
     def _asked(self, exercise, seed, seconds) -> tuple[Verdict, int]:
         names = RemoteNamespace(self.student.request, exercise.id, seconds)
-        verdict, points = judge(exercise, names, seed, seconds), exercise.points
+        verdict, points = judge(exercise, names, seed, seconds, self.whose), exercise.points
         if not verdict.accepted:
             return self._reason(exercise, verdict), 0
         for hidden in self.hidden.get(exercise.id, []):
-            secret = hidden_checks.judged(exercise, hidden, names, seed)
+            secret = hidden_checks.judged(exercise, hidden, names, seed, self.whose)
             if not secret.accepted:
                 points = max(points - hidden["worth"], 0)
                 verdict = replace(verdict, status="incorrect", message=hidden_checks.FAILED)
@@ -216,16 +234,24 @@ class Referee:
                 f"{self.student.failures[number][1]}")
 
 
-def changed_since(notebook: dict, chapter: dict) -> list[str]:
-    """The exercises whose text or stub differs between the notebook's hand-out and today's."""
-    metadata = notebook.get("metadata")
-    stamp = metadata.get("zglearn") if isinstance(metadata, dict) else None
-    then = stamp.get("cells") if isinstance(stamp, dict) else None
-    now = chapter["stamp"].get("cells", {})
+def changed_since(notebook: dict, chapter: dict, seed: str = "") -> list[str]:
+    """The exercises whose text or stub differs between the notebook's hand-out and today's, in the
+    variants of `seed`; what has only got another number since 0.1.0 is the same."""
+    then, now = stamp_of(notebook).get("cells"), chapter["stamp"].get("cells", {})
     if not isinstance(then, dict):
         return []  # no stamp: some platforms take it off
-    return [id for id in chapter["exercises"] for kind in ("ex", "ans")
-            if (cell := f"{kind}-{id.replace('.', '-')}") in now and then.get(cell) != now[cell]]
+    texts = {"ex": chapter["tasks"], "ans": chapter["stubs"]}
+    older = is_of_the_first_edition(notebook)
+
+    def is_as_then(kind, id):
+        cell = f"{kind}-{id.replace('.', '-')}"
+        text = variants.text(find(id), seed, texts[kind].get(id, "")) if seed else ""
+        if cell not in now or then.get(cell) == (print_of(text) if text else now[cell]):
+            return True
+        return older and then.get(cell) == print_of(in_old_numbers(texts[kind].get(id, "")))
+
+    return [id for id in chapter["exercises"] if not (is_as_then("ex", id)
+                                                      and is_as_then("ans", id))]
 
 
 def answers(steps: Plan, names: dict) -> dict[str, str]:

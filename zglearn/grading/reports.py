@@ -1,4 +1,5 @@
-"""What an instructor gets: gradebook, summary, a table for learning platforms, JUnit, feedback."""
+"""What an instructor gets: gradebook, summary, a table for learning platforms, JUnit, feedback, and
+the misconception map."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from zglearn.exercises.exercise import LABEL, framed
 
+from . import misconceptions
 from .checks import OLDER
 from .inputs import shown
 from .rows import STATUSES, Row
@@ -25,7 +27,8 @@ COURSE = "Optimization for language models, with and without gradients"
 COLUMNS = ("student", "exercise", "points", "max_points", "status", "message")
 MESSAGE = 600  # characters of a message in the table
 LONGEST_NAME = 150  # bytes of a student's name in a file's name; disks allow 255 for all of it
-LABELS = {**LABEL, "error": "Error", "timeout": "Stopped", "refused": "Not graded"}
+LABELS = {**LABEL, "partly": "Partly correct", "error": "Error", "timeout": "Stopped",
+          "refused": "Not graded"}
 COLOURS = {"correct": "#0072b2", "not_attempted": "#888888"}
 # A sign that may begin a formula, also as East Asian keyboards write it: where a cell begins, or
 # where one does for whoever separates cells by semicolons or tabs.
@@ -38,6 +41,11 @@ max-width: 45rem; margin: 2rem auto; padding: 0 1rem }} section {{ margin: 1.2re
 pre {{ overflow-x: auto; white-space: pre-wrap }}</style></head>
 <body>{body}</body></html>
 """
+BESIDE = """<style>body { max-width: 72rem } .beside { display: grid; gap: 1.5rem;
+grid-template-columns: 1fr 1fr } .beside > div { min-width: 0 } .beside p { margin: .3rem 0 }
+.beside pre { margin: .3rem 0; max-height: 22rem; overflow: auto; font-size: .85rem }
+section { break-inside: avoid } @media (max-width: 50rem) { .beside { display: block } }
+@media print { .beside pre { max-height: none } }</style>"""
 
 
 def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
@@ -45,11 +53,14 @@ def write_all(store: Store, rows: list[Row], out: Path, ignored: list) -> None:
     by_student = defaultdict(list)
     for row in rows:
         by_student[row.student].append(row)
+    found = misconceptions.topics(store)
     files = {
         "gradebook.csv": _table([COLUMNS, *map(_cells, rows)]),
         "summary.csv": _table(_summary(by_student)),
         "platform.csv": _table(_platform(by_student)),
-        "similarity.csv": _table([("exercise", "one", "other", "similarity"), *_leads(store)]),
+        "similarity.csv": _table([("exercise", "one", "other", "similarity"), *similar(store)]),
+        "map.html": PAGE.format(title="What the class got wrong", body=misconceptions.page(found)),
+        "map.csv": _table(misconceptions.table(found)),
         "not_graded.csv": _table([("file", "reason"), *ignored]),
     }
     if any(map(_number, by_student)):
@@ -108,7 +119,8 @@ def in_short(rows: list[Row], out: Path) -> str:
     if older := sum(row.message.startswith(OLDER) for row in rows):
         lines.append("Refused, because the exercise was changed since the hand-out: "
                      f"{older} (--accept-older meets them with today's checks).")
-    return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}."])
+    return "\n".join([*lines, f"The gradebook is {out / 'gradebook.csv'}, and what the class got "
+                               f"wrong {out / 'map.html'}."])
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -129,7 +141,7 @@ def _safe(cell) -> str:
 
 def _cells(row: Row) -> tuple:
     message = re.sub(r"\s+", " ", row.message)[:MESSAGE]
-    return row.student, row.exercise.id, row.points, row.max_points, row.status, message
+    return row.student, row.exercise.id, row.points, row.max_points, row.shown, message
 
 
 def _summary(by_student):
@@ -177,7 +189,8 @@ def _total(rows, chapter) -> float | str:
     return round(sum(row.points for row in of_it), 2)
 
 
-def _leads(store):
+def similar(store: Store) -> list[tuple[str, str, str, float]]:
+    """The answers that resemble each other: see `similarity.leads`."""
     answers = defaultdict(dict)
     for grade in store.current():
         for exercise, runs in grade.result.get("prints", {}).items():
@@ -190,7 +203,7 @@ def _leads(store):
 
 def feedback(student: str, rows: list[Row]) -> str:
     """A page for one student: marks, what the check says, and where to read. No solutions."""
-    parts = [f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
+    parts = [BESIDE, f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
     for chapter, group in groupby(rows, key=lambda row: row.exercise.chapter):
         theirs = list(group)
         parts.append(f"<h2>Chapter {chapter}: {_sum(theirs)}</h2>")
@@ -198,10 +211,14 @@ def feedback(student: str, rows: list[Row]) -> str:
             parts.append(f"<p>{html.escape(theirs[0].message)}</p>")
             continue
         if at := theirs[0].submitted:
-            parts.append(f"<p>Handed in {datetime.fromtimestamp(at):%Y-%m-%d, %H:%M}.</p>")
+            parts.append(f"<p>Handed in {_moment(at)}, graded {_moment(theirs[0].graded)}.</p>")
         parts += [f"<section>{framed(_entry(row), COLOURS.get(row.status, '#d55e00'))}</section>"
                   for row in theirs]
     return PAGE.format(title=html.escape(student), body="".join(parts))
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d, %H:%M}"
 
 
 def _sum(rows: list[Row]) -> str:
@@ -212,17 +229,16 @@ def _entry(row: Row) -> str:
     e = row.exercise
     label = LABELS[row.status]
     if row.status == "incorrect" and row.points:
-        label = "Partly correct"
+        label = LABELS["partly"]
     parts = [f"<b>{label}</b> · {e.id} {html.escape(e.title)} · {row.points:g} of {e.points}"]
     if row.message:
         code = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(shown(row.message)))
         parts.append(f"<p>{code}</p>")
     if row.printed:
         parts.append(f"<p>Your code printed:</p><pre>{html.escape(shown(row.printed))}</pre>")
-    if row.answer:
-        parts.append("<details><summary>Your answer</summary>"
-                     f"<pre>{html.escape(shown(row.answer))}</pre></details>")
     if row.status != "correct":
         parts.append(f"<p>To read: chapter {e.chapter}, and <code>hint(\"{e.id}\")</code> in the "
                      "exercise notebook.</p>")
-    return "".join(parts)
+    answer = (f"<b>Your answer</b><pre>{html.escape(shown(row.answer))}</pre>" if row.answer.strip()
+              else "")
+    return f"<div class=beside><div>{''.join(parts)}</div><div>{answer}</div></div>"

@@ -9,14 +9,16 @@ from zglearn.exercises.exercise import Exercise, all_exercises
 
 from .store import Grade, Store
 
-STATUSES = ("correct", "incorrect", "not_attempted", "error", "timeout", "refused")
+STATUSES = ("correct", "partly", "incorrect", "not_attempted", "error", "timeout", "refused")
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Row:
     """One student and one exercise. `waiting` says that a person has yet to mark it; `submitted`
-    is when the notebook was handed in, 0 if none was."""
+    is when the notebook was handed in, 0 if none was, and `graded` when it was graded; `shown` is
+    how the gradebook puts the status:
+    "3 of 4" where a person gave some of the points."""
 
     student: str
     exercise: Exercise
@@ -27,6 +29,14 @@ class Row:
     printed: str = ""
     answer: str = ""
     submitted: float = 0
+    graded: float = 0
+    by_hand: float | None = None
+
+    @property
+    def shown(self) -> str:
+        if self.by_hand is not None and self.by_hand < self.max_points:
+            return f"{self.by_hand:g} of {self.max_points}"
+        return self.status
 
     @property
     def max_points(self) -> int:
@@ -71,7 +81,7 @@ def _row(grade: Grade, exercise: Exercise) -> Row:
         message += f" (Of {result['files']} notebooks handed in, {result['file']} was graded.)"
     return Row(grade.student, exercise, said.get("points", 0), status, message.strip(), waiting,
                said.get("printed", ""), result.get("answers", {}).get(exercise.id, ""),
-               0 if result.get("absent") else grade.submitted)
+               0 if result.get("absent") else grade.submitted, grade.at)
 
 
 def _last_line(text: str) -> str:
@@ -79,8 +89,8 @@ def _last_line(text: str) -> str:
 
 
 def _marked(row: Row, points: float, comment: str) -> Row:
-    return replace(row, points=points, waiting=False,
-                   status="correct" if points >= row.max_points else "incorrect",
+    status = "correct" if points >= row.max_points else "partly" if points else "incorrect"
+    return replace(row, points=points, by_hand=points, waiting=False, status=status,
                    message=f"Marked by hand. {comment}".strip())
 
 

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from zglearn.exercises.renumbered import CHAPTERS, EDITION, new_id
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, started REAL NOT NULL, finished REAL, settings TEXT NOT NULL);
@@ -33,7 +35,7 @@ CREATE TABLE IF NOT EXISTS written (
     name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (name, digest));
 """
 CURRENT = """
-SELECT student, chapter, submitted, result FROM grades WHERE id IN (
+SELECT student, chapter, submitted, at, result FROM grades WHERE id IN (
     SELECT COALESCE(MAX(CASE WHEN final THEN id END), MAX(id)) FROM grades
     GROUP BY student, chapter)
 ORDER BY student, chapter
@@ -44,13 +46,24 @@ class Busy(Exception):
     """Another grader works on this output folder."""
 
 
+def _new_chapter(old: str) -> str:
+    return CHAPTERS.get(old, old)
+
+
+def _new_result(result: dict) -> dict:
+    return result | {part: {new_id(id): said for id, said in result[part].items()}
+                     for part in ("verdicts", "answers", "prints") if part in result}
+
+
 @dataclass(frozen=True)
 class Grade:
-    """The grade that counts for a student and a chapter; `result` is the referee's."""
+    """The grade that counts for a student and a chapter: when it was handed in, when it was graded
+    (`at`), and the referee's `result`."""
 
     student: str
     chapter: str
     submitted: float
+    at: float
     result: dict
 
 
@@ -68,6 +81,31 @@ class Store:
                        "--out") from None
         self.db = sqlite3.connect(folder / "grades.sqlite", isolation_level=None)
         self.db.executescript(SCHEMA)
+        self.renumbered = self._renumber(folder)
+
+    def _renumber(self, folder: Path) -> Path | None:
+        """Bring a record of 0.1.0 into this edition's numbers. A copy of it is kept: its path."""
+        if self.db.execute("PRAGMA user_version").fetchone()[0] >= EDITION:
+            return None
+        kept = None
+        if self.db.execute("SELECT 1 FROM grades UNION ALL SELECT 1 FROM marks").fetchone():
+            kept = folder / "grades-of-0.1.0.sqlite"
+            with sqlite3.connect(kept) as copy:
+                self.db.backup(copy)
+            copy.close()
+        self.db.execute("BEGIN")
+        with self.db:  # all or nothing
+            for table, column, new in (("grades", "chapter", _new_chapter), ("marks", "exercise",
+                                       new_id), ("deadlines", "chapter", _new_chapter)):
+                rows = self.db.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+                changes = [(new(value), row) for row, value in rows if new(value) != value]
+                change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
+                self.db.executemany(change, sorted(changes, reverse=True))  # 14 before 11 before 08
+            for row, result in self.db.execute("SELECT id, result FROM grades").fetchall():
+                self.db.execute("UPDATE grades SET result = ? WHERE id = ?",
+                                (json.dumps(_new_result(json.loads(result))), row))
+            self.db.execute(f"PRAGMA user_version = {EDITION}")
+        return kept
 
     def __enter__(self):
         return self
@@ -102,7 +140,7 @@ class Store:
 
     def current(self) -> list[Grade]:
         """The grades that count, by student and chapter."""
-        return [Grade(*row[:3], json.loads(row[3])) for row in self.db.execute(CURRENT)]
+        return [Grade(*row[:4], json.loads(row[4])) for row in self.db.execute(CURRENT)]
 
     def mark(self, student: str, exercise: str, points: float, comment: str) -> None:
         """Add a mark given by hand, unless it is the one that counts already."""

@@ -3,3 +3,7 @@
 The bank ships to learners. The tasks and solutions are in the notebooks; here is what is asked of
 an answer, never the answer's text.
 """
+
+from zglearn.exercises import sealed
+
+sealed.install()

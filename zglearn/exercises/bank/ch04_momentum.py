@@ -136,7 +136,9 @@ def momentum_class(answer, rng):
               ("When is updating in place the right choice?",
                "When memory is short and the caller knows of it, as in training a large model. A "
                "function that does not own an array should not change it.")],
-          rows=["E38", "E39", "R095"])
+          rows=["E38", "E39", "R095"], variants=[
+              {"trap": "velocity = 0.0\n        velocity = beta * velocity - lr * gradient(x)"},
+              {"trap": "velocity = np.zeros_like(x)\n        velocity -= lr * gradient(x)"}])
 def momentum_path(answer, rng):
     h, x0 = rng.uniform(0.5, 5, size=3), rng.normal(size=3)
     lr, beta, steps = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9), 12
@@ -297,9 +299,9 @@ def formula_from_the_web(answer, rng):
               ("Does this mean that momentum removes the noise of minibatches?",
                "No. For the same effective learning rate, the noise that reaches the weights over "
                "many steps is about the same.")],
-          rows=["E37"])
+          rows=["E37"], variants=[{"beta": 0.9}, {"beta": 0.8}, {"beta": 0.95}, {"beta": 0.75}])
 def noise_gain(answer, rng):
-    beta = 0.9
+    beta = answer.variant["beta"]
     got = answer.value("answer_04_8")
     expect_form(isinstance(got, int | float) and not isinstance(got, bool) and np.isfinite(got),
                 "give a number with two decimals or more, such as 1.25")

@@ -6,12 +6,22 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from zglearn.authoring import clinic_kit
+from zglearn.authoring import clinic_kit, notebooks
 from zglearn.course import clinic_panel
 from zglearn.course.clinic_panel import ClinicPanel, Ward, scoreboard, to_judge
 from zglearn.exercises import sealed
-from zglearn.exercises.cards import THEMES, VERDICTS, card, cards, failure, forget_article
+from zglearn.exercises.cards import (
+    ABOUT_EVERY_CASE,
+    THEMES,
+    VERDICTS,
+    card,
+    cards,
+    failure,
+    forget_article,
+    spoken,
+)
 
+ROOT = Path(__file__).parents[1]
 CARDS = cards()
 PROGRAMS = [c for c in CARDS if c.broken]
 
@@ -36,10 +46,38 @@ def test_every_row_of_the_errata_table_has_a_card():
 
 
 def test_the_table_of_mistakes_names_every_card():
-    text = (Path(__file__).parents[1] / "COVERAGE.md").read_text("utf-8")
+    text = (ROOT / "COVERAGE.md").read_text("utf-8")
     rows = re.findall(r"^\| (E\d+) \| (.*?) \|", text, re.M)
     named = {(row, name) for row, names in rows for name in re.findall(r"`(\w+)`", names)}
     assert named == {(row, c.name) for c in CARDS for row in c.rows}
+
+
+def test_a_claim_depends_only_if_it_speaks_of_some_cases_and_says_where():
+    """The verdicts' one rule, as far as words can hold it."""
+    for c in CARDS:
+        assert bool(c.holds) == bool(c.fails) == (c.verdict == "it depends")
+        if c.verdict == "it depends":
+            assert not ABOUT_EVERY_CASE.search(spoken(c.claim)), c.claim
+            assert f"It holds {c.holds}; it fails {c.fails}. " in c.ground
+
+
+def test_the_first_page_states_the_rule_word_for_word():
+    intro = notebooks.read(ROOT / "chapters" / "17_errata_clinic.ipynb").cells[0].source
+    for verdict, rule in VERDICTS.items():
+        assert f"**{verdict.capitalize()}.** {rule}" in " ".join(intro.split())
+
+
+@pytest.mark.parametrize("claim", [
+    "Every method that is fast is good.", "It works, so it is right.", "Adam can be slow.",
+    "A loss doesn't rise.", "No network learns that."])
+def test_what_is_said_of_every_case_does_not_depend(claim):
+    def a_claim():
+        pass
+
+    a_claim.__doc__ = claim
+    with pytest.raises(ValueError, match="speaks of every case"):
+        card("writing", "it depends", right="It does.", chapter="14", rows=[], holds="here",
+             fails="there")(a_claim)
 
 
 def test_claims_differ_and_are_spread_over_the_verdicts():
@@ -63,6 +101,8 @@ def test_a_function_that_does_not_fail_is_told():
     ({"verdict": "perhaps"}, "verdict must be one of"),
     ({"right": " "}, "`right` is empty"),
     ({"broken": len}, "come together"),
+    ({"verdict": "it depends", "holds": "here"}, "belong to what depends"),
+    ({"holds": "here", "fails": "there"}, "belong to what depends"),
 ])
 def test_a_malformed_card_is_refused(settings, complaint):
     def a_claim():

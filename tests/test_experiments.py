@@ -504,7 +504,6 @@ NOT_YET = {
     "chapters/compression",
     "chapters/evolution_strategies",
     "chapters/mezo_capstone",
-    "solutions/errata_clinic",
 }
 
 

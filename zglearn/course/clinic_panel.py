@@ -30,7 +30,7 @@ class Ward:
         self.findings = [(c, c.examine().text) for c in cards(theme)]
 
     def __repr__(self) -> str:
-        return "\n\n".join(f"“{c.claim}”\n{c.verdict.capitalize()}. {c.right}\n{found}"
+        return "\n\n".join(f"“{c.claim}”\n{c.verdict.capitalize()}. {c.ground}\n{found}"
                            for c, found in self.findings)
 
     def _repr_html_(self) -> str:
@@ -54,8 +54,9 @@ def _verdict(c: Card, found: str, linked: bool = True) -> str:
     where = f"<a href='{link_to(path)}'>{where}</a>" if path else where
     code = ("<details><summary>Repaired</summary>"
             f"<pre>{html.escape(source(c.repaired))}</pre></details>" if c.broken else "")
-    return framed(f"<b>{c.verdict.capitalize()}.</b> {inline_code(c.right)}<br>"
-                  f"<i>The run:</i> {inline_code(found)} "
+    evidence = "Looked up" if c.theme == "references" else "The run"
+    return framed(f"<b>{c.verdict.capitalize()}.</b> {inline_code(c.ground)}<br>"
+                  f"<i>{evidence}:</i> {inline_code(found)} "
                   f"<span style='white-space: nowrap'>({where})</span>{code}", COLOUR[c.verdict])
 
 
@@ -101,6 +102,8 @@ class ClinicPanel(Panel):
         self.theme.observe(lambda _: self.begin(), "value")
         self.votes = [button(verdict, lambda panel, verdict=verdict: panel.judge(verdict))
                       for verdict in VERDICTS]
+        for vote in self.votes:
+            vote.tooltip = VERDICTS[vote.description]
         self.next = button("Next card", ClinicPanel.next_card)
         self.answer = ipywidgets.HTMLMath()
         self.right, self.asked = Counter(), Counter()

@@ -1,5 +1,9 @@
 """Errata: what plausible articles claim, each claim with the run that decides it.
 
+One rule decides every verdict: `VERDICTS`. Where a claim depends, the card names the cases, as
+`holds` and `fails`, and its run shows both. What nobody could look up is no reason for "it
+depends": such a claim is put so that it can be decided.
+
 A card is a function. Its docstring is the claim, as such an article would put it. Its body runs the
 evidence, asserts what decides the claim, and returns a sentence or two with the figures that came:
 
@@ -41,7 +45,17 @@ from zglearn.trajectory import run
 
 from . import errata, sealed
 
-VERDICTS = ("true", "false", "it depends")
+VERDICTS = {
+    "true": "The claim holds in every case that it speaks of. If it says that something can be, "
+            "one case is enough.",
+    "false": "It fails in every case that it speaks of; or it speaks of every case, or draws a "
+             "conclusion, and fails in one.",
+    "it depends": "It speaks of a kind of case, not of every one. It holds in one that is "
+                  "ordinary, and fails in another.",
+}
+ABOUT_EVERY_CASE = re.compile(
+    r"\b(all|always|any|can|cannot|enough|every|however|if|may|must|never|no|none|only|proves?|"
+    r"shows?|so|then|therefore|whatever|whenever)\b|n't\b", re.IGNORECASE)
 THEMES = {
     "gradient": "With or without a gradient",
     "factors": "Matrix factorization",
@@ -51,6 +65,7 @@ THEMES = {
     "descent": "Gradient descent by hand",
     "writing": "Writing and evaluating",
     "references": "References",
+    "appendix": "Appendix: slips of the pen",
 }
 
 
@@ -63,7 +78,10 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Card:
-    """One claim, its verdict, what is right, and the run that shows it."""
+    """One claim, its verdict, what is right, and the run that shows it.
+
+    `holds` and `fails` say where, if the verdict is "it depends"; else both are empty.
+    """
 
     name: str
     theme: str
@@ -72,9 +90,16 @@ class Card:
     right: str
     chapter: str
     rows: tuple[str, ...]
+    holds: str
+    fails: str
     evidence: Callable[..., str] = field(repr=False)
     broken: Callable | None = field(repr=False)
     repaired: Callable | None = field(repr=False)
+
+    @property
+    def ground(self) -> str:
+        """What is right, and before it where a claim that depends holds and fails."""
+        return f"It holds {self.holds}; it fails {self.fails}. " * bool(self.holds) + self.right
 
     def examine(self, broken: Callable | None = None, repaired: Callable | None = None) -> Finding:
         """Run the evidence, on the card's own programs or on others in their place.
@@ -99,8 +124,8 @@ class Card:
 _cards: dict[str, Card] = {}
 
 
-def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
-         broken: Callable | None = None, repaired: Callable | None = None):
+def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str], holds: str = "",
+         fails: str = "", broken: Callable | None = None, repaired: Callable | None = None):
     """Register the decorated function as the evidence of a card; its docstring is the claim.
 
     Parameters
@@ -110,6 +135,8 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
     right : what is right, and why, in a sentence or two
     chapter : "04", the chapter that treats it
     rows : ids of the errata table
+    holds, fails : where the claim holds and where it fails ("for …", "with …"): both for a claim
+        that depends, neither for others
     broken, repaired : two functions, for a claim about a program
 
     Raises ValueError, naming the card, for whatever of this is missing or malformed.
@@ -124,11 +151,15 @@ def card(theme: str, verdict: str, *, right: str, chapter: str, rows: list[str],
             (not claim, "its docstring, the claim, is missing"),
             (not right.strip(), "`right` is empty"),
             (bool(broken) != bool(repaired), "`broken` and `repaired` come together"),
+            ([bool(holds), bool(fails)] != 2 * [verdict == "it depends"],
+             "`holds` and `fails` belong to what depends, and only to that"),
+            (verdict == "it depends" and ABOUT_EVERY_CASE.search(spoken(claim)),
+             f"it speaks of every case, or concludes, so it is true or false: {claim}"),
         ):
             if wrong:
                 raise ValueError(f"card {name}: {complaint}")
         _cards[name] = Card(name, theme, " ".join(claim.split()), verdict, right, chapter,
-                            tuple(rows), evidence, broken, repaired)
+                            tuple(rows), holds, fails, evidence, broken, repaired)
         return evidence
 
     return register
@@ -214,6 +245,11 @@ def steps_of(method: Callable, gradients, **hyper) -> np.ndarray:
 def source(function: Callable) -> str:
     """A program as it stands in the card's module."""
     return textwrap.dedent(inspect.getsource(function)).rstrip()
+
+
+def spoken(claim: str) -> str:
+    """A claim without the programs in it."""
+    return re.sub("`[^`]*`", "", claim)
 
 
 def docstring(function: Callable) -> str:

@@ -218,6 +218,21 @@ def anneal(answer, rng):
     chance, kind = np.array(box.chances[:len(accepted)]), np.array(box.kinds[:len(accepted)])
     early, late = np.arange(len(accepted)) < 150, np.arange(len(accepted)) >= 600
     some = chance < 1
+    cooled = 0.99 ** np.arange(len(accepted))
+    rules = {
+        "": chance,
+        "every trial is accepted": 0 * chance + 1,
+        "T stays as it was at first": chance**cooled,
+        "T grows from turn to turn": chance ** (cooled**2),
+        "a worse trial is accepted with probability 1 − exp(−change / T)": 1 - chance}
+    fit = {rule: np.log(np.abs(p - ~accepted)[some].clip(1e-9)).sum() for rule, p in rules.items()}
+    close, closest = sorted(fit, key=fit.get)[-2:]
+    if closest and fit[closest] > fit[""] + 20 and fit[closest] > fit[close] + 5:
+        seen = [f"{100 * accepted[some & when].mean():.0f} %" for when in (early, late)]
+        incorrect(f"of the first worse trials {seen[0]} were accepted and of the late ones "
+                  f"{seen[1]}, where by exp(−change / T), with T = {box.first:.3g} at first, it "
+                  f"should be about {100 * chance[some & early].mean():.0f} % and "
+                  f"{100 * chance[some & late].mean():.0f} %. It looks as if {closest}.")
     seen, wanted = (100 * v[some & early].mean() for v in (accepted, chance))
     expect(abs(seen - wanted) < 25, f"of the first worse trials {seen:.0f} % were accepted; by "
            f"exp(−change / T), with T = {box.first:.3g} at first, it should be about "
@@ -452,10 +467,13 @@ def which(answer, rng):
                          rho=rng.uniform(0.8, 0.99), b2=rng.uniform(0.99, 0.999), eps=1e-8,
                          damped=bool(rng.integers(2)))
 
-            def ask(gradients, method=method, hyper=hyper):
+            asked = []
+
+            def ask(gradients, method=method, hyper=hyper, asked=asked):
                 G = np.array(gradients, dtype=float)
                 if G.ndim != 2 or len(G) == 0:
                     raise ValueError("ask with an array of shape (steps, weights)")
+                asked.append(len(G))
                 return _steps(method, G, **hyper)
 
             got = answer.call("which", ask)
@@ -464,6 +482,12 @@ def which(answer, rng):
             if got != method:
                 advice = TAKEN_FOR.get((method, got), "find an answer of the box that would be "
                                        "impossible for the method that you named")
+                if asked == [1]:
+                    advice = ("the length of one step tells nothing, for lr is unknown; compare "
+                              "several answers")
+                elif asked and max(asked) == 1:
+                    advice = ("what a method remembers shows in no single step; ask for several "
+                              "in a row")
                 incorrect(f"{method}, with lr {hyper['lr']:.2g}, was taken for {got}. A way to "
                           f"tell them apart: {advice}.")
 
@@ -508,6 +532,9 @@ def same_run(answer, rng):
             expect_close(got[0], lr * s, case=f"{case}: lr", rtol=1e-6, mistakes={
                 "the rate was treated as that of gradient descent; here the step is lr times a "
                 "pure number": lr * s**2 / c,
+                "the rate makes up for the larger gradient, which the method divides away; the "
+                "step has to become s times as long": lr * s / c,
+                "the rate makes up for the larger loss, which the method divides away": lr / c,
                 "the rate was left alone, but it has the unit of a weight": lr,
                 "the rate was divided by s: the new numbers are larger, and so is a step": lr / s},
                 usually="here a step is lr times a pure number, and becomes s times as long")
@@ -582,6 +609,16 @@ def failed(answer, rng):
 # --- references and data ----------------------------------------------------------------------
 
 
+def _expect_none(wrong):
+    """Tell the first of these complaints, {place of the case: complaint or ""}.
+
+    Cases are asked in a new order each time and stand from common to special: what is wrong with a
+    common one says most.
+    """
+    for place in sorted(wrong):
+        expect(not wrong[place], wrong[place])
+
+
 @exercise("17.8", "What an arXiv number tells", kind="implement", difficulty=2, minutes=15,
           points=3, names=["arxiv_date"],
           hints=["Two schemes, so two patterns. What is the same in both?",
@@ -637,14 +674,17 @@ def arxiv_date(answer, rng):
         (f"v3{new}", None, "the version stands at the end"),
         ("", None, "an empty text"),
     ]
+    wrong = {}
     for i in rng.permutation(len(cases)):
         number, wanted, why = cases[i]
         got = answer.call("arxiv_date", number)
         if got is not None:
             got = expect_parts(got, 2, case=repr(number), what="the year and the month")
-        expect(got == wanted or got is not None and wanted is not None
-               and np.array_equal(got, wanted),
-               f"{number!r}: expected {wanted}, got {got}. {why[0].upper()}{why[1:]}.")
+        right = got == wanted or (got is not None and wanted is not None
+                                  and np.array_equal(got, wanted))
+        wrong[i] = "" if right else (f"{number!r}: expected {wanted}, got {got}. "
+                                     f"{why[0].upper()}{why[1:]}.")
+    _expect_none(wrong)
 
 
 def _isbn(rng, swap_by_five=False):
@@ -814,6 +854,7 @@ def judge(answer, rng):
          "the authors are real people, but neither title nor number is listed"),
         (cited(one, title=invented, arxiv="2107.99999"), "no such title",
          "neither this title nor this number is listed")]
+    wrong = {}
     for i in rng.permutation(len(cases)):
         reference, wanted, why = cases[i]
         shown = (f"{', '.join(reference['authors'])}: {reference['title']} ({reference['year']}), "
@@ -821,8 +862,9 @@ def judge(answer, rng):
         got = answer.call("judge", reference, listings)
         expect(isinstance(got, str) and got in VERDICTS, f"{shown}: expected one of "
                f"{', '.join(map(repr, VERDICTS))}, got {got!r}.")
-        if got != wanted:
-            incorrect(f"{got!r}, where {wanted!r} was expected, as {why}. The reference: {shown}.")
+        wrong[i] = "" if got == wanted else (f"{got!r}, where {wanted!r} was expected, as {why}. "
+                                             f"The reference: {shown}.")
+    _expect_none(wrong)
 
 
 @exercise("17.11", "A leak detector", kind="implement", difficulty=2, minutes=10, points=3,

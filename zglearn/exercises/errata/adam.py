@@ -68,6 +68,8 @@ def without_root(f, x, *, lr, beta1=0.9, beta2=0.999):
 
 
 @card("adaptive", "it depends", chapter="07", rows=["E43"],
+      holds="with a learning rate of 1 in a valley with curvatures of up to 100",
+      fails="with 0.003 there",
       right="What is left is momentum with a learning rate that starts 32 times too long and then "
             "falls. It is sound while lr times the curvature is small. A bug can hide for long.")
 def adam_without_its_root():
@@ -261,10 +263,11 @@ def downhill_in_the_long_run():
 
 
 @card("adaptive", "it depends", chapter="07", rows=["E50"],
-      right="For gradient descent they are the same. Adam divides what is in its gradient by √v, "
+      holds="for gradient descent", fails="for Adam",
+      right="Adam divides what is in its gradient by √v, "
             "so noisy weights decay less; AdamW shrinks the weights apart from the gradient.")
 def decay_in_the_gradient():
-    """Adding λx to the gradient is the same as shrinking the weights by a factor at every step."""
+    """Adding λx to the gradient is the same as shrinking the weights by a factor at each step."""
     lr, decay, steps = 0.001, 0.1, 500
     noise = np.repeat([0.1, 10.0], 500) * np.random.default_rng(0).normal(size=(steps, 1000))
 

@@ -206,7 +206,7 @@ def no_autograd_so_no_gradient():
             "found by differences, to five digits after the point.")
 
 
-@card("descent", "false", chapter="03", rows=["E84"],
+@card("appendix", "false", chapter="03", rows=["E84"],
       right="This is what the untouched start looks like. Parameters say little by themselves; "
             "print the loss, before and after.")
 def parameters_between_0_and_1():
@@ -353,10 +353,11 @@ def one_index_for_two_things(broken, repaired):
 
 
 @card("descent", "it depends", chapter="03", rows=["E93"],
+      holds="for standardised columns", fails="for columns of around 100",
       right="The units of the columns decide. The limit is two over the steepest curvature, and "
             "that grows with the square of the features: standardise them first.")
 def a_safe_learning_rate():
-    """For a linear regression a learning rate of 0.01 is small enough."""
+    """A learning rate of 0.01 is safe for a linear regression."""
     train = load_diabetes().train
     ones = np.ones((len(train.y), 1))
     limits, ends = {}, {}
@@ -376,10 +377,11 @@ def a_safe_learning_rate():
 
 
 @card("descent", "it depends", chapter="03", rows=["E94"],
+      holds="where the targets were centred as well", fails="where they were not",
       right="Standardised columns have the mean 0, so without a column of ones the predictions "
-            "have it too. That is right if `y` was centred as well, and only then.")
+            "have it too.")
 def no_intercept_when_standardised():
-    """If the columns are standardised, a linear model can do without an intercept."""
+    """With standardised columns a linear model does without an intercept."""
     task = load_diabetes()
     X, y, held_out = task.train.X, task.train.y, task.test
 

@@ -1,8 +1,11 @@
 """Cards about SVD, NMF and what a factorization gives."""
 
 import numpy as np
+from scipy.sparse import issparse
 
+from zglearn.data import load_digits, load_docstrings, tfidf
 from zglearn.exercises.cards import card, failure, said
+from zglearn.experiments import compare
 from zglearn.factorization import als, nmf, truncated_svd
 from zglearn.landscapes import rotation
 
@@ -37,6 +40,7 @@ def squared_error(A, W, H):
 
 
 @card("factors", "it depends", chapter="02", rows=["E02"],
+      holds="for an SVD or alternating regressions", fails="for gradient descent on the factors",
       right="A factorization is a problem, not a method. Some of its solvers follow a gradient and "
             "some do not, and they can end at the same answer.")
 def factorization_needs_no_gradient():
@@ -167,8 +171,9 @@ def nothing_is_computed_after_the_cut():
 
 
 @card("factors", "it depends", chapter="01", rows=["E27"],
-      right="They are, up to their length, if every column of the data was centred first. If not, "
-            "the first of them mostly points at the mean.")
+      holds="for centred columns, up to a length", fails="for data with a mean",
+      right="Principal components are directions around the mean. Without centring, the first "
+            "column of U mostly points at the mean itself.")
 def columns_of_u_are_components():
     """The first columns of U are the principal components of the rows of the data."""
     data = np.random.default_rng(0).normal(size=(200, 30)) * np.r_[3, np.ones(29)] + 5
@@ -243,12 +248,11 @@ def random_data_show_that_it_works():
 
 
 @card("factors", "it depends", chapter="01", rows=["E35"],
-      right="With few labels it may, since the SVD has seen all texts, labelled or not. With all "
-            "the labels it costs a little.")
+      holds="with three labelled texts of each class", fails="with all the labels",
+      right="The SVD has seen all texts, labelled or not, and tells which words go together. "
+            "Enough labels tell that better.")
 def reduction_improves_classification():
     """Reducing texts to a few dozen dimensions by an SVD improves their classification."""
-    from zglearn.data import load_docstrings, tfidf
-
     task, rng = load_docstrings(), np.random.default_rng(0)
     X, y, truth = tfidf(task), task.train.labels, task.test.labels
     Vt = truncated_svd(X.train, 50)[2]
@@ -261,13 +265,15 @@ def reduction_improves_classification():
 
     few = [np.concatenate([rng.choice(np.flatnonzero(y == c), 3, replace=False)
                            for c in range(4)]) for _ in range(20)]
-    few_words, few_layers = (np.mean([nearest_centre(*F, rows) for rows in few])
-                             for F in (words, layers))
+    gain = compare(*[[nearest_centre(*F, rows) for rows in few] for F in (layers, words)],
+                   test_share=0)
     all_words, all_layers = (nearest_centre(*F, np.arange(len(y))) for F in (words, layers))
-    assert few_layers > few_words + 0.02 and all_layers < all_words - 0.01
+    assert gain.low > 0 and all_layers < all_words - 0.01
     return ("From which library does a docstring come? Three labelled texts of each, twenty draws: "
-            f"{few_layers:.0%} right with 50 dimensions, {few_words:.0%} with all words. All "
-            f"{len(y):,} labels: {all_layers:.0%} and {all_words:.0%}.")
+            f"50 dimensions get {100 * gain.difference:.0f} points more right than all words "
+            f"({100 * gain.low:.0f} to {100 * gain.high:.0f} with 95% confidence). All "
+            f"{len(y):,} labels: {all_layers:.0%} right with 50 dimensions, {all_words:.0%} with "
+            "all words.")
 
 
 # --- programs and tables ----------------------------------------------------------------------
@@ -316,7 +322,7 @@ def two_factors_returned(A, k):
     return U[:, :k] * s[:k], Vt[:k]
 
 
-@card("factors", "false", chapter="01", rows=["E32", "E36"],
+@card("appendix", "false", chapter="01", rows=["E32", "E36"],
       broken=two_factors, repaired=two_factors_returned,
       right="A function without a `return` returns None, however right its sums are.")
 def factors_that_are_never_handed_over(broken, repaired):
@@ -331,18 +337,34 @@ def factors_that_are_never_handed_over(broken, repaired):
             "rank 2 allows.")
 
 
-@card("factors", "it depends", chapter="12", rows=["E31"],
-      right="Rank k costs k (m + n) numbers, so it saves some only below mn/(m+n), which for a "
-            "square matrix is half of the full rank.")
+def numbers_in(A):
+    """How many numbers are stored of a matrix: of a sparse one its values and their places."""
+    return A.data.size + A.indices.size + A.indptr.size if issparse(A) else A.size
+
+
+@card("factors", "it depends", chapter="01", rows=["E31"],
+      holds="for a dense matrix, at a rank well below mn/(m+n)",
+      fails="above that rank, and for a sparse matrix long before",
+      right="Rank k costs k (m + n) numbers, whether the matrix was dense or not. The zeros of a "
+            "sparse one cost nothing, and its factors have none: compare with what was stored.")
 def factors_take_less_room():
     """Two thin factors take less room than the matrix they stand for."""
-    W, H = (F for F in two_factors_returned(np.random.default_rng(0).normal(size=(3, 5)), 2))
-    texts, terms, k = 2600, 3000, 50
-    small, large = W.size + H.size, k * (texts + terms)
-    assert small > 15 and large < texts * terms / 10
-    return (f"A 3 × 5 matrix has 15 numbers, its factors of rank 2 have {small}; break-even is at "
-            f"rank {15 / 8:.1f}. For {texts:,} texts, {terms:,} terms and rank {k} the factors "
-            f"take {large / (texts * terms):.0%} of the matrix.")
+    texts, digits = tfidf(load_docstrings()).train, load_digits().train.X
+    small = np.random.default_rng(0).normal(size=(3, 5))
+
+    def factors(A, k):
+        return k * sum(A.shape)
+
+    W, H = two_factors_returned(small, 2)
+    assert W.size + H.size == factors(small, 2) > numbers_in(small)
+    assert factors(digits, 10) < numbers_in(digits) / 4
+    sparse, dense = numbers_in(texts), texts.shape[0] * texts.shape[1]
+    assert sparse < factors(texts, 50) < dense / 10
+    return (f"Numbers to store. {len(digits):,} digits of 64 pixels: {numbers_in(digits):,}, of "
+            f"rank 10 {factors(digits, 10):,}. A 3 × 5 matrix: 15, of rank 2 {factors(small, 2)}. "
+            f"{texts.shape[0]:,} texts by {texts.shape[1]:,} words: {dense:,} with all zeros, "
+            f"{sparse:,} in sparse storage, values and places, and {factors(texts, 50):,} of rank "
+            "50.")
 
 
 @card("factors", "false", chapter="01", rows=["E31", "E32"],
@@ -371,7 +393,7 @@ def vectors_of_counts(texts, k):
     return U[:, :k] * s[:k], Vt[:k]
 
 
-@card("factors", "false", chapter="02", rows=["E36"],
+@card("appendix", "false", chapter="02", rows=["E36"],
       broken=vectors_of_texts, repaired=vectors_of_counts,
       right="A list of strings has one dimension and no numbers. The words have to be counted "
             "before there is a matrix.")

@@ -85,11 +85,12 @@ def the_model_knows_its_loss(broken, repaired):
 
 
 @card("gradient", "it depends", chapter="13", rows=["E87"],
-      right="The kind of parameter decides: the change arrives in a writable array of floats, "
+      holds="for writable arrays of floats", fails="for numbers, read-only arrays and integers",
+      right="The change arrives in an array that may be written, "
             "and a number is merely replaced under the name `p`. Return the new parameters, as "
             "the course's methods do, and the question does not arise.")
 def in_place_updates():
-    """In `for p, g in zip(parameters, gradients): p -= 0.1 * g` every parameter of the list is
+    """In `for p, g in zip(parameters, gradients): p -= 0.1 * g` the parameters of the list are
     updated."""
     frozen = np.ones(3)
     frozen.flags.writeable = False

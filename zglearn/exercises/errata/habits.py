@@ -14,7 +14,7 @@ from zglearn.models import MLP
 from zglearn.trajectory import run
 
 
-@card("writing", "false", chapter="05", rows=["E57"],
+@card("appendix", "false", chapter="05", rows=["E57"],
       right="`eps` comes from nowhere, and `eta` is introduced and never used. Name each thing "
             "once, and check: what is used is introduced, what is introduced is used.")
 def symbols_of_adagrad():
@@ -35,7 +35,8 @@ def symbols_of_adagrad():
       right="Print the loss: one number for all examples, and beside it that of the validation "
             "data.")
 def printing_the_outputs():
-    """Print the network's outputs from time to time, and you see how its training goes."""
+    """For a network that learns a thousand digits, print its outputs from time to time, and you
+    see how the training goes."""
     digits, net = load_digits(), MLP([64, 16, 10], dtype=np.float64)
     X, y = digits.train.X, digits.train.y
     f = net.objective(X, y, batch_size=64, rng=0)
@@ -51,8 +52,9 @@ def printing_the_outputs():
 
 
 @card("writing", "it depends", chapter="11", rows=["E77"],
-      right="It depends on how common the classes are. With rare ones, look at precision and "
-            "recall of the class that matters.")
+      holds="where half of the texts are bad", fails="where five in a hundred are",
+      right="Where classes are rare, nearly all can be right without a look at a text: ask for "
+            "precision and recall of the class that matters.")
 def right_in_95_of_100():
     """A filter for bad texts that gets 95 of 100 texts right is doing well."""
     def recall(truth, answer):
@@ -73,7 +75,8 @@ def right_in_95_of_100():
             "recall and F1 look at its first guess alone; perplexity asks how much it gave to the "
             "word that came.")
 def accuracy_of_a_language_model():
-    """Accuracy, recall and F1 on the next word tell which of two language models is better."""
+    """Accuracy, recall and F1 on the next word are enough to tell which of two language models is
+    the better one."""
     text = load_sentences("numpy")
 
     def words(sentence):

@@ -4,13 +4,10 @@ from functools import cache
 
 import numpy as np
 
+from zglearn.data import load_digits
 from zglearn.exercises.cards import card
-from zglearn.gradient_free_methods import (
-    genetic_algorithm,
-    mezo,
-    random_search,
-    simulated_annealing,
-)
+from zglearn.experiments import geometric, reach, tune
+from zglearn.gradient_free_methods import genetic_algorithm, mezo, simulated_annealing
 from zglearn.gradient_methods import adam, gradient_descent
 from zglearn.landscapes import ravine, rotation
 from zglearn.models import MLP
@@ -49,9 +46,9 @@ def a_gradient_costs_a_loss_per_parameter():
 
 
 def cost_to_a_thousandth(method, f, start, budget, **hyper):
-    """Forward-equivalents until the loss is a thousandth of the start's."""
+    """Forward-equivalents until the loss is a thousandth of the start's, inf if it never is."""
     path = run(method, f, start, budget=budget, **hyper)
-    return path.forward_equivalents[path.steps_to(path.losses[0] / 1000)]
+    return reach([path], path.losses[0] / 1000).median
 
 
 @card("gradient", "true", chapter="13", rows=["E15", "E03"],
@@ -67,12 +64,13 @@ def cheap_steps_and_a_dear_path():
                                               budget=3000, lr=1 / (trace + 2 * L))
                          for seed in range(3)])
     assert without > 10 * with_gradient
-    return ("On a quadratic in 50 dimensions a step of MeZO costs 2 forward passes and a step of "
-            f"gradient descent 3. To a thousandth of the loss, MeZO pays {without:,.0f}, gradient "
-            f"descent {with_gradient:,}.")
+    return ("On a quadratic in 50 dimensions, both with the rates of their theory, a step of MeZO "
+            "costs 2 forward passes and a step of gradient descent 3. To a thousandth of the loss, "
+            f"MeZO pays {without:,.0f}, gradient descent {with_gradient:,.0f}.")
 
 
 @card("gradient", "it depends", chapter="13", rows=["E04"],
+      holds="where the loss is curved in each direction", fails="where it is curved in eight",
       right="What counts is in how many directions the loss is curved, its effective rank. If all "
             "directions count, the price grows with the dimension; if few do, it does not.")
 def home_in_high_dimensions():
@@ -141,8 +139,8 @@ def no_gradient_cannot_vanish():
             "normalization, gates, other activations, a fitting start. An optimizer can only "
             "rescale what arrives.")
 def skips_against_vanishing():
-    """Against vanishing gradients a change of the network does more than the choice of an
-    optimizer."""
+    """In a network of twenty sigmoid layers, skip connections do more against vanishing gradients
+    than RMSprop does."""
     plain, with_skips = first_slope(20), first_slope(20, skip=True)
     eps, rho = 1e-8, 0.99  # RMSprop's first step, in units of its learning rate
     step = plain / (np.sqrt((1 - rho) * plain**2) + eps)
@@ -170,32 +168,41 @@ def many_parameters_shrink_the_gradient():
 
 @cache
 def digits():
-    """300 images of digits and their labels, and 360 to test with."""
-    from zglearn.data import load_digits
-
+    """200 images of digits and their labels; validation and test digits."""
     task = load_digits()
-    return task.train.X[:300], task.train.y[:300], task.test.X, task.test.y
+    return (task.train.X[:200], task.train.y[:200], (task.validation.X, task.validation.y),
+            (task.test.X, task.test.y))
 
 
 @card("gradient", "false", chapter="14", rows=["E06"],
       right="They do learn, but they need many times the effort: on a network every direction "
             "costs, and these methods try one, or a population, at a time.")
 def annealing_trains_as_well_as_adam():
-    """For the same effort, simulated annealing and a genetic algorithm train a small neural
-    network about as well as Adam does."""
-    X, y, *test = digits()
+    """For the same effort, simulated annealing and a genetic algorithm train a network of 2,410
+    weights, which reads digits, about as well as Adam does."""
+    X, y, validation, test = digits()
     model = MLP([64, 32, 10], dtype=float)
     start = model.init(0)
-    right = []  # with the best, or nearly the best, of the settings that were tried for each
-    for method, hyper in ((adam, {"lr": 0.01}), (random_search, {"radius": 0.3}),
-                          (simulated_annealing, {"temperature": 0.01, "sigma": 0.02}),
-                          (genetic_algorithm, {"sigma": 0.03, "spread": 0.1, "population": 20})):
-        path = run(method, model.objective(X, y), start, budget=600, seed=0, **hyper)
-        right.append(model.accuracy(path.points[-1], *test))
-    assert right[0] > 0.8 and max(right[1:]) < right[0] - 0.15
-    names = ("Adam", "random search", "simulated annealing", "the genetic algorithm")
-    listed = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, right, strict=True))
-    return f"Digits that were not seen, read right after 600 forward-equivalents: {listed}."
+    knobs = {adam: {"lr": geometric(0.001, 0.1, 3)},
+             simulated_annealing: {"temperature": geometric(0.001, 0.1, 3),
+                                   "sigma": geometric(0.003, 0.3, 3)},
+             genetic_algorithm: {"spread": geometric(0.03, 0.3, 3),
+                                 "sigma": geometric(0.003, 0.3, 3)}}
+
+    def right(method, seed, part, **settings):
+        fixed = {"population": 20} if method is genetic_algorithm else {}
+        path = run(method, model.objective(X, y), start, budget=400, seed=seed, **fixed, **settings)
+        return model.accuracy(path.points[-1], *part)
+
+    tuned = tune(lambda method, **settings: -right(method, 0, validation, **settings), knobs,
+                 trials=12)
+    found = [np.median([right(method, seed, test, **tuned[method].settings) for seed in (1, 2, 3)])
+             for method in knobs]
+    assert found[0] > 0.8 and max(found[1:]) < found[0] - 0.15
+    names = ("Adam", "simulated annealing", "the genetic algorithm, 20 members,")
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, found, strict=True))
+    return (f"Each with 12 trials on validation digits, then three new seeds: test digits read "
+            f"right after 400 forward-equivalents, in the median: {listed}.")
 
 
 # --- large language models --------------------------------------------------------------------

@@ -88,12 +88,13 @@ def a_paper_on_no_gradient_optimization():
             "than three letters.")
 
 
-@card("references", "it depends", chapter="17", rows=["E112"],
-      right="What is needed is the listing itself. We found no paper of this title, and could "
-            "not read what stands under the number; so that stays unknown to us.")
+@card("references", "false", chapter="17", rows=["E112"],
+      right="The form shows nothing; what is needed is the listing itself. We found no paper of "
+            "this title, and could not read what stands under the number: that stays unknown to "
+            "us.")
 def a_number_of_the_right_form():
-    """‘A No-Gradient Optimization Framework for Language Modeling’ is a paper of July 2021: its
-    arXiv number, 2107.13988, has the right form and the right month."""
+    """That its arXiv number, 2107.13988, has the right form and the right month shows that ‘A
+    No-Gradient Optimization Framework for Language Modeling’ is a paper of July 2021."""
     real = [first_submitted(work.number) for work in PAPERS]
     assert all(real) and first_submitted("2107.13988") == (2021, 7)
     made_up = [first_submitted(f"2107.{n:05}") for n in range(17, 100_000, 100)]
@@ -128,8 +129,8 @@ def a_number_older_than_the_conference():
 
 
 @card("references", "it depends", chapter="17", rows=["E117"],
-      right="Two versions are cited: the preprint is of October 2018, the conference paper of "
-            "June 2019. Name the venue, and the year follows.")
+      holds="for the preprint, of October", fails="for the conference paper, of June 2019",
+      right="Two versions are cited. Name the venue, and the year follows.")
 def the_year_of_bert():
     """BERT, by Devlin, Chang, Lee and Toutanova, is a paper of 2018."""
     year, month = first_submitted(BERT.number)

@@ -98,10 +98,11 @@ def eps_inside(f, x, *, lr, rho=0.99, eps=1e-8):
 
 
 @card("adaptive", "it depends", chapter="06", rows=["E63"],
+      holds="for gradients of 1", fails="for gradients of 1e-6",
       right="Outside the root, ε is compared with |g|; inside, with g². With ε = 1e-8 they differ "
             "where gradients are not well above 1e-4, and they do get there. Libraries differ too.")
 def eps_inside_or_outside():
-    """It does not matter whether RMSprop's ε stands inside or outside the root."""
+    """RMSprop takes the same steps with its ε inside the root as outside."""
     steps = {g: [-steps_of(method, np.full(2000, g), lr=1.0, eps=1e-8)[-1, 0]
                  for method in (eps_inside, rmsprop)] for g in (1.0, 1e-6)}
     assert np.allclose(steps[1.0], 1) and np.allclose(steps[1e-6], [0.01, 0.99], rtol=0.01)
@@ -111,6 +112,7 @@ def eps_inside_or_outside():
 
 
 @card("adaptive", "it depends", chapter="06", rows=["E64"],
+      holds="with four hidden layers", fails="with eight",
       right="It scales small slopes up, which helps while there is a slope to scale. With more "
             "layers the output hardly depends on the first ones, and no divisor changes that. "
             "Another activation, normalization or skip connections do.")

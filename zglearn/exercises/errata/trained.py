@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from zglearn.exercises.cards import card
+from zglearn.experiments import compare, geometric, tune
 from zglearn.gradient_free_methods import cma_es, one_plus_one_es
 from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import rastrigin
@@ -68,29 +69,34 @@ def a_fast_optimizer_makes_fast_models():
 
 
 @card("gradient", "it depends", chapter="03", rows=["E14"],
+      holds="after one pass over the examples", fails="after ten",
       right="Single examples give many cheap steps, and win the start; with a constant learning "
-            "rate they then keep wandering, and full batches end lower.")
+            "rate they then keep wandering around the minimum, which full batches reach.")
 def one_example_at_a_time():
-    """An update after every single example brings a model further than one update after all of
-    them, for the same number of examples read."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(100, 5))
-    y = X @ rng.normal(size=5) + rng.normal(size=100)
+    """An update after each example brings a model further than one update after a whole pass, for
+    the same number of examples read."""
+    def excess(size, lr, passes, seed):
+        """The training loss above its minimum, after updates from so many examples each."""
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(100, 5))
+        y, w = X @ rng.normal(size=5) + rng.normal(size=100), np.zeros(5)
+        with np.errstate(over="ignore", invalid="ignore"):  # rates that are too long lose
+            for _ in range(passes):
+                for rows in rng.permutation(100).reshape(-1, size):
+                    w = w + lr * X[rows].T @ (y[rows] - X[rows] @ w) / size
+            return np.mean((y - X @ w) ** 2) - np.linalg.lstsq(X, y)[1][0] / 100
 
-    def loss(w):
-        return np.mean((y - X @ w) ** 2)
-
-    single = batch = np.zeros(5)
-    losses = []
-    for _ in range(50):
-        for x, target in zip(X, y, strict=True):
-            single = single + 0.02 * (target - x @ single) * x
-        batch = batch + 0.2 * X.T @ (y - X @ batch) / len(y)
-        losses.append((loss(single), loss(batch)))
-    early, late = losses[0], losses[-1]
-    assert early[0] < early[1] and late[0] > late[1]
-    return (f"Mean squared error after one pass: {early[0]:.2f} with single examples, "
-            f"{early[1]:.2f} with the full batch. After fifty: {late[0]:.3f} and {late[1]:.3f}.")
+    found = {}
+    for passes in (1, 10):
+        tuned = tune(lambda size, lr, n=passes: [excess(size, lr, n, seed) for seed in range(3)],
+                     {size: {"lr": geometric(0.001, 1, 7)} for size in (1, 100)}, trials=12)
+        found[passes] = compare(*[[excess(size, tuned[size].settings["lr"], passes, seed)
+                                   for seed in range(3, 11)] for size in (1, 100)], test_share=0)
+    assert found[1].high < 0 < found[10].low
+    return ("How far the training loss is above its minimum, single examples minus full batch, "
+            "eight data sets, learning rates tuned alike on three others: "
+            f"{found[1].difference:+.1f} after one pass, {found[10].difference:+.0e} after ten. "
+            "Both are shown.")
 
 
 # --- smaller models ---------------------------------------------------------------------------
@@ -177,11 +183,12 @@ def searched_models_are_smaller():
 
 
 @card("gradient", "it depends", chapter="12", rows=["E18", "E31"],
+      holds="a little below the break-even rank", fails="above it, and far below",
       right="It saves numbers only below the break-even rank mn/(m+n), and keeps the model only if "
             "the weights are nearly of such a rank. Trained weights often are not.")
 def low_rank_compresses_weights():
-    """Replacing a trained weight matrix by its truncated SVD makes a network smaller at almost no
-    harm."""
+    """Replacing a trained weight matrix by its truncated SVD makes a network smaller and does it
+    little harm."""
     model, p, _, test = digits_network()
     m, n = model.layers(p)[0][0].shape
     right = {k: model.accuracy(with_first_layer(lambda W, k=k: cut_rank(W, k)), *test)
@@ -189,7 +196,7 @@ def low_rank_compresses_weights():
     before = model.accuracy(p, *test)
     numbers = {k: k * (m + n) for k in right}
     assert numbers[28] > m * n > numbers[16] and before - right[4] > 0.1
-    assert abs(before - right[28]) < 0.02
+    assert max(abs(before - right[k]) for k in (16, 28)) < 0.02
     listed = "; ".join(f"{k}: {numbers[k]:,} numbers, {share:.0%}"
                        for k, share in sorted(right.items(), reverse=True))
     return (f"A first layer of {m} × {n} = {m * n:,} weights, {before:.0%} of the test digits "
@@ -200,26 +207,31 @@ def low_rank_compresses_weights():
 
 @card("gradient", "false", chapter="14", rows=["E19"],
       right="Whatever goes downhill from where it stands depends on where it starts, and gradient "
-            "descent does. A population that is spread wide depends on it less.")
+            "descent does. A population that begins spread wide depends on it less.")
 def only_search_depends_on_the_start():
     """That the result depends on the start is a weakness of evolutionary search, which gradient
     descent does not share."""
     egg_box = rastrigin()
     starts = np.random.default_rng(0).uniform(-5, 5, size=(20, 2))
-    down = [run(gradient_descent, egg_box.objective(), x, steps=200, lr=0.002).losses[-1]
-            for x in starts]
-    spread = [run(cma_es, egg_box.objective(), x, steps=60, seed=0, sigma=3.0, population=40)
-              .losses[-1] for x in starts]
-    found = [sum(loss < 0.01 for loss in losses) for losses in (down, spread)]
-    assert found[1] > found[0] + 10 and np.ptp(down) > np.ptp(spread)
-    return ("Rastrigin's egg box from 20 starts: gradient descent reaches the lowest minimum "
-            f"{found[0]} times and ends at losses from {min(down):.0f} to {max(down):.0f}; CMA-ES "
-            f"with 40 members reaches it {found[1]} times.")
+
+    def ends(method, **hyper):
+        return [run(method, egg_box.objective(), x, budget=2400, **hyper).losses[-1]
+                for x in starts]
+
+    down = ends(gradient_descent, lr=0.002)
+    wide, narrow = (ends(cma_es, seed=0, sigma=sigma, population=40) for sigma in (3.0, 0.1))
+    found = [sum(loss < 0.01 for loss in losses) for losses in (down, wide, narrow)]
+    assert found[1] > 10 + max(found[0], found[2]) and np.ptp(down) > 20
+    return ("Rastrigin's egg box from 20 starts, at the same cost: gradient descent reaches the "
+            f"lowest minimum {found[0]} times and ends at losses from {min(down):.0f} to "
+            f"{max(down):.0f}. CMA-ES with 40 members reaches it {found[1]} times if they begin "
+            f"spread over the box, and {found[2]} times if they begin close together.")
 
 
 @card("gradient", "it depends", chapter="02", rows=["E21"],
-      right="On the numbers of the words it is meaningless: they are names. On probabilities it "
-            "is a fair loss (Brier's), though cross-entropy minds rare words more.")
+      holds="for the numbers of the words", fails="for their probabilities",
+      right="Numbers of words are names: their differences mean nothing. On probabilities it is a "
+            "fair loss (Brier's), though cross-entropy minds rare words more.")
 def squared_error_for_words():
     """Squared error is the wrong loss to train a language model with."""
     words, follows = np.array(["a", "cat", "dog", "ran", "the"]), np.array([0, 45, 40, 10, 5])

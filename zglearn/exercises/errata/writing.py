@@ -15,12 +15,12 @@ from zglearn.trajectory import run
 # --- evaluation -------------------------------------------------------------------------------
 
 
-@card("writing", "it depends", chapter="11", rows=["E95"],
+@card("writing", "false", chapter="11", rows=["E95"],
       right="The training error falls for noise as well, if there are few examples for each "
             "parameter. Only data held out can tell the two cases apart.")
 def a_thousand_falling_training_errors():
-    """The program prints the training error after each epoch, and it falls a thousand times: the
-    model is learning to predict."""
+    """The program prints the training error after each epoch, and it falls a thousand times, so
+    the model is learning to predict."""
     rng = np.random.default_rng(0)
     task = load_diabetes()
     centre = task.train.y.mean()
@@ -120,7 +120,7 @@ def a_listing_that_once_ran(broken, repaired):
     return f"With NumPy {np.__version__.split('.')[0]} it stops: {said(error)}"
 
 
-@card("writing", "true", chapter="00", rows=["E103"],
+@card("appendix", "true", chapter="00", rows=["E103"],
       right="Python is not one of the packages that pip installs: the command ends with `No "
             "matching distribution found for python`. Python comes first, and brings pip.")
 def python_is_not_a_package():
@@ -154,7 +154,7 @@ def chart_that_parses():
     step --> loss"""
 
 
-@card("writing", "false", chapter="03", rows=["E104"],
+@card("appendix", "false", chapter="03", rows=["E104"],
       broken=chart_of_the_loop, repaired=chart_that_parses,
       right="In Mermaid an arrow's label stands between two bars, `-->|yes|`. A brace opens and "
             "closes a rhombus. Render a chart before you publish it.")
@@ -189,7 +189,7 @@ def line_that_sets_lr(listing):
     return next(line for line in listing.splitlines() if line.startswith("lr ="))
 
 
-@card("writing", "false", chapter="17", rows=["E105"],
+@card("appendix", "false", chapter="17", rows=["E105"],
       broken=lr_line, repaired=line_that_sets_lr,
       right="Point at code by a name that stands in it. Line numbers are right until "
             "the next edit, and nothing reports when they stop being right.")
@@ -203,8 +203,9 @@ def line_numbers_in_an_explanation(broken, repaired):
             f"`{broken(edited)}`; the search for the name still finds `{repaired(edited)}`.")
 
 
-@card("writing", "it depends", chapter="17", rows=["E108"],
-      right="That changed with the versions. PyTorch came with Keras 3, and JAX with it; Keras 2.4 "
+@card("appendix", "it depends", chapter="17", rows=["E108"],
+      holds="for Keras 3", fails="for Keras 2",
+      right="PyTorch came with Keras 3, and JAX with it; Keras 2.4 "
             "ran on TensorFlow only, and before that it was TensorFlow, Theano and CNTK.")
 def what_keras_runs_on():
     """Keras is a high-level interface to TensorFlow and PyTorch."""
@@ -231,7 +232,7 @@ def words_of_two_scripts(text):
     return len(re.findall(r"[\u4e00-\u9fff]|[A-Za-z0-9][A-Za-z0-9'-]*", text))
 
 
-@card("writing", "false", chapter="17", rows=["E107"],
+@card("appendix", "false", chapter="17", rows=["E107"],
       broken=words, repaired=words_of_two_scripts,
       right="`len` of a string counts characters: letters, spaces, hashes, line ends. A Chinese "
             "character counts as a word, a Latin word as one, markup as none.")
@@ -244,11 +245,12 @@ def how_long_is_the_article(broken, repaired):
             "Whoever asks for 8,000 words is soon told that they are there.")
 
 
-@card("writing", "it depends", chapter="17", rows=["E109"],
-      right="What stands between the items decides. Markdown goes on counting only if that is "
+@card("appendix", "it depends", chapter="17", rows=["E109"],
+      holds="for items below each other", fails="with paragraphs between them",
+      right="Markdown goes on counting only if that is "
             "indented, so that it belongs to the item above; else a new list begins at 1.")
 def one_one_one():
-    """In Markdown you may number all items of a list with `1.`: they are shown as 1, 2, 3."""
+    """In Markdown, items of a list that are each numbered `1.` are shown as 1, 2, 3."""
     import mistune
 
     def shown(text):
@@ -276,7 +278,7 @@ def numbers_that_repeat(text):
     return sorted({n for n in numbers if numbers.count(n) > 1})
 
 
-@card("writing", "false", chapter="17", rows=["E109"],
+@card("appendix", "false", chapter="17", rows=["E109"],
       broken=repeated, repaired=numbers_that_repeat,
       right="Two sections of one number have different headings, so it is the numbers that must be "
             "compared. Better still, let a program number the sections.")
@@ -289,7 +291,7 @@ def section_five_twice(broken, repaired):
             f"Compared without their headings, {repaired(text)[0]} stands there twice.")
 
 
-@card("writing", "false", chapter="17", rows=["E110"],
+@card("appendix", "false", chapter="17", rows=["E110"],
       right="It shows nothing: these are the names of examples, as John Doe is in English, common "
             "family names with the numerals from three to six. Thank people who helped, or nobody.")
 def thanks_to_four_colleagues():

@@ -475,7 +475,7 @@ def test_an_experiment_waits_for_a_prediction(small_course, capsys):
         learner.predict("98.1", 3)
 
 
-MALFORMED = {"01.6": ["half", (0.5,), (50, 50), 0.5], "02.5": [1, "unigram"], "04.7": ["1000", -5],
+MALFORMED = {"01.6": ["half", (0.5,), (50, 50), 0.5], "04.7": ["1000", -5],
              "05.4": ["up", [1, 2, 3]], "06.7": [[5], "none"], "07.5": ["adam", ["Sgd"]],
              "11.6": ["a half", True], "16.7": ["100 times", -1, float("nan")]}
 

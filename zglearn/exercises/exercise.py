@@ -343,15 +343,16 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
     return tuple(got)
 
 
-def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
-    """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead."""
+def as_array(got, *, case: str, shape: tuple | None = None,
+             nan: str = "Look for a division by zero or a step that is too long.") -> np.ndarray:
+    """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead;
+    `nan` says where nan may come from."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
         raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}. Usual cause: "
                         f"{_shape_cause(value.shape, tuple(shape))}.", "usually")
     if not np.isfinite(value).all():
-        raise Incorrect(f"{case}: the result holds nan or infinity. "
-                        "Look for a division by zero or a step that is too long.", "usually")
+        raise Incorrect(f"{case}: the result holds nan or infinity. {nan}", "usually")
     return value
 
 

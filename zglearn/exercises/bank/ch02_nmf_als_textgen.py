@@ -333,13 +333,16 @@ def _about_a_theme(sentences, terms, n, rng):
                 counts.sum(axis=1),
             "these are the rows of greatest length: a long one may be about something else":
                 np.linalg.norm(counts, axis=1),
-            "these are the sentences of the largest weights in the second component": np.abs(U[:, 1]),
+            "these are the sentences of the largest weights in the second component":
+                np.abs(U[:, 1]),
             "these are the sentences of the smallest weights": -scores,
             "these are simply the first sentences": -np.arange(sentences),
             "these are simply the last sentences": np.arange(sentences),
         }
         best, *mistakes = (_highest(n, values) for values in (scores, *others.values()))
-        if ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1] and not any(
+        by_score = np.diff(np.argsort(-scores)[:n])
+        told_apart = n == 1 or (by_score < 0).any() and (n == 2 or (by_score > 0).any())
+        if ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1] and told_apart and not any(
                 np.array_equal(best, mistake) for mistake in mistakes):
             return counts[:, rng.permutation(terms)], best, dict(zip(others, mistakes, strict=True))
 

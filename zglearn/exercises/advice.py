@@ -10,8 +10,8 @@ CAUSES = [
     (r"NameError", "a line that sets it is missing, or it is spelled in two ways"),
     (r"broadcast|shapes? mismatch|shapes .* not aligned|matmul|dimensions? .*must match|"
      r"Incompatible dimensions|could not be broadcast|different sizes|same length|"
-     r"dimension mismatch", "the shapes do not fit: print both. Is a transpose, an `axis` or "
-     "`keepdims=True` missing?"),
+     r"dimension mismatch|core dimension", "the shapes do not fit: print both. Is a transpose, an "
+     "`axis` or `keepdims=True` missing?"),
     (r"zip\(\)", "two lists that belong together have different lengths"),
     (r"inhomogeneous|setting an array element", "the parts of an array have unequal shapes"),
     (r"ZeroDivisionError", "a divisor is 0 in this case"),
@@ -22,7 +22,7 @@ CAUSES = [
     (r"truth value", "an array stands where one yes or no is needed: use .any() or .all(), or "
      "compare one entry"),
     (r"missing \d+ required|takes \d+ positional|at (least|most) \d|expected \d|unexpected keyword|"
-     r"takes .* arguments|requires at least|missing required|got multiple values|no arguments",
+     r"takes .* arguments?|requires at least|missing required|got multiple values|no arguments",
      "a call has too few or too many arguments, or they stand in another order"),
     (r"unpack", "more or fewer values come than there are names for them"),
     (r"AttributeError", "the thing before the dot is not what it is taken for: print its type"),
@@ -31,8 +31,8 @@ CAUSES = [
      "number: use // or int(...)"),
     (r"axis|AxisError", "the array has fewer axes than this line takes for granted"),
     (r"not callable|not iterable|not subscriptable|unsupported operand|bad operand|not supported "
-     r"between|unhashable|must be|can't multiply|can only concatenate|invalid literal|float\(\)|"
-     r"could not convert|has no len|not a number|Cannot cast|argument of type",
+     r"(?:between|for)|unhashable|must be|can't multiply|can only concatenate|invalid literal|"
+     r"float\(\)|could not convert|has no len|not a number|Cannot cast|argument of type",
      "a value is not of the kind that this line needs: print its type and, if it has one, its "
      "shape"),
     (r"empty|zero-size", "nothing was left to take this of: an empty list or array"),

@@ -148,10 +148,9 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
         raise ValueError(f"exercise {id}: every option needs its reason, the right one too")
 
     def check(answer, rng):
-        chosen = answer.value(name)
-        key = chosen.strip(" ().").lower() if isinstance(chosen, str) else chosen
-        if not isinstance(key, str) or key not in options:
-            raise Incorrect(f"choose one of {', '.join(map(repr, options))}, for example "
+        key = letter(answer.value(name))
+        if key not in options:
+            raise WrongForm(f"choose one of {', '.join(map(repr, options))}, for example "
                             f'`{name} = "{next(iter(options))}"`')
         key = answer.variant[key]
         if key != right:
@@ -160,6 +159,13 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
     _register(Exercise(id, title, kind, difficulty, minutes, points, (name,), tuple(hints),
                        tuple(followups), tuple(rows), check, options=tuple(options)))
+
+
+def letter(chosen) -> str:
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"."""
+    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(?:\s*[^\w\s].*|\s*)", chosen.lower(),
+                         re.S) if isinstance(chosen, str) else None
+    return found[1] if found else ""
 
 
 def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,
@@ -342,15 +348,16 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
     return tuple(got)
 
 
-def as_array(got, *, case: str, shape: tuple | None = None) -> np.ndarray:
-    """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead."""
+def as_array(got, *, case: str, shape: tuple | None = None,
+             nan: str = "Look for a division by zero or a step that is too long.") -> np.ndarray:
+    """`got` as an array of finite numbers, of `shape` if it is given, or say what came instead;
+    `nan` says where nan may come from."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
         raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}. Usual cause: "
                         f"{_shape_cause(value.shape, tuple(shape))}.", "usually")
     if not np.isfinite(value).all():
-        raise Incorrect(f"{case}: the result holds nan or infinity. "
-                        "Look for a division by zero or a step that is too long.", "usually")
+        raise Incorrect(f"{case}: the result holds nan or infinity. {nan}", "usually")
     return value
 
 
@@ -385,17 +392,26 @@ def expect_pairs(asked, x, pairs: int, *, case: str, what: str = "the loss") -> 
     """Expect the points `asked` to be x + s and x − s for `pairs` steps s; the s, (pairs, d)."""
     expect(len(asked) == 2 * pairs, f"{case}: {what} was asked {len(asked)} times, expected "
            f"{2 * pairs}: twice for each direction.")
-    steps, left = [], [np.asarray(point) - x for point in asked]
-    while left:
-        step = left.pop(0)
-        other = [i for i, s in enumerate(left) if s.shape == step.shape
-                 and _size(s + step) <= 1e-6 * _size(step) + 1e-12 * _size(x)]
-        if not other:
-            incorrect(f"{case}: {what} was asked at {_point(x + step)}, and not at the point "
-                      f"opposite to it, seen from x = {_point(x)}.")
-        steps.append(step)
-        del left[other[0]]
-    return np.array(steps)
+    x = np.asarray(x)
+    for point in asked:
+        expect(np.shape(point) == x.shape, f"{case}: {what} was asked at a point of shape "
+               f"{np.shape(point)}, and x has shape {x.shape}.")
+    steps = np.array(asked).reshape(len(asked), -1) - x.ravel()
+    slack = 1e-6 * np.abs(steps).max(axis=1) + 1e-12 * _size(x)
+    # Along a line that tells the steps apart, the i-th from one end is opposite to the i-th from
+    # the other.
+    order = np.argsort(steps @ np.cos(np.arange(x.size)))
+    opposite = np.empty_like(order)
+    opposite[order] = order[::-1]
+    if (np.abs(steps + steps[opposite]).max(axis=1) <= slack).all():
+        return steps[np.arange(len(steps)) < opposite].reshape(pairs, *x.shape)
+    alone = next((i for i, s in enumerate(steps)
+                  if not (np.abs(steps + s).max(axis=1) <= slack[i]).any()), None)
+    if alone is None:
+        incorrect(f"{case}: {what} was asked at one side of x = {_point(x)} more often than at the "
+                  "other.")
+    incorrect(f"{case}: {what} was asked at {_point(asked[alone])}, and not at the point opposite "
+              f"to it, seen from x = {_point(x)}.")
 
 
 def _near(point, other) -> bool:

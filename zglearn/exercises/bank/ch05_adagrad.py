@@ -57,37 +57,55 @@ choice(
                "long.")],
           rows=["R010", "R011", "R018", "R097", "E51", "E52", "E53"])
 def adagrad_class(answer, rng):
-    lr = rng.uniform(0.05, 0.5)
-    w, gradients = rng.normal(size=5), rng.normal(size=(6, 5)) * [1, 10, 0.1, 1, 1]
+    lr = rng.uniform(0.05, 0.4)
+    steps = int(rng.integers(6, 9))
+    w, gradients = rng.normal(size=5), _gradients(rng, steps, 5) * [1, 10, 0.3, 1, 1]
     gradients[:3, 4] = 0  # a weight whose feature comes late
+    gradients[4, :2] = 0  # and two that are not in every batch
     optimizer = answer.make("Adagrad", lr)
     x, G = w, np.zeros(5)
     for t, g in enumerate(gradients, 1):
         before, G = G, G + g * g
-        got = optimizer.call("step", x, g)
-        if np.isnan(np.asarray(got, dtype=float)).any():
-            incorrect(f"step {t}: nan where the gradient has always been 0: that is 0/0. Add a "
-                      "small eps to the root, or leave such weights alone.")
+        got = _no_nan(optimizer.call("step", x, g), G, f"step {t}")
         step = _step(g, G, lr)
         with np.errstate(all="ignore"):
             late = x - lr * g / np.sqrt(before + 1e-8)
-        expect_close(got, x - step, case=f"step {t}", rtol=2e-4, mistakes={
+        expect_close(got, x - step, start=x, case=f"step {t}", rtol=2e-4, mistakes={
             "it goes uphill": x + step,
-            "the gradient is added to G after the division; add first": late,
+            "G did not hold the newest gradient when it divided; add first": late,
             "G is new at every step, so nothing is accumulated": x - _step(g, g * g, lr),
             "G is an average; Adagrad divides by the root of the sum": x - _step(g, G / t, lr),
             "the root is missing": x - lr * g / np.where(G > 0, G, 1),
             "one sum over all weights is used; each weight has its own":
                 x - lr * g / np.sqrt(G.sum())},
-            usually="G is not the sum of all squared gradients so far")
+            usually="what is divided by is not the root of the sum of all squared gradients so far")
         x = x - step
     second = answer.make("Adagrad", lr)
-    expect_close(second.call("step", w, gradients[5]), w - lr * np.sign(gradients[5]),
+    expect_close(second.call("step", w, gradients[5]), w - lr * np.sign(gradients[5]), start=w,
                  case="the first step of a second optimizer", rtol=2e-4,
                  usually="G belongs to the class, so all optimizers share it: keep it on `self`")
-    matrix, g = rng.normal(size=(2, 3, 4))
-    expect_close(answer.make("Adagrad", lr).call("step", matrix, g), matrix - lr * np.sign(g),
-                 case="weights of shape (3, 4)", rtol=2e-4, usually="the shape is fixed")
+    matrix, g = rng.normal(size=(3, 4)), _gradients(rng, 3, 4)
+    g[1] = 0
+    got = _no_nan(answer.make("Adagrad", lr).call("step", matrix, g), g, "weights of shape (3, 4)")
+    expect_close(got, matrix - lr * np.sign(g), start=matrix, case="weights of shape (3, 4)",
+                 rtol=2e-4, usually="the shape is fixed")
+
+
+def _gradients(rng, *shape):
+    """Gradients that are never so small that an ε makes a difference, but for those set to 0."""
+    return rng.choice([-1, 1], size=shape) * rng.uniform(0.1, 2, size=shape)
+
+
+def _no_nan(got, G, case):
+    value = np.asarray(got, dtype=float) if np.shape(got) == np.shape(G) else np.zeros(())
+    holes = np.isnan(value)
+    if (holes <= (G == 0)).all() and holes.any():
+        incorrect(f"{case}: nan where the gradient has always been 0: that is 0/0. Add a small eps "
+                  "to the root, or leave such weights alone.")
+    if holes.any():
+        incorrect(f"{case}: nan where the gradient is not 0. Usual cause: the root of a negative "
+                  "number, so what is under it is not a sum of squares.")
+    return got
 
 
 def _step(g, G, lr):
@@ -113,34 +131,43 @@ def _step(g, G, lr):
                "They differ for small gradients only.")],
           rows=["R097", "R018", "E51", "E52", "E53"])
 def adagrad_path(answer, rng):
-    T, d = 8, 4
-    gradients, x0, lr = rng.normal(size=(T, d)), rng.normal(size=d), rng.uniform(0.1, 1)
+    T, d, lr = int(rng.integers(6, 10)), int(rng.integers(3, 5)), rng.uniform(0.1, 0.4)
+    gradients, x0 = _gradients(rng, T, d), rng.normal(size=d)
+    gradients[:3, 1] = 0
     case = f"{T} recorded gradients"
-    path = as_array(answer.call("adagrad_path", gradients, x0, lr), case=case, shape=(T + 1, d))
+    sums = np.cumsum(gradients**2, axis=0)
+    earlier = sums - gradients**2
+    path = answer.call("adagrad_path", gradients, x0, lr)
+    _no_nan(path, np.vstack([sums[:1], sums]), case)
+    path = as_array(path, case=case, shape=(T + 1, d))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start was changed in place")
+    expect(np.ptp(path, axis=0).max() > 0, f"{case}: all points are the start: x is never set to "
+           "where the step leads.")
     if np.ptp(path[1:], axis=0).max() == 0:
         incorrect(f"{case}: all points after the start are one array, changed in place. Make a new "
                   "one at every step.")
-    sums = np.cumsum(gradients**2, axis=0)
-    earlier = sums - gradients**2
 
     def walk(G):
         steps = lr * gradients / np.sqrt(np.where(G > 0, G, 1))
         return np.vstack([x0, x0 - np.cumsum(steps, axis=0)])
 
-    if np.abs(path).max() > 100 * np.abs(walk(sums)).max():
-        far = np.abs(path[2] - path[1]).max() > 100 * lr
-        incorrect(f"{case}: the steps are thousands of times too long. "
-                  + ("G is still made new in every step, and divides while it is zero." if far else
-                     "The first one divides by a G that is still zero: add g² before you divide."))
+    lengths = np.abs(np.diff(path, axis=0)).max(axis=1)
+    long = np.sum(lengths > 100 * lr)
+    if long == T:
+        incorrect(f"{case}: every step is more than a hundred times too long: G is zero whenever "
+                  "it divides, or it is not what divides.")
+    if long:
+        incorrect(f"{case}: {long} of {T} steps are more than a hundred times too long: there G is "
+                  "still zero when it divides. Add the new square before you divide.")
     expect_close(path, walk(sums), case=case, rtol=2e-4, mistakes={
         "G is still made new in every step, so that every step is lr times a sign":
             walk(gradients**2),
         "the first step is right, and then each divides by the sum before its own gradient":
             walk(np.vstack([sums[:1], earlier[1:]])),
         "it goes uphill": 2 * x0 - walk(sums)},
-        usually="G is not the sum of all squared gradients so far, the newest included")
+        usually="what is divided by is not the root of the sum of all squared gradients so far, "
+                "the newest included")
 
 
 @exercise("05.4", "Predict: the first step of a printed program", kind="predict", difficulty=1,
@@ -251,48 +278,68 @@ choice(
                "of 40 words against a million words that is a factor of about a thousand.")],
           rows=["R010", "R084", "E54"])
 def sparse_step(answer, rng):
-    d, lr = 12, rng.uniform(0.05, 0.5)
-    w, G = rng.normal(size=d), rng.uniform(0.5, 2, size=d)
-    G[[3, 8]] = 0  # words that have never come
-    indices = np.array([3, 5, 1, 5, 10, 1, 5])
-    values = rng.normal(size=7) + 3 * rng.choice([-1, 1], size=7)
-    case = "word 5 comes three times, word 1 twice"
-    got = expect_parts(answer.call("sparse_step", w, G, indices, values, lr), 2, case=case,
-                       what="the new weights and the new G")
-    got_w, got_G = (np.asarray(as_plain, dtype=float) for as_plain in got)
-    for name, value in (("the weights", got_w), ("G", got_G)):
-        if value.shape != (d,):
-            incorrect(f"{case}: {name} should have shape ({d},), but have {value.shape}.")
-        if np.isnan(value).any():
-            incorrect(f"{case}: {name} hold nan: a word that never came has g = G = 0, and 0/0 is "
-                      "nan. Touch only the words of the batch.")
-    g = np.bincount(indices, weights=values, minlength=d)
+    for count in (7, *rng.permutation([12, 0])):
+        d, lr = int(rng.integers(11, 16)), rng.uniform(0.05, 0.5)
+        w, G = rng.normal(size=d), rng.uniform(0.5, 2, size=d)
+        words = rng.permutation(d)
+        G[words[[0, -1, -2]]] = 0  # words that have never come, of which the first comes now
+        indices = words[[0, 1, 1, 1, 2, 2, 3, 4, 4, 5, 5, 5][:count]]
+        values = _gradients(rng, count) + rng.choice([-3, 3], size=count)
+        if count == 12:
+            values[8] = -values[7]  # a word whose gradient is zero
+        mix = rng.permutation(count)
+        case = f"{count} values for {len(set(indices))} words" + (
+            ", some words more than once" if count else ": an empty batch")
+        got = answer.call("sparse_step", w, G, indices[mix], values[mix], lr)
+        _judge_sparse_step(got, w, G, indices[mix], values[mix], lr, case)
+
+
+def _judge_sparse_step(got, w, G, indices, values, lr, case):
+    d = len(w)
+    got_w, got_G = expect_parts(got, 2, case=case, what="the new weights and the new G")
     last = np.zeros(d)
     last[indices] = values
+    g = np.bincount(indices, weights=values, minlength=d)
     squares = np.bincount(indices, weights=values**2, minlength=d)
-    touched = np.unique(indices)
-    others = np.setdiff1d(np.arange(d), touched)
-    if not (np.allclose(got_w[others], w[others]) and np.allclose(got_G[others], G[others])):
-        incorrect(f"{case}: weights of words that are not in the batch have changed.")
-    expect_close(got_G, G + g * g, case=f"{case}, the new G", rtol=2e-4, mistakes={
-        "of a repeated word only the last value counts: G[indices] += ... writes once":
-            G + last**2,
-        "the values of a repeated word are squared one by one; add them up first":
-            G + squares,
-        "G is not carried on": g * g,
-        "G is returned as it was": G})
-    new = got_G[touched]
-    want = w.copy()
-    want[touched] -= lr * g[touched] / np.sqrt(new)
-    early = w.copy()
-    early[touched] -= lr * g[touched] / np.sqrt(G[touched] + 1e-8)
-    missed = w.copy()
-    missed[touched] -= lr * last[touched] / np.sqrt(new)
-    uphill = 2 * w - want
-    expect_close(got_w, want, case=f"{case}, the new weights", rtol=2e-4, mistakes={
-        "the weights are divided by the old G; add first": early,
-        "of a repeated word only the last value moves the weight": missed,
-        "it goes uphill": uphill})
+    there = np.isin(np.arange(d), indices)
+    new = G + g * g
+    never = new == 0
+    for name, part in (("the new weights", got_w), ("the new G", got_G)):
+        holes = np.isnan(np.asarray(part, dtype=float)) if np.shape(part) == (d,) else never & False
+        if holes.any() and (holes <= never).all():
+            incorrect(f"{case}, {name}: nan for words that never came: they have g = G = 0, and "
+                      "0/0 is nan. Touch only the words of the batch.")
+        as_array(part, case=f"{case}, {name}", shape=(d,), nan="Usual cause: the root of a "
+                 "negative number, so what is under it is not a sum of squares.")
+    got_w, got_G = (np.asarray(part, dtype=float) for part in (got_w, got_G))
+    same = np.isclose(got_w, w, rtol=1e-6), np.isclose(got_G, G, rtol=1e-6)
+    if not np.all(same[0][~there]) and np.allclose(got_w, new):
+        incorrect(f"{case}: the first result is the new G. The weights come first.")
+    for name, unchanged in zip(("the weights", "G"), same, strict=True):
+        expect(unchanged[~there].all(), f"{case}: {name} of words that are not in the batch should "
+               "stay what they are, and do not.")
+
+    def moved(g, root):
+        return w - np.where(there, lr * g / np.where(root > 0, root, 1), 0)
+
+    expect_close(got_G, new, start=G, case=f"{case}, the new G", rtol=2e-4, mistakes={
+        "of a repeated word only one value counts: G[indices] += ... writes once": G + last**2,
+        "the values of a repeated word are squared one by one; add them up first": G + squares,
+        "the old G is lost": np.where(there, g * g, G),
+        "G is what it was before": G},
+        usually="it should be larger than before by the square of each word's whole gradient")
+    root = np.sqrt(new)
+    expect_close(got_w, moved(g, root), start=w, case=f"{case}, the new weights", rtol=2e-4,
+                 mistakes={
+        "the weights are divided by the root of the old G; add first": w - lr * g / np.sqrt(
+            G + 1e-8),
+        "of a repeated word only the last value moves the weight": moved(last, root),
+        "the weights have not moved": w,
+        "the root is missing": moved(g, new),
+        "the learning rate is left out": w - (w - moved(g, root)) / lr,
+        "it goes uphill": 2 * w - moved(g, root)},
+        usually="each word of the batch moves by lr times its whole gradient over the root of its "
+                "new G")
 
 
 choice(
@@ -340,17 +387,21 @@ choice(
 def adagrads_bound(answer, rng):
     for _ in range(3):
         gradients, D = rng.normal(size=rng.integers(5, 40)), rng.uniform(0.5, 5)
+        gradients[rng.integers(len(gradients))] = 0
         case = f"{len(gradients)} gradients, D = {D:.3g}"
         alpha, bound = expect_parts(answer.call("adagrads_bound", gradients, D), 2, case=case,
                                     what="the best α and the bound there")
         root = np.sqrt(np.sum(gradients**2))
         expect_close(alpha, D / np.sqrt(2), case=f"{case}, the best α", mistakes={
             "this is the best fixed rate in hindsight; Adagrad's α has no G in it": D / root,
-            "the second term is half of what it may be: Σ g²/√G goes up to 2 √G, not √G": D,
-            "the two terms are not equal at your α; at the best one D²/(2α) = α": np.sqrt(2) * D},
-            usually="differentiate (D²/(2α) + α) √G in α")
+            "the two terms are not equal at your α, as they are at the best one: the second is "
+            "twice the first (note that Σ g²/√G goes up to 2 √G, not √G)": D,
+            "the two terms are not equal at your α, as they are at the best one: the second is "
+            "four times the first": np.sqrt(2) * D},
+            usually="your bound has two terms, of the distances and of the gradients, and at the "
+                    "best α its derivative is zero")
         expect_close(bound, np.sqrt(2) * D * root, case=f"{case}, the bound", mistakes={
-            "this is the bound of hindsight; not knowing costs a factor": D * root,
+            "this is D √G, the bound of hindsight; not knowing costs a factor": D * root,
             "the root over the sum of squares is missing": np.sqrt(2) * D * root**2,
             "one of the two terms is missing: at the best α they are equal": D * root / np.sqrt(2)},
-            usually="put the best α into (D²/(2α) + α) √G")
+            usually="put the best α into both terms of the bound")

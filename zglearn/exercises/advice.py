@@ -25,6 +25,8 @@ CAUSES = [
      r"takes .* arguments?|requires at least|missing required|got multiple values|no arguments",
      "a call has too few or too many arguments, or they stand in another order"),
     (r"unpack", "more or fewer values come than there are names for them"),
+    (r"AttributeError: '(?!NoneType|Objective)[A-Z]\w*' object has no", "no line has set it: "
+     "`__init__` does, with `self.` before the name"),
     (r"AttributeError", "the thing before the dot is not what it is taken for: print its type"),
     (r"Singular|singular|positive definite", "the matrix has no inverse"),
     (r"integer|slice indices|as an index|indices must be", "a position or a size must be a whole "

@@ -59,7 +59,7 @@ choice(
                "1/(1 − ρ) = n/2 is as old on average as a window of n.")],
           rows=["R013", "R011"])
 def memory(answer, rng):
-    for rho in (0.9, rng.uniform(0.5, 0.8), rng.uniform(0.95, 0.999)):
+    for rho in rng.permutation([0.9, rng.uniform(0.5, 0.8), rng.uniform(0.95, 0.999)]).tolist():
         case = f"rho = {rho:.4g}"
         mean, half = expect_parts(answer.call("memory", rho), 2, case=case,
                                   what="the memory and the half-life")
@@ -69,12 +69,15 @@ def memory(answer, rng):
                       "The memory comes first.")
         expect_close(mean, want[0], case=f"{case}, the memory", mistakes={
             "this is 1/ρ, and the memory is 1/(1 − ρ)": 1 / rho,
-            "ages are counted from 0; the newest gradient has age 1 here": rho / (1 - rho)})
+            "ages are counted from 0; the newest gradient has age 1 here": rho / (1 - rho)},
+            usually="the mean age is a sum of ages, each times its weight: add up the first few "
+                    "hundred by machine, and compare")
         expect_close(half, want[1], case=f"{case}, the half-life", mistakes={
             "the sign is wrong: both logarithms are negative": -want[1],
             "this is the step at which 1/e is left, not one half": -1 / np.log(rho),
             "this is half of the memory": want[0] / 2},
-            usually="solve rho ** k = 1/2 for k")
+            usually="after so many steps half of a gradient's first weight is left: how much is "
+                    "left after yours?")
 
 
 @exercise("06.3", "The length of a shock", kind="derive", difficulty=2, minutes=8, points=2,
@@ -94,18 +97,19 @@ def memory(answer, rng):
                "learning rate in ln(10⁴/3) = 8 time constants, and never quite to a whole one.")],
           rows=["R012", "R013", "E63"])
 def shock(answer, rng):
-    for k, rho in ((1.0, 0.9), (rng.uniform(2, 5), rng.uniform(0.8, 0.95)),
-                   (rng.uniform(50, 500), rng.uniform(0.95, 0.999))):
+    for k, rho in rng.permutation([(1.0, 0.9), (rng.uniform(2, 5), rng.uniform(0.8, 0.95)),
+                                   (rng.uniform(50, 500), rng.uniform(0.95, 0.999))]).tolist():
         case = f"k = {k:.3g}, rho = {rho:.4g}"
         expect_close(answer.call("shock", k, rho), k / np.sqrt(rho + (1 - rho) * k * k), case=case,
                      mistakes={
-                         "S was not updated with the new gradient before dividing": k,
+                         "1 divides, the root of the old S: update it before you divide": k,
                          "the root is missing": k / (rho + (1 - rho) * k * k),
                          "S forgets the old gradients altogether": 1 / np.sqrt(1 - rho),
                          "ρ and 1 − ρ are swapped": k / np.sqrt(1 - rho + rho * k * k),
                          "the gradient enters S without its square":
                              k / np.sqrt(rho + (1 - rho) * k)},
-                     usually="S = rho * 1 + (1 - rho) * k**2, and the step is k over its root")
+                     usually="which S divides: what is it before the shock, and what after it? For "
+                             "k = 1 the step is one learning rate")
 
 
 @exercise("06.4", "An RMSprop that remembers", kind="implement", difficulty=2, minutes=10,
@@ -126,45 +130,56 @@ def shock(answer, rng):
           rows=["R098", "R012", "R018", "E61", "E62"])
 def rmsprop_class(answer, rng):
     lr, rho, eps = rng.uniform(0.01, 0.1), rng.uniform(0.8, 0.99), 1e-8
-    weights = rng.normal(size=6)
-    gradients = rng.choice([-1, 1], size=(5, 6)) * rng.uniform(0.3, 2, size=(5, 6))
-    gradients[:, 0] = 0
-    ages = np.arange(1, 6)[:, None]
+    n, weights = int(rng.integers(5, 8)), rng.normal(size=(2, 3))
+    gradients = rng.choice([-1, 1], size=(n, 2, 3)) * rng.uniform(0.3, 2, size=(n, 2, 3))
+    gradients[:, rng.integers(2), rng.integers(3)] = 0
+    ages = np.arange(1, n)[:, None, None]
     means = np.array([(1 - rho) * sum(rho ** (t - k) * gradients[k] ** 2 for k in range(t + 1))
-                      for t in range(5)])
+                      for t in range(n)])
+    most = means[:-1]
 
-    def path(S, gradients=gradients, eps=eps):
-        return weights - np.cumsum(lr * gradients / (np.sqrt(S) + eps), axis=0)
+    def path(S, sign=-1):
+        return weights + sign * np.cumsum(lr * gradients[:-1] / (np.sqrt(S) + eps), axis=0)
 
-    optimizer, x, points = answer.make("RMSProp", lr, rho, eps), weights, []
-    for t, g in enumerate(gradients, 1):
-        x = as_array(optimizer.call("step", x.copy(), g), case=f"step {t}", shape=(6,)).copy()
-        points.append(x)
-    afresh = (1 - rho) * gradients**2
-    expect_close(np.array(points), path(means), case="five steps, a row each", mistakes={
-        "it goes uphill": 2 * weights - path(means),
+    def step(optimizer, x, t, case):
+        return as_array(optimizer.call("step", x.copy(), gradients[t]), case=case, shape=(2, 3))
+
+    optimizer, points = answer.make("RMSProp", lr, rho, eps), [weights]
+    for t in range(n - 1):
+        points.append(step(optimizer, points[-1], t, f"step {t + 1}").copy())
+    afresh = (1 - rho) * gradients[:-1] ** 2
+    expect_close(np.array(points[1:]), path(most), start=weights,
+                 case=f"{n - 1} steps from an array 2 by 3, one gradient always 0", mistakes={
+        "it goes uphill": path(most, sign=1),
         "S is divided by 1 - rho ** t, Adam's correction; RMSprop has none":
-            path(means / (1 - rho**ages)),
-        "the factor 1 - rho is missing from the mean": path(means / (1 - rho)),
-        "the old S divides: update S first": path(np.vstack([np.zeros(6), means[:-1]])),
+            path(most / (1 - rho**ages)),
+        "the factor 1 - rho is missing from the mean": path(most / (1 - rho)),
+        "the old S divides: update S first": path(np.vstack([0 * most[:1], most[:-1]])),
         "all weights share one number, the norm of the gradient":
-            path(np.tile(means.sum(axis=1, keepdims=True), 6)),
-        "the root is missing": path(means**2),
+            path(0 * most + most.sum(axis=(1, 2), keepdims=True)),
+        "the root is missing": path(most**2),
         "S starts afresh at every call": path(afresh)},
-        usually="S becomes rho times the old one plus (1 - rho) g², and g is divided by its root")
-    other, g = answer.make("RMSProp", lr, rho, eps), gradients[0]
-    expect_close(other.call("step", weights.copy(), g), path(means)[0],
-                 case="the first step of a second optimizer",
-                 usually="S belongs to the class, so all optimizers share it: set it in "
-                         "`__init__`, on `self`")
-    S, eps = afresh[0], rng.uniform(0.1, 0.5)
-    got = as_array(answer.make("RMSProp", lr, rho, eps).call("step", weights.copy(), g),
-                   case=f"eps = {eps:.2g}", shape=(6,))
-    if not any(np.allclose(got, weights - lr * g / root, rtol=1e-5)
-               for root in (np.sqrt(S + eps), np.sqrt(S + eps**2))):  # inside the root
-        expect_close(got, path(S, g[None], eps)[0], case=f"eps = {eps:.2g}", mistakes={
-            "eps is not the one that was given, but one of your own": path(S, g[None], 1e-8)[0]},
-            usually="the divisor is √S + eps, with the eps of `__init__`")
+        usually="compare one weight by hand: S after the first gradient and after the second, "
+                "then what divides each of the two")
+    case = "a second optimizer is made when the first has taken its steps"
+    expect_close(step(answer.make("RMSProp", lr, rho, eps), weights, 0, case), path(most)[0],
+                 start=weights, case=f"{case}: its first step", usually=SHARED)
+    expect_close(step(optimizer, points[-1], n - 1, case),
+                 points[-1] - lr * gradients[-1] / (np.sqrt(means[-1]) + eps), start=points[-1],
+                 case=f"{case}: the next step of the first", usually=SHARED)
+    g, S, eps = gradients[0], afresh[0], rng.uniform(0.1, 0.5)
+    case = f"eps = {eps:.2g}"
+    got = step(answer.make("RMSProp", lr, rho, eps), weights, 0, case) - weights
+    outside, within = np.sqrt(S) + eps, (np.sqrt(S + eps), np.sqrt(S + eps**2))
+    if not any(np.allclose(got, -lr * g / root, rtol=1e-4, atol=1e-6) for root in within):
+        expect_close(weights + got, weights - lr * g / outside, start=weights, case=case, mistakes={
+            "eps is not the one that was given, but one of your own": path(most)[0]},
+            usually="eps is added to the root of S, or to S under it, with its plus sign, and it "
+                    "is the one that `__init__` was given")
+
+
+SHARED = ("S belongs to the class or to a global name, so that all optimizers share it: set it in "
+          "`__init__`, on `self`")
 
 
 @exercise("06.5", "Inside or outside", kind="derive", difficulty=2, minutes=8, points=2,
@@ -183,7 +198,8 @@ def rmsprop_class(answer, rng):
                "gradient descent with rate α/ε.")],
           rows=["R018", "E63"])
 def half_speed(answer, rng):
-    for eps in (1e-8, 10 ** rng.uniform(-9, -3), 10 ** rng.uniform(-3, -1)):
+    some = 10 ** rng.uniform((-9, -3), (-3, -1))
+    for eps in rng.permutation([1e-8, *some]).tolist():
         case = f"eps = {eps:.3g}"
         outside, inside = expect_parts(answer.call("half_speed", eps), 2, case=case,
                                        what="the gradient for ε outside and for ε inside")
@@ -223,22 +239,28 @@ def half_speed(answer, rng):
                "themselves on recorded gradients.")],
           rows=["R099", "E65", "E66", "E67", "E68", "E70"])
 def train(answer, rng):
-    X, y = rng.normal(size=(6, 3)), rng.integers(2, size=(6, 1)).astype(float)
-    W1, W2 = rng.normal(size=(3, 4)), rng.normal(size=(4, 1))
-    lr, rho, epochs = rng.uniform(0.01, 0.05), rng.uniform(0.8, 0.95), 8
-    case = f"{epochs} epochs on random data"
+    # An input that is always 0, one that is nearly so, and a hidden unit that is: there ε counts.
+    X = rng.normal(size=(6, 4)) * np.array([0, 1e-7, 0, 1]) + np.array([0, 0, 1, 0])
+    W1, W2, y = rng.normal(size=(4, 5)), rng.normal(size=(5, 1)), rng.uniform(size=(6, 1))
+    W1[2, 0] = -17
+    order = rng.permutation(4)
+    X, W1 = X[:, order], W1[order]
+    lr, rho, epochs = rng.uniform(0.01, 0.05), rng.uniform(0.8, 0.95), int(rng.integers(5, 10))
+    case = f"{epochs} epochs on random data, with an input that is always 0"
     got = expect_parts(answer.call("train", X, y, W1, W2, lr, rho, epochs), 2, case=case,
                        what="W1 and W2")
     got = [as_array(value, case=f"{case}, W{i}", shape=start.shape)
            for i, (value, start) in enumerate(zip(got, (W1, W2), strict=True), 1)]
-    within = _two_layers(X, y, W1, W2, lr, rho, epochs, inside=True)
-    if all(np.allclose(value, W, rtol=1e-4) for value, W in zip(got, within, strict=True)):
-        return
+    for eps in (1e-8, 1e-16):
+        within = _two_layers(X, y, W1, W2, lr, rho, epochs, inside=eps)
+        if all(np.allclose(value - start, W - start, rtol=1e-4, atol=1e-5)
+               for value, W, start in zip(got, within, (W1, W2), strict=True)):
+            return
     for which, value in enumerate(got):
         def after(which=which, **bugs):
             return _two_layers(X, y, W1, W2, lr, rho, epochs, **bugs)[which]
 
-        expect_close(value, after(), case=f"{case}, W{which + 1}", mistakes={
+        expect_close(value, after(), case=f"{case}, W{which + 1}", start=(W1, W2)[which], mistakes={
             "nothing was repaired": after(sign=-1, adds=True, norm=True),
             "only the sign was repaired": after(adds=True, norm=True),
             "it still climbs: the error must be output - y": after(sign=-1),
@@ -251,8 +273,8 @@ def train(answer, rng):
 
 
 def _two_layers(X, y, W1, W2, lr, rho, epochs, sign=1, adds=False, norm=False, mean=True,
-                hats=False, inside=False):
-    """W1, W2 after training with RMSprop, ε outside the root or inside, or with some bugs."""
+                hats=False, inside=0.0):
+    """W1, W2 after training with RMSprop, ε = 1e-8 outside the root or `inside`, or with bugs."""
     W, S, G = [W1, W2], [0.0, 0.0], [0.0, 0.0]
     for t in range(1, epochs + 1):
         hidden = _sigmoid(X @ W[0])
@@ -263,7 +285,7 @@ def _two_layers(X, y, W1, W2, lr, rho, epochs, sign=1, adds=False, norm=False, m
             G[i] = G[i] + new[i] if adds else new[i]
             S[i] = rho * S[i] + (1 - rho) * G[i] ** 2 if mean else S[i] + G[i] ** 2
             S_hat = S[i] / (1 - rho**t) if hats else S[i]
-            size = np.linalg.norm(G[i]) if norm else np.sqrt(S_hat + 1e-8 * inside)
+            size = np.linalg.norm(G[i]) if norm else np.sqrt(S_hat + inside)
             W[i] = W[i] - lr * G[i] / (size + 1e-8 * (not inside))
     return W
 

@@ -140,6 +140,16 @@ def test_no_position_sees_a_later_symbol(rng):
         assert (after[:, t:] != before[:, t:]).any(axis=-1).all()
 
 
+def test_the_attention_weights_are_those_of_the_paper(rng):
+    p, X, _ = example(rng)
+    P = MODEL.attention_weights(p, X)
+    assert P.shape == (2, 3, 2, 6, 6)
+    np.testing.assert_allclose(P.sum(axis=-1), 1)
+    E, pos, ((qkv, *_), _), *_ = MODEL.layers(p)
+    Q, K, V = MODEL._split(rms_norm(E[X] + pos[:6])[0] @ qkv)
+    np.testing.assert_allclose(P[0], attention(Q, K, V)[1])
+
+
 def test_losses_are_means_over_all_positions(rng, monkeypatch):
     p, X, y = example(rng)
     q = MODEL.probabilities(p, X)

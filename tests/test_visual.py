@@ -20,10 +20,12 @@ from widget_examples import EXAMPLES
 
 import zglearn.visual as visual
 from zglearn import run
+from zglearn.data import load_byte_pairs
 from zglearn.factorization import truncated_svd
 from zglearn.gradient_free_methods import cma_es, random_search, simulated_annealing, spsa
 from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
+from zglearn.models import pretrained
 from zglearn.objective import Objective
 from zglearn.visual import figures, panels
 from zglearn.visual.widget import slider
@@ -464,6 +466,31 @@ def test_a_page_made_without_a_kernel_shows_picture_and_words():
     assert picture.data["image/png"].replace("\n", "")[:200] in page
     assert caption.data["text/plain"][:30] in page
     assert "Error displaying widget" not in page
+
+
+def test_the_transformer_explorer_shows_what_the_model_computes(widgets):
+    widget = widgets["transformer_explorer"]
+    (bars, *_), text = kind(widget.layers("surprise"), "bars"), widget.settings["text"]
+    model, p = pretrained("mini")
+    codes = np.append(0, load_byte_pairs().encode(text)).astype(int)
+    X, y = codes[None, :-1], codes[None, 1:]
+    assert bars["y"].mean() == pytest.approx(model.loss(p, X, y), rel=1e-5)
+    cold = kind(widget.layers("following", temperature=0.1), "table")[0]["rows"]
+    warm = kind(widget.layers("following"), "table")[0]["rows"]
+    assert [row[0] for row in cold] == [row[0] for row in warm]  # the ranking stays
+    assert float(cold[0][2]) > float(warm[0][2]) == float(warm[0][1])
+    assert widget.layers(text="") and widget.layers(text="x " * 400)
+
+
+def test_a_field_takes_text_and_not_too_much(widgets):
+    widget = widgets["transformer_explorer"]
+    before = widget.settings
+    for wrong in (7, "x" * 1001):
+        with pytest.raises(ValueError, match="a text of at most 1000 characters"):
+            widget.settings |= {"text": wrong}
+    assert widget.settings == before
+    odd = ["key", "following", ["\u00e9", 1.0]]
+    assert "for ASCII text; there is none for" in widget._answer(odd)["error"]
 
 
 def test_settings_are_checked(widgets):

@@ -592,6 +592,30 @@ def shows_the_picture_and_one_sentence(notebook):
     assert not any(box.is_visible() for box in outputs.locator(".jupyter-widgets").all())
 
 
+def test_a_text_of_ones_own(jupyterlab):
+    """Every key changes the picture, and none of them is taken for a command of JupyterLab."""
+    write_notebook(jupyterlab.folder / "field.ipynb", setup=SETUP,
+                   widget="widget = EXAMPLES['transformer_explorer'](); widget", settings=SETTINGS)
+    notebook = jupyterlab.open("field.ipynb")
+    notebook.run_all()
+    widget = WidgetOnPage(notebook, "widget")
+    count, text = len(notebook.cells()), widget.root.get_by_label("text", exact=True)
+    text.focus()
+    for key in ("End", "a", "d", "Enter", "d"):  # in a cell, a and d d are commands
+        widget.page.keyboard.press(key)
+    expect(text).to_have_value(re.compile(r"ad\nd$"))
+    widget.settle()
+    assert soon(lambda: setting(notebook, "text").endswith("ad\nd"))
+    assert len(notebook.cells()) == count
+    assert widget.changes(lambda: text.fill("\u00e9"))
+    expect(widget.root.get_by_role("alert")).to_contain_text("for ASCII text")
+    text.fill("")
+    expect(widget.root.get_by_role("status")).to_contain_text("Type something.")
+    assert widget.changes(lambda: widget.slider("attention of").select_option("layer 2, head 1"))
+    assert notebook.console_errors == []
+    notebook.close()
+
+
 @pytest.mark.browser_all
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_widget_answers(jupyterlab, name):

@@ -4,11 +4,12 @@ import numpy as np
 
 import zglearn.visual as visual
 from zglearn import Objective, run
+from zglearn.data import load_byte_pairs
 from zglearn.factorization import nmf, truncated_svd
 from zglearn.gradient_free_methods import cma_es, simulated_annealing
 from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import rosenbrock
-from zglearn.models import MLP
+from zglearn.models import MLP, pretrained
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 TEXT = ("the quick brown fox jumps over the lazy dog and the small cat sat on the mat while it was "
@@ -130,7 +131,13 @@ def frequency_race():
         ["most frequent words", "second fifth", "third fifth", "fourth fifth", "rarest words"])
 
 
+def transformer_explorer():
+    model, p = pretrained("mini")
+    return visual.transformer_explorer(model, p, load_byte_pairs(), "axis : int\n    The")
+
+
 EXAMPLES = {make.__name__: make for make in (
     explorer, visual.momentum_plane, rank_explorer, visual.gradient_gauge, topics_explorer,
     sweep_explorer, visual.compass, compression_explorer, annealing_explorer, budget_explorer,
-    real_landscape, visual.descent_loop, rate_strip, frequency_race, visual.difference_gauge)}
+    real_landscape, visual.descent_loop, rate_strip, frequency_race, visual.difference_gauge,
+    transformer_explorer)}

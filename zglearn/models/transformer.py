@@ -213,6 +213,13 @@ class Transformer(FlatModel):
         D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
         return float(losses.mean())
 
+    def attention_weights(self, p, X) -> np.ndarray:
+        """The weights P of every head, shape (layers, sequences, heads, positions, positions):
+        the last axis is what is looked at, and sums to 1."""
+        X, kept = self.check(X), []
+        E, pos, blocks, *_ = self.layers(self.cast_one(p))
+        self.states(blocks, E[X] + pos[:X.shape[1]], kept)
+        return np.stack([W / total[..., None] for _, _, _, W, total, *_ in kept[:-1]])
 
     def jvp(self, p, u, X, y) -> tuple[float, float]:
         """The loss at p and its slope along u (size,), in one pass forward.

@@ -89,7 +89,7 @@ class View {
         this.status));
   }
 
-  control({ name, label, kind, values }) {
+  control({ name, label, kind, values, most }) {
     const id = `zg-${Math.random().toString(36).slice(2)}`;
     const output = node("span", { class: "zg-value", "aria-hidden": true }); // read as valuetext
     let input;
@@ -110,6 +110,10 @@ class View {
       input = node("input", { id, type: "checkbox" });
       input.show = (value) => { input.checked = value; };
       input.onchange = () => this.set({ [name]: input.checked });
+    } else if (kind === "field") {
+      input = node("textarea", { id, rows: 3, maxlength: most, spellcheck: "false" });
+      input.show = (value) => { if (input.value !== value) input.value = value; };
+      input.oninput = () => this.set({ [name]: input.value }, () => []);
     } else {
       input = node("select", { id }, ...values.map((v) => node("option", {}, v)));
       input.show = (value) => { input.value = value; };
@@ -1105,7 +1109,7 @@ function swatch(spec, colour, { kind = "line", mark, thin, star: starred } = {})
 
 function node(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  if (["INPUT", "SELECT", "BUTTON", "CANVAS"].includes(element.tagName)) {
+  if (["INPUT", "TEXTAREA", "SELECT", "BUTTON", "CANVAS"].includes(element.tagName)) {
     element.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys away
   }
   for (const [name, value] of Object.entries(attributes)) {

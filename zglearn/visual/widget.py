@@ -40,6 +40,7 @@ class Control:
     default: object
     values: tuple = ()
     group: str = ""
+    most: int | None = None  # the characters that a text may have
 
 
 def slider(name, label, low, high, default, *, scale="linear", whole=False, positions=61, group=""):
@@ -83,6 +84,11 @@ def _check_default(label, values, default):
 def toggle(name, label, default, *, group=""):
     """On or off."""
     return Control(name, label, "toggle", bool(default), (False, True), group)
+
+
+def field(name, label, default, *, most=1000, group=""):
+    """A text of the learner's own, of at most ``most`` characters."""
+    return Control(name, label, "field", str(default), (), group, most)
 
 
 def hidden(name, default):
@@ -206,6 +212,10 @@ class Widget(anywidget.AnyWidget):
                     raise ValueError(f"{name} cannot be {value!r}: its form is {control.default}")
                 continue
             if numeric and name in dragged:
+                continue
+            if control.kind == "field":
+                if not isinstance(value, str) or len(value) > control.most:
+                    raise ValueError(f"{name} must be a text of at most {control.most} characters")
                 continue
             if isinstance(value, Hashable) and value in control.values:
                 continue

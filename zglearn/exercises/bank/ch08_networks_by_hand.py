@@ -1,0 +1,367 @@
+"""Chapter 08: backpropagation and the transformer."""
+
+import numpy as np
+
+from zglearn.exercises.exercise import (
+    as_array,
+    choice,
+    exercise,
+    expect,
+    expect_close,
+    expect_parts,
+    incorrect,
+)
+
+choice(
+    "08.1", "Which rows stand still?", difficulty=1, minutes=4, points=1, right="b",
+    options={
+        "a": "A column of U takes part in every softmax: where its symbol is not the answer, it is "
+             "pushed down by its probability. That is small, but it is never zero.",
+        "b": "A row of E is read only where its symbol stands, and the chain rule goes only where "
+             "something was read. U gives every symbol a score at every position, and the inner "
+             "matrices work at every position.",
+        "c": "E is a table: one row is read for each symbol of the batch. What of the rows that "
+             "nobody reads?",
+        "d": "The inner matrices multiply the state at every position, whichever symbol stands "
+             "there.",
+    },
+    hints=["Follow one symbol that is not in the batch: where do its numbers enter the loss?",
+           "H = E[x] reads rows; the logits are H U + c, for all symbols at once.",
+           "∇U = Hᵀ (softmax − one-hot). Is a column of softmax − one-hot ever all zero?"],
+    followups=[
+        ("What does Adam do with the rows that stand still?",
+         "Their gradient is zero, but m decays and still moves them for a while, and weight decay "
+         "shrinks them at every step. Sparse (lazy) variants skip such rows."),
+        ("What changes when E and U share their weights?",
+         "Then every row has a gradient in every batch, by way of the softmax.")],
+    rows=["R050", "R084"],
+)
+
+
+@exercise("08.2", "How many numbers, and where?", kind="derive", difficulty=1, minutes=8, points=2,
+          names=["parameters"],
+          hints=["Write down the shape of every array, then multiply.",
+                 "E and pos are classes · width and context · width. A layer has 3 + 1 + 4 + 4 "
+                 "squares of the width. The head is a matrix and a vector.",
+                 "embeddings = (classes + context) * width; layers = …; head = width * classes + "
+                 "classes"],
+          followups=[
+              ("GPT-3 has 96 layers of width 12,288. How many parameters is that?",
+               "12 · 12,288² · 96, about 174 thousand million; embeddings and head add little."),
+              ("How does the number of multiplications for one symbol follow from it?",
+               "Every weight of the matrices is used once, so forward it is about the number of "
+               "parameters (two operations each), and three times that with the gradient; "
+               "attention adds 2 · context · width in each layer.")],
+          rows=["R049", "R050"])
+def parameters(answer, rng):
+    for _ in range(3):
+        classes, context = (int(n) for n in rng.integers(50, 600, size=2))
+        width, layers = 4 * int(rng.integers(5, 30)), int(rng.integers(2, 9))
+        case = f"{classes} classes, context {context}, width {width}, {layers} layers"
+        got = expect_parts(answer.call("parameters", classes, context, width, layers), 3,
+                           case=case, what="embeddings, layers and head")
+        inside = 12 * width**2 * layers
+        expect_close(got[0], (classes + context) * width, case=f"{case}: embeddings", rtol=0,
+                     mistakes={"the embeddings of the positions are missing": classes * width},
+                     usually="count the rows of both tables, and what is in a row")
+        expect_close(got[1], inside, case=f"{case}: layers", rtol=0, mistakes={
+            "this is a single layer": inside / layers,
+            "queries, keys and values are three matrices, and only one is counted":
+                10 * width**2 * layers,
+            "the matrix after attention, out, is missing": 11 * width**2 * layers,
+            "the perceptron has two matrices: up and down": 8 * width**2 * layers,
+            "the matrices of attention are missing": 8.0 * width**2 * layers},
+            usually="list the four matrices of a layer with their shapes")
+        expect_close(got[2], width * classes + classes, case=f"{case}: head", rtol=0, mistakes={
+            "the biases c are missing": width * classes},
+            usually="a matrix from the width to the classes, and a number for each class")
+
+
+def _attention(Q, K, V, b):
+    T, d = Q.shape
+    distance = np.subtract.outer(np.arange(T), np.arange(T))
+    S = np.where(distance >= 0, Q @ K.T / np.sqrt(d) + b[np.abs(distance)], -np.inf)
+    P = np.exp(S - S.max(axis=1, keepdims=True))
+    P /= P.sum(axis=1, keepdims=True)
+    return P @ V, P
+
+
+@exercise("08.3", "Attention's backward pass, with distances", kind="derive", difficulty=3,
+          minutes=25, points=4, names=["attention_slopes"],
+          hints=["Go back through the three steps: O = P V, the softmax of each row, the scores. "
+                 "The scores have two terms; where does b[j] stand in them?",
+                 "dV = Pᵗ dO; dP = dO Vᵗ; dS = P ∘ (dP − rowsum(P ∘ dP)). Then dQ and dK as "
+                 "without b, and db[j] is the sum of dS over all pairs at the distance j.",
+                 "S as the task says, −inf above the diagonal; P = softmax(S); dP, dS …\n"
+                 "db = [the sum of the j-th diagonal below the main one, of dS, for each j]"],
+          followups=[
+              ("Where does the mask go on the way back?",
+               "Nowhere: a masked weight is 0, and dS has the factor P."),
+              ("What is it good for to give the scores a term by distance?",
+               "The model needs no table of positions and may read texts longer than those that "
+               "it was trained on, as in T5 and ALiBi."),
+              ("Which array of this makes long contexts expensive in memory, and how is it "
+               "avoided?",
+               "P, T × T for every head. It can be computed again, block by block, from Q, K and "
+               "the row sums; rowsum(P ∘ dP) is rowsum(dO ∘ O) (FlashAttention).")],
+          rows=["R036", "R050"])
+def attention_slopes(answer, rng):
+    T, d, m = 6, 3, 4
+    Q, K, V = rng.normal(size=(T, d)), rng.normal(size=(T, d)), rng.normal(size=(T, m))
+    b, dO = rng.normal(size=T), rng.normal(size=(T, m))
+    case = f"{T} positions, d = {d}"
+    got = expect_parts(answer.call("attention_slopes", dO, Q, K, V, b), 4, case=case,
+                       what="dQ, dK, dV and db")
+    _, P = _attention(Q, K, V, b)
+    root, dP = np.sqrt(d), dO @ V.T
+    dS = P * (dP - (P * dP).sum(axis=1, keepdims=True))
+    no_sum = P * dP
+    elementwise = P * (1 - P) * dP
+
+    def both(dS):
+        return dS @ K / root, dS.T @ Q / root
+
+    wrong = {"the sum over the row is missing in the slope of the softmax": no_sum,
+             "P (1 − P) is only the diagonal of the softmax's Jacobian": elementwise}
+    expect_close(got[2], P.T @ dO, case=f"{case}: dV", mistakes={
+        "b is missing in the scores": _attention(Q, K, V, 0 * b)[1].T @ dO,
+        "b was added before the division by √d": _attention(Q, K, V, b / root)[1].T @ dO},
+        usually="it has V's shape: are the weights P right? Their rows sum to 1, the first is 1, "
+                "0, 0, …")
+    for i, name in enumerate(("dQ", "dK")):
+        expect_close(got[i], both(dS)[i], case=f"{case}: {name}", mistakes={
+            "the factor 1/√d is missing": both(dS)[i] * root,
+            **{said: both(other)[i] for said, other in wrong.items()}},
+            usually="compare it with a central difference of the sum of dO * O in one entry")
+    db = np.array([np.trace(dS, -j) for j in range(T)])
+    counts = np.arange(T, 0, -1)
+    expect_close(got[3], db, case=f"{case}: db", mistakes={
+        "it is the mean over the pairs of a distance, and b[j] stands in every one of them":
+            db / counts,
+        "b is divided by √d as the product is; in the task it is not": db / root,
+        "this is the sum over the columns of dS; a distance is a diagonal": dS.sum(axis=0),
+        "the order is from the largest distance to 0": db[::-1]},
+        usually="b[0] stands in the scores of all positions for themselves, b[1] in those for the "
+                "position before. Collect dS accordingly")
+
+
+@exercise("08.4", "Repair: the mask that leaks", kind="debug", difficulty=2, minutes=10, points=3,
+          names=["causal_attention"],
+          hints=["Change the last key by a lot. Which outputs may change, and which do?",
+                 "A score that must not count has to be −∞ before the softmax. And np.tri(T, k=1) "
+                 "has ones up to which column of its first row?",
+                 "S = np.where(np.tri(T, dtype=bool), S, -np.inf), then the softmax"],
+          followups=[
+              ("The training loss of a leaking model looks wonderful. How do you find out?",
+               "Change a symbol and see which outputs change (none before it may), or generate: "
+               "the text is poor, for there the future is not there to be looked at."),
+              ("Why is it a leak to set weights to zero after the softmax?",
+               "The future's scores still stand in the sum that all weights are divided by, so "
+               "the outputs depend on them; and the rows sum to less than one."),
+              ("Why −∞, and not −10⁹?",
+               "In half precision −10⁹ is −∞ anyway; with large scores a finite number may be "
+               "too small. A row of nothing but −∞ gives nan, so padding needs care.")],
+          rows=["R050"])
+def causal_attention(answer, rng):
+    for T in rng.permutation([1, 4, 7]).tolist():
+        d = int(rng.integers(4, 7))  # not the width of V
+        Q, K, V = rng.normal(size=(T, d)), rng.normal(size=(T, d)), rng.normal(size=(T, 3))
+        K[-1] *= 4
+        case = f"{T} position{'s' * (T > 1)}"
+        O = as_array(answer.call("causal_attention", Q, K, V), case=case, shape=V.shape)
+        want = _attention(Q, K, V, np.zeros(T))[0]
+        S = Q @ K.T / np.sqrt(d)
+        P = np.exp(S - S.max(axis=1, keepdims=True))
+        P /= P.sum(axis=1, keepdims=True)
+        early = np.exp(np.where(np.tri(T, k=1), S, -np.inf))
+        expect_close(O, want, case=case, mistakes={
+            "each position still sees the one after it, and the weights are cut off after the "
+            "softmax": (P * np.tri(T, k=1)) @ V,
+            "the weights are cut off after the softmax, so that the future still stands in the "
+            "sum that they are divided by": (P * np.tri(T)) @ V,
+            "each position still sees the one after it": early / early.sum(1, keepdims=True) @ V,
+            "nothing is masked": P @ V,
+            "the factor 1/√d is gone": _attention(Q * np.sqrt(d), K, V, np.zeros(T))[0]},
+            usually="output t is a mean of V[0] to V[t]: do its weights sum to 1, and is the first "
+                    "output V[0]?")
+
+
+@exercise("08.5", "Repair: the softmax that overflows", kind="debug", difficulty=2, minutes=10,
+          points=3, names=["token_losses"],
+          hints=["Which of the two functions gives inf, and which gives 0? Both happen here.",
+                 "log Σ e^z = m + log Σ e^(z − m) for any m. Take the row's largest score for m, "
+                 "and never a logarithm of a probability.",
+                 "Z = Z - Z.max(axis=1, keepdims=True); then log of the sum of exp, minus the "
+                 "right score"],
+          followups=[
+              ("Which m is best, and why does it not change the result?",
+               "The largest score of the row: then the largest exponential is 1, nothing "
+               "overflows, and the sum is at least 1, so its logarithm is safe. m cancels."),
+              ("Why not clip the probability at 1e-12?",
+               "The loss is then at most 27.6 and its gradient zero just where the model is most "
+               "wrong."),
+              ("In float16, when does exp overflow?",
+               "Above 11.09: the largest number is 65,504. Losses are computed in float32.")],
+          rows=["R034"])
+def token_losses(answer, rng):
+    Z, y = rng.normal(size=(5, 4)), rng.integers(4, size=5)
+    shifts = {"small scores": 0.0, "scores around 1000": 1000.0, "scores around −1000": -1000.0,
+              "rows at very different heights": np.array([[0.0], [2000], [-900], [30], [800]])}
+    for case, shift in shifts.items():
+        _expect_losses(answer, case, Z + shift, y)
+    Z[[0, 1], [2, 0]] += 1000
+    y[:2] = 0, 3
+    _expect_losses(answer, "two symbols that the model thinks impossible", Z, y)
+
+
+def _expect_losses(answer, case, Z, y):
+    got = np.asarray(answer.call("token_losses", Z, y))
+    top = Z.max(axis=1, keepdims=True)
+    q = np.exp(Z - top)
+    q /= q.sum(axis=1, keepdims=True)
+    want = np.log(np.exp(Z - top).sum(axis=1)) + top[:, 0] - Z[np.arange(len(y)), y]
+    if got.shape == want.shape and got.dtype.kind == "f" and not np.isfinite(got).all():
+        said = "nan" if np.isnan(got).any() else "infinite"
+        incorrect(f"{case}: {int((~np.isfinite(got)).sum())} of the {len(y)} losses came as {said},"
+                  f" the first should be {want[~np.isfinite(got)][0]:.4g}. Which exponential of "
+                  "that row is too large, or which sum of exponentials has come to 0?")
+    clipped = {f"the probability is cut off at {floor:g}, so that no loss exceeds "
+               f"{-np.log(floor):.1f}": np.minimum(want, -np.log(floor))
+               for floor in (1e-8, 1e-9, 1e-10, 1e-12, 1e-15)}
+    expect_close(got, want, case=case, mistakes={
+        "the minus sign is missing": -want,
+        "this is the mean over the symbols; each has a loss of its own":
+            np.full_like(want, want.mean()),
+        **clipped},
+        usually="take one row: the logarithm of the sum of its exponentials, less the score of its "
+                "symbol")
+
+
+choice(
+    "08.6", "Predict: the forgotten 1/√d", kind="predict", difficulty=2, minutes=5, points=2,
+    right="c",
+    options={
+        "a": "The sum over the keys divides all weights alike, but the *differences* of the scores "
+             "are eight times as large, and the softmax takes their exponential.",
+        "b": "It grows by more. Eight times the scores means the eighth power of every ratio of "
+             "weights.",
+        "c": "A product of 64 independent pairs has the standard deviation 8. The best of the keys "
+             "then lies several units before the next one, and e to such a number is a hard "
+             "choice. Little gradient comes through it.",
+        "d": "It grows: a larger spread of scores makes the softmax sharper, not flatter."},
+    hints=["What is the standard deviation of a sum of 64 products of independent normal numbers?",
+           "Without the division it is √64 = 8. How far is the largest of 64 such numbers from the "
+           "second?",
+           "About three units, on average. And e³ is 20."],
+    followups=[
+        ("Why does that hurt training, if a trained head may be as sharp as it likes?",
+         "The slope of the softmax has the factor P (1 − P), on the diagonal: with one weight near "
+         "1 it is near 0, and the queries and keys hardly learn. Training should begin soft."),
+        ("Is √d right for a trained model?",
+         "It makes the variance 1 for independent queries and keys. Training may make them as "
+         "long as it likes; some models normalise both (QK-norm) to keep the scores bounded.")],
+    rows=["R050", "R037"],
+)
+
+
+@exercise("08.7", "Perplexity, and of which logarithm", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["report"],
+          hints=["First find the loss of the whole text, in nats. How many nats does a batch hold?",
+                 "total = Σ mean · symbols. Perplexity is exp(total / all symbols). A bit is ln 2 "
+                 "nats.",
+                 "total = sum(mean * n for mean, n in batches); then two lines"],
+          followups=[
+              ("Model A has perplexity 12, model B 20. Which is better?",
+               "That depends on their symbols: with longer ones each is harder to foresee, and "
+               "there are fewer. Compare bits per character or byte on the same text."),
+              ("Why not the mean of the batches' perplexities?",
+               "exp is convex, so that mean is larger, and it depends on how the text was cut."),
+              ("What does a perplexity of 12 mean?",
+               "On the average (of the logarithm) the model is as uncertain as if it chose evenly "
+               "between 12 symbols.")],
+          rows=["R034"])
+def report(answer, rng):
+    for count in rng.permutation([1, 3, 5]).tolist():
+        means, sizes = rng.uniform(1, 4, size=count), rng.integers(20, 2000, size=count)
+        total, symbols = float(means @ sizes), int(sizes.sum())
+        characters = int(symbols * rng.uniform(1.5, 3))
+        batches = list(zip(means.tolist(), sizes.tolist(), strict=True))
+        case = f"{count} batch{'es' * (count > 1)} of {symbols} symbols, {characters} characters"
+        got = expect_parts(answer.call("report", batches, characters), 2, case=case,
+                           what="the perplexity and the bits per character")
+        mean = total / symbols
+        expect_close(got[0], np.exp(mean), case=f"{case}: perplexity", mistakes={
+            "2 was raised to a loss in nats: the base must be that of the logarithm": 2**mean,
+            "this is the mean loss, and the perplexity is its exponential": mean,
+            "this is the perplexity of a character, not of a symbol": np.exp(total / characters),
+            "every batch counts alike, whatever its size": np.exp(means.mean()),
+            "the perplexities of the batches were averaged, not their losses":
+                sizes @ np.exp(means) / symbols,
+            "the perplexities of the batches were averaged, every batch alike":
+                np.exp(means).mean()},
+            usually="what is the mean loss of a symbol, over the whole text?")
+        bits = total / np.log(2) / characters
+        expect_close(got[1], bits, case=f"{case}: bits per character", mistakes={
+            "these are nats: a bit is ln 2 nats": total / characters,
+            "these are bits per symbol": total / np.log(2) / symbols,
+            "nats were multiplied by ln 2": total * np.log(2) / characters},
+            usually="the nats of the whole text, in bits, over its characters")
+
+
+def _window_attention(codes, E, pos, Wq, Wk, Wv, window, first=0):
+    """The outputs, each computed anew from the symbols in its window."""
+    H = E[codes] + (pos[:len(codes)] if first == 0 else pos[0])
+    outputs = []
+    for t in range(len(codes)):
+        seen = H[max(0, t - window + 1):t + 1]
+        s = seen @ Wk @ (H[t] @ Wq) / np.sqrt(Wk.shape[1])
+        p = np.exp(s - s.max())
+        outputs.append(p / p.sum() @ (seen @ Wv))
+    return np.array(outputs)
+
+
+@exercise("08.8", "Repair: the cache that drifts", kind="debug", difficulty=2, minutes=12, points=3,
+          names=["cached_outputs"],
+          hints=["Compare the first output, then the second, then those after `window` symbols: "
+                 "where do the two part, and where do they part again?",
+                 "The symbol at place t has position t, even if it comes alone. And a key and its "
+                 "value are a pair: they come together and must go together.",
+                 "for t, code in enumerate(codes): h = E[code] + pos[t]; … and pop from both "
+                 "lists"],
+          followups=[
+              ("How do you test a cache?",
+               "Against the same model without it: every output, for texts shorter than, as long "
+               "as, and longer than the window. And once with several prompts."),
+              ("What does the cache save, and what does it cost?",
+               "Without it each symbol needs a pass over all before it, T² in all of everything; "
+               "with it only attention looks back. It holds 2 · layers · width numbers a symbol."),
+              ("Why can a model with learned positions not simply drop the oldest symbol for ever?",
+               "The positions run out: there is no pos[context]. One reads the newer half again "
+               "from position 0, or uses positions that are relative.")],
+          rows=["R050", "R065"])
+def cached_outputs(answer, rng):
+    width, d, m, classes = 5, 3, 4, 9
+    E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
+    Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(14, width))
+    for window, length in ((8, 1), (8, 6), (4, 4), (4, 5), (3, 12), (1, 7)):
+        codes = rng.integers(classes, size=length)
+        case = f"{length} symbol{'s' * (length > 1)}, window {window}"
+        data = codes, E, pos, Wq, Wk, Wv, window
+        got = as_array(answer.call("cached_outputs", *data), case=case, shape=(length, m))
+        want = _window_attention(*data)
+        broken = _window_attention(codes, E, pos, Wq, Wk, Wv, window, first=1)
+        far = np.abs(got - want).max(axis=1) > 1e-6 * np.abs(want).max()
+        if length > window and not far[:window].any() and far[window:].all():
+            incorrect(f"{case}: the first {window} outputs are right and all after them are not. "
+                      "When the cache is full, which key is dropped, and which value?")
+        expect_close(got, want, case=case, mistakes={
+            "every symbol has the first position": broken,
+            "one symbol more than the window is looked at":
+                _window_attention(codes, E, pos, Wq, Wk, Wv, window + 1),
+            "one symbol fewer than the window is looked at":
+                _window_attention(codes, E, pos, Wq, Wk, Wv, max(1, window - 1)),
+            "the scores are not divided by √d":
+                _window_attention(codes, E, pos, Wq * np.sqrt(d), Wk, Wv, window)},
+            usually="compute the output at which it begins anew, from the symbols of its window "
+                    "alone")
+    expect(len(got) == 7, "the outputs of all symbols are wanted")

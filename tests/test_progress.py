@@ -162,11 +162,18 @@ def test_every_chapter_has_a_title_that_is_not_its_file_name():
 
 
 @pytest.mark.parametrize("where", ["README.md", "chapters/00_start_here.ipynb"])
-def test_the_table_of_chapters_has_the_chapters_titles(where):
+def test_the_table_of_chapters_has_the_chapters_titles_and_questions(where):
+    """A chapter's question is what stands out in its first cell."""
     lines = (paths.home() / where).read_text(encoding="utf-8")
-    rows = dict(re.findall(r"\| (\d\d) \| \[?([^]|]+?)(?:\]\(\d\d\w+\.ipynb\))? \|", lines))
-    chapters = {path.name[:2] for path in (paths.home() / "chapters").glob("*.ipynb")} - {"00"}
-    assert rows == {chapter: paths.title(chapter) for chapter in chapters}
+    rows = re.findall(r"\| (\d\d) \| \[?([^]|]+?)(?:\]\(\d\d\w+\.ipynb\))? \| (.*?) \|", lines)
+    chapters = [path for path in notebooks.hand_edited() if path.parent.name == "chapters"][1:]
+    assert rows == [(path.name[:2], paths.title(path.name[:2]), _question(path))
+                    for path in chapters]
+
+
+def _question(path):
+    start = notebooks.read(path).cells[0].source
+    return " ".join(re.search(r"\*\*(.+?)\*\*", start, re.DOTALL)[1].split())
 
 
 def test_exercises_have_their_chapters_titles():

@@ -114,8 +114,10 @@ def uncorrected_step(answer, rng):
               ("Why is the first step ±α in every coordinate, whatever the gradient?",
                "After correction m̂ = g and v̂ = g², so the ratio is the sign of g."),
               ("What is the longest possible step?",
-               "A single gradient after a long silence makes m = (1 − β₁) g and v = (1 − β₂) g², "
-               "so α (1 − β₁)/√(1 − β₂): 3.16 α with the defaults.")],
+               "One gradient after a long silence makes α (1 − β₁)/√(1 − β₂), 3.16 α with the "
+               "defaults: the bound in the paper. It is none: if gradients go on after the "
+               "silence, steps reach 6.57 α, and if they grow by β₂/β₁ a step, 7.27 α. By Cauchy "
+               "and Schwarz that is the longest: the paper's number over √(1 − β₁²/β₂).")],
           rows=["R112", "R088", "R096", "R014", "R017", "E40", "E45"])
 def adam_class(answer, rng):
     lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
@@ -297,9 +299,11 @@ def loss_times_a_thousand(answer, rng):
               ("What would happen with a steady gradient if v were the variance?",
                "It would be zero, and the step would be lr · g/ε: enormous."),
               ("What does the batch size do to this number?",
-               "A batch four times as large halves the spread. Where noise dominates, Adam's step "
-               "grows by up to two: that is where the rule comes from to scale Adam's learning "
-               "rate with the root of the batch size."),
+               "A batch k times as large divides the spread by √k. Where noise dominates, a step "
+               "at the same rate grows by √k. But there are k times fewer steps for as many "
+               "examples, so each has to lead k times as far: the other √k is the learning rate's. "
+               "That is the square-root rule (Malladi et al. 2022), and 1 − β grows by k, so that "
+               "the averages span as many examples. Where the noise is small, neither holds."),
               ("So does Adam stop by itself near a minimum?",
                "It slows down, for there the mean goes to zero and the noise stays. But m̂ keeps a "
                "spread of its own, so it goes on jittering; hence learning-rate schedules.")],

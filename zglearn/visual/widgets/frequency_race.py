@@ -37,7 +37,8 @@ def frequency_race(problems, x0, methods, groups, *, steps=100, alt=""):
             held = np.where(held > 0, held, np.nan)  # for the logarithm
             look = dict(colour=colour, label=method_name(method))
             return [
-                draw.frames("profile", np.broadcast_to(middle, held.shape), held, **look),
+                draw.frames("profile", np.broadcast_to(middle, held.shape), held, mark="dots",
+                            **look),
                 draw.line("frequent", t, held[:, 0], timed=True, **look),
                 draw.line("rare", t, held[:, -1], timed=True, **look),
                 draw.status(f"{method_name(method)}: {held[-1, 0]:.2g} left on the most frequent, "

@@ -56,10 +56,11 @@ choice(
                "the labels.")],
           rows=["R002", "R004", "R005"])
 def lost_share(answer, rng):
-    for k in (1, 3, 6, 0):
-        s = np.sort(rng.uniform(0.5, 3, size=6))[::-1]
+    r = int(rng.integers(5, 9))
+    for k in (int(rng.integers(2, r - 1)), *rng.permutation([1, r, 0, r - 1])):
+        s = np.sort(rng.uniform(0.5, 3, size=r))[::-1]
         squares = s**2
-        case = f"k = {k} of 6 singular values"
+        case = f"k = {k} of {r} singular values"
         expect_close(answer.call("lost_share", s, k), squares[k:].sum() / squares.sum(), case=case,
                      mistakes={
                          "the singular values are not squared": s[k:].sum() / s.sum(),
@@ -67,7 +68,12 @@ def lost_share(answer, rng):
                          "the sum is right, but it is not divided by the whole":
                              squares[k:].sum(),
                          "one component too many is dropped": squares[max(k - 1, 0):].sum()
-                         / squares.sum()},
+                         / squares.sum(),
+                         "one component too few is dropped": squares[k + 1:].sum() / squares.sum(),
+                         "it is divided by what is kept": squares[k:].sum()
+                         / max(squares[:k].sum(), 1e-9),
+                         "this is the root of the share": np.sqrt(
+                             squares[k:].sum() / squares.sum())},
                      usually="what is summed is not the squares from index k on, or it is not "
                             "divided by the sum of all squares")
 
@@ -222,30 +228,49 @@ def coin_tosses(answer, rng):
                "Where among the k the document stands. The mean reciprocal rank does.")],
           rows=["R069", "R141"])
 def recall_at_k(answer, rng):
-    n, d = 30, 6
-    D = rng.normal(size=(n, d)) * rng.uniform(0.1, 10, size=(n, 1))
-    Q = D / np.linalg.norm(D, axis=1, keepdims=True) + 0.45 * rng.normal(size=(n, d))
-    order = rng.permutation(n)
-    Q, right = Q[order], order
-
-    def recall(scores, k):
-        own = scores[np.arange(n), right][:, None]
-        return np.mean((scores > own).sum(axis=1) < k)
-
-    cosine = Q @ D.T / np.linalg.norm(D, axis=1) / np.linalg.norm(Q, axis=1)[:, None]
-    for k in (1, 3, 10):
-        case = f"{n} questions, k = {k}"
+    for questions, documents, k in ((120, 25, 3), *rng.permutation([(20, 45, 1), (40, 12, 5)])):
+        Q, D, right, recall, mistakes = _searches(questions, documents, k, rng)
+        case = f"{questions} questions, {documents} documents, k = {k}"
         got = as_array(answer.call("recall_at_k", Q, D, right, k), case=case, shape=())
-        want = recall(cosine, k)
+        expect(got != 0, f"{case}: no question found its document, and {recall * questions:.0f} of "
+               "them should. Are these the numbers of the documents with the highest cosines?")
+        expect_close(got, recall, case=case, mistakes=mistakes, usually="scale every document to "
+                     "length 1, order the documents of each question from the highest cosine down, "
+                     "and see whether the right one is among the first k")
+
+
+def _searches(questions, documents, k, rng):
+    """Questions, documents of all lengths, the right ones, the recall, {mistake: its recall}."""
+    while True:
+        D = rng.normal(size=(documents, 6)) * rng.uniform(0.1, 10, size=(documents, 1))
+        right = rng.integers(documents, size=questions)
+        lengths = np.linalg.norm(D, axis=1)
+        Q = D[right] / lengths[right][:, None] + 0.45 * rng.normal(size=(questions, 6))
+
+        def found(scores, k=k, right=right):
+            own = scores[np.arange(questions), right][:, None]
+            return np.mean((scores > own).sum(axis=1) < k)
+
+        products = Q @ D.T
+        cosine = products / lengths / np.linalg.norm(Q, axis=1)[:, None]
+        recall = found(cosine)
         mistakes = {
             "documents are ranked by the inner product: scale every row to length 1 first":
-                recall(Q @ D.T, k),
-            "the k *worst* documents were taken": recall(-cosine, k),
-            "the number of questions was counted, not their share": want * n,
+                found(products),
+            "the k *worst* documents were taken": found(-cosine),
+            "the number of questions was counted, not their share": recall * questions,
+            "it is divided by the number of documents, not of questions":
+                recall * questions / documents,
             "it looks at document i for question i: the right one is `right[i]`":
-                np.mean([(cosine[i] > cosine[i, i]).sum() < k for i in range(n)])}
-        expect_close(got, want, case=case, mistakes=mistakes, usually="one place too many or too "
-                     "few among the first k")
+                found(cosine, right=np.arange(questions) % documents),
+            "one place too few is looked at": found(cosine, k - 1),
+            "one place too many is looked at": found(cosine, k + 1),
+            "only the document at place k is looked at":
+                found(cosine) - found(cosine, k - 1) if k > 1 else 0}
+        if recall not in mistakes.values() and recall > 0:
+            told_apart = {m: v for m, v in mistakes.items()
+                          if v and list(mistakes.values()).count(v) == 1}
+            return Q, D, right, recall, told_apart
 
 
 @exercise("01.8", "The break-even rank", kind="derive", difficulty=1, minutes=5, points=1,
@@ -262,21 +287,29 @@ def recall_at_k(answer, rng):
                       "sparse matrix is often smaller than its own low-rank form.")],
           rows=["R005", "E31"])
 def break_even(answer, rng):
-    def telling():  # where counting the singular values as well would change the answer
+    def telling(condition):
         while True:
             m, n = (int(v) for v in rng.integers(100, 900, size=2))
-            if (m * n - 1) // (m + n) != (m * n - 1) // (m + n + 1):
+            if condition(m, n):
                 return m, n
 
-    for m, n in ((3, 5), (2623, 3018), (4, 4), telling(), telling()):
-        got = as_array(answer.call("break_even", m, n), case=f"m = {m}, n = {n}", shape=())
-        want = (m * n - 1) // (m + n)
-        expect_close(got, want, case=f"m = {m}, n = {n}", rtol=0, atol=1e-9, mistakes={
+    for m, n in (
+        # counting the singular values as well would change the answer, and so would m for n
+        telling(lambda m, n: (m * n - 1) // (m + n) != (m * n - 1) // (m + n + 1) and m > 1.3 * n),
+        telling(lambda m, n: m * n % (m + n) == 0 and m != n),
+        telling(lambda m, n: m * n % (m + n) == 1),
+        telling(lambda m, n: m < n), (4, 4), (3, 5)):
+        case, want = f"m = {m}, n = {n}", (m * n - 1) // (m + n)
+        got = as_array(answer.call("break_even", m, n), case=case, shape=())
+        expect_close(got, want, case=case, rtol=0, atol=1e-9, mistakes={
             "this is where both need equally many: fewer is asked for": m * n // (m + n)
             if m * n % (m + n) == 0 else np.nan,
             "this was not rounded down to a whole number": m * n / (m + n),
             "the singular values were counted as a third part: they are in one of the two factors":
                 (m * n - 1) // (m + n + 1),
-            "only one of the two factors was counted": (m * n - 1) // max(m, n),
+            "only the larger of the two factors was counted": (m * n - 1) // max(m, n),
+            "only the smaller of the two factors was counted": (m * n - 1) // min(m, n),
             "this is the rank that the matrix can have, not the one at which two factors save":
-                min(m, n)})
+                min(m, n)},
+            usually=f"at the right k the two factors hold {want * (m + n)} numbers, and the matrix "
+                    f"{m * n}; with one component more they would hold {(want + 1) * (m + n)}")

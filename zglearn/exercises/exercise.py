@@ -384,7 +384,8 @@ def expect_pairs(asked, x, pairs: int, *, case: str, what: str = "the loss") -> 
     while left:
         step = left.pop(0)
         other = [i for i, s in enumerate(left) if s.shape == step.shape
-                 and _size(s + step) <= 1e-6 * _size(step) + 1e-12 * _size(x)]
+                 and _size(s + step) <= 1e-6 * _size(step) + min(FLOAT32 * _size(x),
+                                                                 1e-3 * _size(step))]
         if not other:
             incorrect(f"{case}: {what} was asked at {_point(x + step)}, and not at the point "
                       f"opposite to it, seen from x = {_point(x)}.")

@@ -397,7 +397,8 @@ def expect_pairs(asked, x, pairs: int, *, case: str, what: str = "the loss") -> 
         expect(np.shape(point) == x.shape, f"{case}: {what} was asked at a point of shape "
                f"{np.shape(point)}, and x has shape {x.shape}.")
     steps = np.array(asked).reshape(len(asked), -1) - x.ravel()
-    slack = 1e-6 * np.abs(steps).max(axis=1) + 1e-12 * _size(x)
+    length = np.abs(steps).max(axis=1)
+    slack = 1e-6 * length + np.minimum(FLOAT32 * _size(x), 1e-3 * length)
     # Along a line that tells the steps apart, the i-th from one end is opposite to the i-th from
     # the other.
     order = np.argsort(steps @ np.cos(np.arange(x.size)))

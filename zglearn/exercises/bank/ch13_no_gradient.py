@@ -4,41 +4,60 @@ import numpy as np
 
 from zglearn import Objective
 from zglearn.exercises.exercise import (
+    FLOAT32,
     as_array,
     choice,
     exercise,
     expect,
     expect_close,
+    expect_pairs,
     incorrect,
     open_question,
+    watched,
 )
 
 
 def random_slope(rng, d):
-    """A gradient (d,) that nobody guesses: signs and scale are random, and no entry is small."""
-    return rng.choice([-1.0, 1.0], size=d) * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
+    """A gradient (d,) that nobody guesses: of random scale and both signs, and no entry small."""
+    signs = rng.permutation([-1.0, 1.0, *rng.choice([-1.0, 1.0], size=d - 2)])
+    return signs * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
 
 
-def recording(loss):
-    """An objective without a gradient, and the list of the points at which it is asked."""
-    points = []
-
-    def asked(x):
-        points.append(np.array(x, dtype=float))
-        return loss(x)
-
-    return Objective(asked), points
+def cubic(x, g):
+    """A loss with third powers whose gradient at x is g."""
+    return lambda p: float(g / x**2 @ np.asarray(p) ** 3) / 3 + 3
 
 
-def expect_probes(points, x, eps):
-    """Probes stand around x, at about eps times a z with coordinates of variance 1, or one."""
-    away = np.linalg.norm(np.array(points) - x, axis=1)
-    typical = np.median(away[away > 0]) if (away > 0).any() else 0.0
-    near_zero = np.median(np.linalg.norm(points, axis=1)) < 3 * eps
-    expect(not near_zero, "the losses are asked around 0: the gradient that is wanted is at x, so "
-           "ask at x + eps * z")
-    expect(eps / 2 < typical < 3 * eps, f"eps is {eps:.3f}, and the points that are asked are "
-           f"{typical:.2g} away from x: use eps")
+def directions(asked, x, count, *, case):
+    """The steps (count, d) from x at which the loss was asked: at both ends of each, or at its end
+    and at x, and there once or `count` times."""
+    expect(len(asked), f"{case}: no loss was asked. Where does the way come from?")
+    away = np.array(asked) - x
+    length = np.linalg.norm(away, axis=1)
+    expect(np.median(length) < 0.5 * np.linalg.norm(x), f"{case}: the points that were asked lie "
+           "around 0, or far away. The gradient is wanted at x, so they should lie around x.")
+    here = length < 1e-4 * length.max()
+    if not here.any():
+        return expect_pairs(asked, x, count, case=case)
+    expect(here.sum() in (1, count) and (~here).sum() == count, f"{case}: the loss was asked "
+           f"{here.sum()} times at x and {(~here).sum()} times elsewhere, for {count} directions.")
+    return away[~here]
+
+
+def expect_along(value, steps, x, *, case, what):
+    """Expect `value` (d,) to be a sum of multiples of the steps, which began at x."""
+    weights = np.linalg.lstsq(steps.T, value, rcond=None)[0]
+    rounding = FLOAT32 * np.abs(x).max() * (1 + np.abs(weights).sum())
+    expect(np.abs(weights @ steps - value).max() <= 1e-3 * np.abs(value).max() + rounding,
+           f"{case}: {what} does not lie along the directions that were asked. A slope belongs to "
+           "the very direction along which it was measured, and a sum begins at 0.")
+
+
+def expect_length(steps, eps, *, case):
+    """Expect steps of about eps times a z with coordinates of variance 1, or of length 1."""
+    typical = np.median(np.linalg.norm(steps, axis=1))
+    expect(eps / 2 < typical < 3 * eps, f"{case}: the points that were asked are {typical:.2g} "
+           f"away from x, and eps is {eps:.3f}: use it.")
 
 
 ORDERS = {"gradient descent": 1, "Adam": 1, "RMSprop": 1, "Newton's method": 2, "SPSA": 0,
@@ -108,7 +127,9 @@ def expected_square(answer, rng):
                          "this is the variance, without the square of the mean":
                              (d + 1) / q * square,
                          "the fourth moment of a Gaussian is 3, not 1": (q + d - 1) / q * square,
-                         "the length of g is not squared": (q + d + 1) / q * square**0.5})
+                         "the length of g is not squared": (q + d + 1) / q * square**0.5},
+                     usually="draw some thousand z and compare, first for q = 1. Then: what of it "
+                             "shrinks when q estimates are averaged, and what stays?")
 
 
 @exercise("13.3", "The best probe length", kind="derive", difficulty=2, minutes=10, points=2,
@@ -136,7 +157,9 @@ def best_length(answer, rng):
                              2 * np.sqrt(u * size / third),
                          "third derivative and loss are swapped":
                              (3 * u * third / size) ** (1 / 3),
-                         "a root of the wrong order": np.sqrt(3 * u * size / third)})
+                         "a root of the wrong order": np.sqrt(3 * u * size / third)},
+                     usually="add up the two errors at your h, and at a slightly longer and a "
+                             "slightly shorter one: at the best h the sum is smallest")
 
 
 @exercise("13.4", "A gradient from losses", kind="implement", difficulty=2, minutes=12, points=3,
@@ -154,28 +177,36 @@ def best_length(answer, rng):
                "ends see the same data.")],
           rows=["R105", "R131", "R102", "E03"])
 def estimate_gradient(answer, rng):
-    d, q, eps = 4, 3000, rng.uniform(0.02, 0.05)
+    d, q, calls, eps = 5, int(rng.integers(3, 5)), 400, rng.uniform(0.02, 0.05)
     g, x = random_slope(rng, d), random_slope(rng, d)
-    f, points = recording(lambda x: float(np.asarray(x) @ g) + 3)
-    got = as_array(answer.call("estimate_gradient", f, x, rng, q, eps),
-                   case=f"a linear loss in {d} dimensions, {q} probes", shape=(d,))
-    expect(f.evaluations <= 2 * q, f"{f.evaluations} losses were asked for {q} probes: two a probe "
-           "are enough")
-    expect(f.evaluations >= q, f"only {f.evaluations} losses were asked for {q} probes")
-    expect_probes(points, x, eps)
+    case, steps, total = f"{q} probes in {d} dimensions", [], np.zeros(d)
+    for _ in range(calls):
+        loss, asked = watched(cubic(x, g))
+        got = as_array(answer.call("estimate_gradient", Objective(loss), x, rng, q, eps), case=case,
+                       shape=(d,))
+        steps.append(directions(asked, x, q, case=case))
+        expect_along(got, steps[-1], x, case=case, what="the estimate")
+        total += got
+    expect_length(np.concatenate(steps), eps, case=case)
+    flat = [np.linalg.matrix_rank(s, tol=1e-3 * eps) == 1 for s in steps]
+    expect(np.mean(flat) < 0.5, f"{case}: all {q} of them go along the same direction. Draw a new "
+           "one for each.")
     # Five and a half standard errors of each coordinate are allowed.
-    room = 5.5 * np.sqrt((g @ g + g**2) / q)
+    mean, room = total / calls, 5.5 * np.sqrt((g @ g + g**2) / (q * calls))
+    case = f"{calls} estimates of {q} probes each"
     for mistake, factor in (("the sign of the difference is flipped", -1.0),
                             ("the difference is divided by ε where it should be 2ε", 2.0),
                             ("z is scaled to length 1, which makes the estimate d times too short",
                              1 / d),
                             ("the probes are added up, not averaged", q),
+                            ("it is divided by q twice", 1 / q),
                             ("the difference is not divided by 2ε", 2 * eps)):
-        if (np.abs(got - factor * g) < room * abs(factor)).all() and abs(factor - 1) > 0.2:
-            incorrect(f"the estimate is {factor:.3g} times the gradient: it looks as if {mistake}.")
-    expect((np.abs(got - g) < room).all(), "a linear loss with gradient "
-           f"{np.round(g, 2).tolist()}: the mean of {q} probes is {np.round(got, 2).tolist()}, "
-           "too far off for chance")
+        if (np.abs(mean - factor * g) < room * abs(factor)).all():
+            incorrect(f"{case}: their mean is {factor:.3g} times the gradient. It looks as if "
+                      f"{mistake}.")
+    expect((np.abs(mean - g) < room).all(), f"{case}: the gradient is {np.round(g, 2).tolist()}, "
+           f"and their mean is {np.round(mean, 2).tolist()}, too far off for chance. Look at what "
+           "the difference of two losses is divided by, and at what its slope is multiplied with.")
 
 
 @exercise("13.5", "Dual numbers", kind="implement", difficulty=2, minutes=12, points=3,
@@ -199,14 +230,20 @@ def dual_numbers(answer, rng):
         expect_close(got, [a[0] * b[0], a[1] * b[0] + a[0] * b[1]],
                      case=f"multiply({a.round(2).tolist()}, {b.round(2).tolist()})", mistakes={
                          "the slopes are multiplied: that is not the product rule": a * b,
-                         "one half of the product rule is missing":
-                             [a[0] * b[0], a[1] * b[0]]})
+                         "one half of the product rule is missing: b changes, too":
+                             [a[0] * b[0], a[1] * b[0]],
+                         "one half of the product rule is missing: a changes, too":
+                             [a[0] * b[0], a[0] * b[1]]},
+                     usually="first the product of the values, then how it changes: once because "
+                             "a does, once because b does")
         s = 1 / (1 + np.exp(-a[0]))
         got = as_array(answer.call("logistic", tuple(a)), case="logistic", shape=(2,))
         expect_close(got, [s, s * (1 - s) * a[1]], case=f"logistic({a.round(2).tolist()})",
                      mistakes={"the inner slope is missing: chain rule": [s, s * (1 - s)],
                                "the slope went through the function itself":
-                                   [s, 1 / (1 + np.exp(-a[1]))]})
+                                   [s, 1 / (1 + np.exp(-a[1]))]},
+                     usually="first the value of the function; then compare your slope with a "
+                             "difference of that value, when a[0] moves by a little times a[1]")
 
 
 @exercise("13.6", "Repair: an optimizer that is not what it says", kind="debug", difficulty=2,
@@ -224,23 +261,24 @@ def dual_numbers(answer, rng):
                "That it *was* gradient descent.")],
           rows=["R102", "R123", "E10", "E85", "E86", "E87", "E88", "E89"])
 def no_gradient_step(answer, rng):
-    d, lr, draws, eps = 3, 0.1, 1500, rng.uniform(0.02, 0.05)
+    d, lr, draws, eps = 4, rng.uniform(0.05, 0.5), 1000, rng.uniform(0.02, 0.05)
     g, x = random_slope(rng, d), random_slope(rng, d)
-    f, points = recording(lambda x: float(np.asarray(x) @ g))
-    steps = np.array([as_array(answer.call("no_gradient_step", f, x, rng, lr, eps),
-                               case="one step", shape=(d,)) - x for _ in range(draws)])
-    expect(f.evaluations > 0, "it never asked for a loss: where does it know the way from?")
-    expect(f.evaluations <= 2 * draws, "two losses a step are enough: it asks "
-           f"{f.evaluations / draws:.0f}")
-    expect_probes(points, x, eps)
-    expect(np.ptp(steps, axis=0).max() > 0, "every step is the same: the direction has to be "
-           "random, drawn from `rng`")
+    case, probes, total = f"one step in {d} dimensions", [], np.zeros(d)
+    for _ in range(draws):
+        loss, asked = watched(cubic(x, g))
+        step = as_array(answer.call("no_gradient_step", Objective(loss), x, rng, lr, eps),
+                        case=case, shape=(d,)) - x
+        probes.append(directions(asked, x, 1, case=case)[0])
+        expect_along(step, np.array(probes[-1:]), x, case=case, what="the step")
+        total += step
+    expect_length(probes, eps, case=case)
     # Five and a half standard errors of each coordinate are allowed.
-    mean, room = steps.mean(axis=0), 5.5 * lr * np.sqrt((g @ g + g**2) / draws)
-    expect((np.abs(mean - lr * g) > room).any(), "on average it goes uphill: subtract")
+    mean, room = total / draws, 5.5 * lr * np.sqrt((g @ g + g**2) / draws)
+    expect((np.abs(mean - lr * g) > room).any(), f"on average {draws} steps go uphill: subtract.")
     expect((np.abs(mean + lr * g) < room).all(), "on average a step should be -lr times the "
            f"gradient, {np.round(-lr * g, 3).tolist()}, but the mean of {draws} is "
-           f"{np.round(mean, 3).tolist()}")
+           f"{np.round(mean, 3).tolist()}. Look at what the difference of two losses is divided "
+           "by, at what its slope is multiplied with, and whether the direction is drawn anew.")
 
 
 choice(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import html
 import math
+import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mistune
@@ -12,6 +16,7 @@ import mistune
 from zglearn.exercises.exercise import UnknownExercise, all_exercises, find, inline_code
 from zglearn.exercises.renumbered import new_id
 
+from . import reading
 from .inputs import shown
 from .reports import COURSE, PAGE, write
 from .store import Store
@@ -23,7 +28,7 @@ SEPARATORS = ",;\t"  # spreadsheets of many countries write semicolons
 HOW = """<p class=how><button onclick="save()">Save the marks</button> <span id=count></span>
 <span id=draft></span><br>It saves a file; then run
 <code>python3 -m zglearn grade ... --marks that-file.csv</code>. Enter goes from the points to the
-comment, Ctrl+Enter to the next answer. What you typed stays in this browser until you save it.</p>
+comment, Ctrl+Enter to the next answer. What you type stays in this browser.</p>
 """
 SCRIPT = """<style>body { max-width: 80rem } .sides { display: grid; gap: 2rem;
 grid-template-columns: minmax(18rem, 2fr) 3fr } aside { position: sticky; top: 0; align-self: start;
@@ -32,6 +37,7 @@ max-height: 100vh; overflow: auto } aside h2:first-child { margin-top: 0 } .rubr
 section:focus-within { border-top: 3px solid #0072b2 } textarea { display: block; width: 100%;
 box-sizing: border-box; margin-top: .5rem; font: inherit } input { font: inherit; width: 5rem }
 input:invalid { outline: 3px solid #d55e00 } section h2 { font-size: 1.1rem; margin: 0 }
+.prose { white-space: pre-line; max-width: 46rem }
 @media (max-width: 60rem) { .sides { display: block } aside { position: static } }</style><script>
 const all = selector => [...document.querySelectorAll(selector)];
 const key = "marks " + location.pathname;
@@ -52,14 +58,13 @@ function save() {
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
   link.download = "marks.csv";
   link.click();
-  localStorage.removeItem(key);
 }
 const names = fields.map(f => f.closest("section").dataset.student + " " + f.tagName);
 const kept = JSON.parse(localStorage.getItem(key) || "{}");
 fields.forEach((field, n) => {
   if (names[n] in kept && kept[names[n]] !== field.value) {
     field.value = kept[names[n]];
-    document.getElementById("draft").textContent = "What you had not saved was brought back.";
+    document.getElementById("draft").textContent = "What you had typed here was brought back.";
   }
   field.addEventListener("input", () => {
     kept[names[n]] = field.value;
@@ -156,8 +161,10 @@ def write_pages(store: Store, out: Path, tasks: dict[str, str]) -> list[str]:
             continue
         rubric = "".join(f"<li>{inline_code(line)}</li>" for line in exercise.rubric)
         task = MARKDOWN(tasks.get(exercise.id, ""))
-        sections = "".join(_section(exercise, student, text, marks.get((student, exercise.id)))
-                           for student, text in answered)
+        texts = reading.each(partial(_prose, exercise.names[0]), [text for _, text in answered])
+        sections = "".join(
+            _section(exercise, student, text, said.get("prose"), marks.get((student, exercise.id)))
+            for (student, text), (_, said, _) in zip(answered, texts, strict=True))
         body = (f"<p>{COURSE}</p><h1>{exercise.id} {html.escape(exercise.title)}</h1>{HOW}"
                 f"<div class=sides><aside>{task}<h2>What it is marked by</h2><ul class=rubric>"
                 f"{rubric}</ul></aside><div>{sections}</div></div>{SCRIPT}")
@@ -171,12 +178,23 @@ def _is_answered(grade, exercise) -> bool:
     return verdict.get("status") == "answered"
 
 
-def _section(exercise, student, text, mark) -> str:
+def _prose(name: str, source: str) -> Iterator[dict]:
+    """The text that an answer cell gives to `name`, if it does. In a process that may die of it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            text = ast.literal_eval(node.value)
+            if isinstance(text, str):
+                yield {"prose": re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())}
+
+
+def _section(exercise, student, source, prose, mark) -> str:
     points, comment = mark or ("", "")
     name = html.escape(student)
     value = html.escape(f"{points:g}" if mark else "")
+    text = (f"<pre>{html.escape(shown(source))}</pre>" if prose is None else
+            f"<p class=prose>{html.escape(shown(prose))}</p>")
     return (f'<section data-student="{name}" data-exercise="{exercise.id}"><h2>{name}</h2>'
-            f"<pre>{html.escape(shown(text))}</pre><label>Points (0 to {exercise.points}) "
+            f"{text}<label>Points (0 to {exercise.points}) "
             f'<input type="number" min="0" max="{exercise.points}" step="0.5" value="{value}">'
             f'</label> <textarea rows="3" aria-label="Comment">{html.escape(comment)}</textarea>'
             "</section>")

@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
+from zglearn import paths
 from zglearn.exercises.exercise import LABEL, framed
 
 from . import misconceptions
@@ -206,7 +207,8 @@ def feedback(student: str, rows: list[Row]) -> str:
     parts = [BESIDE, f"<h1>{html.escape(student)}</h1><p>{COURSE}: {_sum(rows)}.</p>"]
     for chapter, group in groupby(rows, key=lambda row: row.exercise.chapter):
         theirs = list(group)
-        parts.append(f"<h2>Chapter {chapter}: {_sum(theirs)}</h2>")
+        title = html.escape(paths.title(chapter))
+        parts.append(f"<h2>Chapter {chapter}{f', {title}' if title else ''}: {_sum(theirs)}</h2>")
         if not any(row.submitted or row.points for row in theirs):
             parts.append(f"<p>{html.escape(theirs[0].message)}</p>")
             continue

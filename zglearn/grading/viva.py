@@ -26,6 +26,7 @@ from .reports import COURSE, PAGE, file_name, similar, write
 from .store import Busy, Grade, Store
 
 EXERCISES, QUESTIONS = 2, 2  # exercises on a sheet, and questions on each
+IN_CODE = ("implement", "debug", "derive")  # kinds of exercises
 LINES = 60  # of an answer
 SCALE = ("explains it in own words", "with help", "not")
 STYLE = """<style>:root { color-scheme: light } body { max-width: 48rem }
@@ -141,7 +142,7 @@ def _to_ask(theirs: dict[str, str], options, drawn) -> tuple[Exercise, ...]:
     before in a letter or a number."""
     known = [find(id) for id in theirs if not options.exercise or id in options.exercise]
     known = [e for e in known if e.followups]
-    known.sort(key=lambda e: (e.kind not in ("implement", "debug", "derive"), -e.difficulty,
+    known.sort(key=lambda e: (e.kind not in IN_CODE, -e.difficulty,
                               drawn.random()))
     return tuple(sorted(known[:len(options.exercise) or EXERCISES], key=lambda e: e.id))
 
@@ -168,6 +169,9 @@ def page(sheet: Sheet, answers: dict, stubs: dict[str, str]) -> str:
     for exercise in sheet.exercises:
         texts = [answers[student][exercise.id] for student in sheet.students]
         stub = stubs.get(exercise.id, "")
+        whose = sheet.students if len(texts) > 1 else ("",)
+        begin = "".join(_walk(text, stub, name) for text, name in zip(texts, whose, strict=True)
+                        if exercise.kind in IN_CODE)
         boxes = "".join(f"<div>{_code(text, stub)}</div>" for text in texts)
         if len(texts) > 1:
             heads = "".join(f"<b>{_text(name)}</b>" for name in sheet.students)
@@ -176,7 +180,7 @@ def page(sheet: Sheet, answers: dict, stubs: dict[str, str]) -> str:
                      f"{html.escape(exercise.title)}</h1><p>Asked because: {sheet.why}. Date: "
                      "____________ By: ____________</p>"
                      f"<h2>The answer that was handed in</h2>{boxes}<h2>Questions</h2>"
-                     f"{_walk(texts[0], stub)}{_asked(exercise, ' '.join(texts))}"
+                     f"{begin}{_asked(exercise, ' '.join(texts), whose)}"
                      f"{_rubric(exercise)}<h3>Notes</h3>{'<div class=note></div>' * 4}</article>")
     return PAGE.format(title=f"Viva: {_text(names)}", body="".join(parts))
 
@@ -201,7 +205,7 @@ def _own(text: str, stub: str) -> list[int]:
             for n in range(start, end)]
 
 
-def _walk(text: str, stub: str) -> str:
+def _walk(text: str, stub: str, name: str) -> str:
     """The first thing to ask: the student's own longest line of code, by its number."""
     lines = text.splitlines()
     own = [n for n in _own(text, stub) if not lines[n - 1].lstrip().startswith(("#", '"""'))]
@@ -209,19 +213,23 @@ def _walk(text: str, stub: str) -> str:
         return ""
     number = max(own, key=lambda n: len(lines[n - 1].strip()))
     return _question("To begin with", f"What does line {number} do, and what would change "
-                     "without it?", "says what it computes, in own words, and what would break")
+                     "without it?", "says what it computes, in own words, and what would break",
+                     (name,))
 
 
-def _asked(exercise, text) -> str:
-    return "".join(_question(f"{n}.", question, good)
+def _asked(exercise, text, whose) -> str:
+    return "".join(_question(f"{n}.", question, good, whose)
                    for n, (question, good) in enumerate(questions(exercise, text), 1))
 
 
-def _question(head: str, question: str, good: str) -> str:
-    boxes = "".join(f"<span>☐ {label}</span>" for label in SCALE)
+def _question(head: str, question: str, good: str, whose) -> str:
+    """A question, and boxes to tick: a line of them for each student of a pair."""
+    labels = "".join(f"<span>☐ {label}</span>" for label in SCALE)
+    boxes = "".join(f"<p class=boxes>{f'<b>{_text(name)}:</b> ' if name else ''}{labels}</p>"
+                    for name in whose)
     return (f"<div class=question><p><b>{head}</b> {inline_code(question)}</p>"
             f"<p class=good>A good answer: {inline_code(good)}</p>"
-            f"<p class=boxes>{boxes}</p></div>")
+            f"{boxes}</div>")
 
 
 def _rubric(exercise: Exercise) -> str:

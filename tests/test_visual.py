@@ -720,6 +720,8 @@ def test_only_a_method_with_something_inside_gets_a_panel_for_it():
     lambda: visual.difference_gauge(length=0.123), lambda: visual.gradient_gauge(steps=-1),
     lambda: visual.rank_explorer(np.eye(3), k=0), lambda: visual.rank_explorer(np.eye(3), k="2"),
     lambda: visual.frequency_race({"a": None}, np.ones(2), {adam: -1}, ["a", "b"]),
+    lambda: visual.step_explorer({"W": np.zeros((2, 3))}), lambda: visual.step_explorer({"b": [1]}),
+    lambda: visual.step_explorer({"W": [[np.nan, 1]]}),
     lambda: visual.real_landscape(None, {"a": np.ones((2, 3))}, shapes=[(3,)], resolution=1)])
 def test_a_widget_refuses_what_is_out_of_its_domain(make):
     with pytest.raises(ValueError, match=r"(must|cannot) (be|start)"):
@@ -887,6 +889,29 @@ def test_rank_explorer_shows_what_is_below_zero(widgets):
     for heat in (before, after):
         assert heat["low"] == -heat["high"] and heat["ramp"] == "diverging"
     assert f"{np.mean(after['z'] < 0):.0%} of its entries" in kind(layers, "status")[0]["text"]
+
+
+def test_the_step_explorer_shows_what_a_method_makes_of_the_gradient(widgets):
+    widget, tall = widgets["step_explorer"], {"gradient": "Wᵀ"}
+    for method, flat in (("Shampoo at first: U Vᵀ", 1e-6), ("Muon: Newton–Schulz", 0.5)):
+        layers = widget.layers(method=method, **tall)
+        gradient, step = (y["y"] for y in kind(layers, "line", "spectrum"))
+        assert gradient[0] == step[0] == 1 and gradient.min() < 0.1
+        assert np.ptp(step) <= flat
+    turned = {method: float(re.search(r"by (\d+)% \(turned", kind(widget.layers(
+        "spectra", angle=45, method=method), "status")[0]["text"])[1])
+        for method in widget.controls["method"].values}
+    known = {name for name, percent in turned.items() if percent == 0}
+    assert known == {"gradient descent", "Shampoo at first: U Vᵀ", "Muon: Newton–Schulz"}
+    assert min(percent for name, percent in turned.items() if name not in known) > 10
+
+
+def test_the_step_explorers_curve_is_newton_schulz(widgets):
+    layers = widgets["step_explorer"].layers("curve", coefficients="Björck's, exact", rounds=10)
+    dots = kind(layers, "dots", "curve")[0]
+    np.testing.assert_allclose(dots["y"][dots["x"] > 0.1], 1, atol=1e-6)
+    untouched = kind(widgets["step_explorer"].layers("curve", rounds=0), "line", "curve")[0]
+    np.testing.assert_allclose(untouched["x"], untouched["y"])
 
 
 def test_neighbours():

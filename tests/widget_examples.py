@@ -136,8 +136,15 @@ def transformer_explorer():
     return visual.transformer_explorer(model, p, load_byte_pairs(), "axis : int\n    The")
 
 
+def step_explorer():
+    """A gradient with a few large singular values, as those of a network."""
+    rng = np.random.default_rng(0)
+    G = rng.normal(size=(12, 4)) @ rng.normal(size=(4, 9)) + 0.1 * rng.normal(size=(12, 9))
+    return visual.step_explorer({"W": G, "Wᵀ": G.T})
+
+
 EXAMPLES = {make.__name__: make for make in (
     explorer, visual.momentum_plane, rank_explorer, visual.gradient_gauge, topics_explorer,
     sweep_explorer, visual.compass, compression_explorer, annealing_explorer, budget_explorer,
     real_landscape, visual.descent_loop, rate_strip, frequency_race, visual.difference_gauge,
-    transformer_explorer)}
+    step_explorer, transformer_explorer)}

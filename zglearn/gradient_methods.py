@@ -174,7 +174,8 @@ def shampoo(f, x, *, shapes, lr=0.01, eps=1e-12, refresh=1):
     """Shampoo (Gupta, Koren, Singer 2018, algorithm 1): Adagrad with a matrix on either side of G
     in place of a rate for each entry. The first step, without history, is lr U Vᵀ of G = U S Vᵀ.
 
-    The roots are taken anew in the first step and in each step that `refresh` divides.
+    The roots are taken anew in the first step and in each step that `refresh` divides. If that is
+    not every step, raise eps: a direction that is new since then has an eigenvalue of eps.
     """
     L, R = ([eps * np.eye(A.size, dtype=x.dtype) for A in side] for side in _sides(x, shapes))
     P, Q, t = L.copy(), R.copy(), 0

@@ -8,7 +8,7 @@ import pytest
 
 from zglearn.site import command, making, pages
 from zglearn.site.markdown import Converter
-from zglearn.site.recording import FEW, PLACES, questions, rounded
+from zglearn.site.recording import FEW, PLACES, positions, questions, rounded
 from zglearn.site.slicing import needed
 from zglearn.visual.panels import Panel
 from zglearn.visual.widget import Widget, choice, hidden, part, slider
@@ -63,6 +63,17 @@ def test_each_slider_is_recorded_in_all_its_positions_and_the_point_on_a_grid():
     assert len(places) == PLACES**2 + 1 and (-1.0, 2.0) in places
     assert len(questions(widget, ("k", "rule"))) == 5 * 2 <= FEW
     assert questions(widget, ("box",)) == [{"box": [-1.0, -2.0, 1.0, 2.0]}]
+
+
+def test_a_large_recording_keeps_fewer_positions_but_the_default_and_both_ends():
+    widget = example(path=["x0", "y0", "lr", "rule"])
+    control = widget.controls["lr"]
+    few = positions(control, 4)
+    assert {control.values[0], control.values[-1], control.default} <= set(few)
+    assert len(few) < len(control.values) / 3
+    whole, some = (questions(widget, ("x0", "y0", "lr", "rule"), every) for every in (1, 4))
+    assert len(some) < len(whole) / 3 and all(question in whole for question in some)
+    assert {q["rule"] for q in some} == {"a", "b"}
 
 
 def test_numbers_keep_thirteen_bits_and_whole_ones_sixteen():

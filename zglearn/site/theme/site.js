@@ -238,8 +238,8 @@ class Recording {
         needs.forEach((name, i) => { if (this.controls[name].kind !== "hidden" || this.isDragged(name)) shown[name] = answer.values[i]; });
       }
     }
-    const back = Object.keys(shown).filter((name) => JSON.stringify(shown[name]) !== JSON.stringify(wish[name])
-      && !this.isDragged(name)).map((name) => this.label(name));
+    const back = Object.keys(shown).filter((name) => shown[name] !== wish[name]
+      && shown[name] === this.start[name] && !this.isDragged(name)).map((name) => this.label(name));
     this.settings = shown;
     this.asked = {};
     this.say(back);

@@ -20,6 +20,7 @@ ROOMS = (
     "exercises",    # what an exercise is, the bank, the cards of the clinic
     "course",       # what a learner types
     "authoring",    # what an author runs
+    "site",         # what whoever publishes the course runs: its pages, and the book
     "grading",      # what an instructor runs
     "setup",        # the machine: environment, doctor, new versions
 )

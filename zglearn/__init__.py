@@ -10,6 +10,7 @@ those who live here, and none imports from a room below it in this list:
     exercises/                what an exercise is; the bank of checks, the cards of the clinic
     course/                   what a learner types: check, hint, predict, dashboard, interview
     authoring/                what an author runs: notebooks, trials, the hand-out
+    site/                     what whoever publishes it runs: pages without a kernel, the book
     grading/                  what an instructor runs: from submissions to a gradebook
     setup/                    the machine: environment, doctor, new versions
 

@@ -28,6 +28,7 @@ COMMANDS = {
              "instructors: sheets to ask students about their answers"),
     "nbval": ("zglearn.grading.plain", "main",
               "instructors: notebooks for plain pytest --nbval"),
+    "site": ("zglearn.site.command", "main", "write the course as pages that need no kernel"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),

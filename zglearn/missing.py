@@ -5,8 +5,9 @@ import sys
 # What requirements.txt lists, as it is imported: as pip knows it.
 PACKAGES = {name: name for name in (
     "jupyterlab", "ipywidgets", "anywidget", "nbval", "numpy", "scipy", "matplotlib", "joblib",
-    "babel", "tqdm", "platformdirs", "psutil", "threadpoolctl", "mistune")}
-PACKAGES["sklearn"] = "scikit-learn"
+    "babel", "tqdm", "platformdirs", "psutil", "threadpoolctl", "mistune", "jinja2", "pygments",
+    "latex2mathml")}
+PACKAGES |= {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 def sentence(error: ImportError) -> str:

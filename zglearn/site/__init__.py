@@ -1,0 +1,1 @@
+"""What whoever publishes the course runs: pages that need no kernel, and the book."""

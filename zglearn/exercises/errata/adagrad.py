@@ -238,10 +238,10 @@ def texts(counts, split=0):
 
 
 def one_pass(method, lr, counts, split=0):
-    """The weights after one pass over 1,280 texts; the accuracy on validation and test texts."""
+    """The weights after a pass over half of the texts; the accuracy on validation, test texts."""
     task, X = texts(counts, split)
     model = SoftmaxRegression(X.train.shape[1], len(task.label_names))
-    batches = minibatches(X.train[:1280], task.train.labels[:1280], 32, np.random.default_rng(0))
+    batches = minibatches(X.train[::2], task.train.labels[::2], 32, np.random.default_rng(0))
     f = Objective(lambda p, X, y: 0.0, model.gradient, batches=batches)
     p = run(method, f, model.init(), steps=40, lr=lr).points[-1]
     return p, [np.mean(model.predict(p, features) == labels) for features, labels in
@@ -256,9 +256,10 @@ def adagrad_for_sparse_models():
     _, X = texts(counts=True)
     used = X.train.nnz / np.prod(X.train.shape)
     weights, _ = one_pass(adagrad, 0.03, counts=True)
-    assert used < 0.02 and np.mean(weights != 0) > 0.9
+    assert used < 0.02 and np.mean(weights != 0) > 0.5
     return (f"Word counts of texts: {1 - used:.0%} of the features are zero. After one pass of "
-            f"Adagrad over 1,280 texts {np.mean(weights != 0):.0%} of the weights are not.")
+            f"Adagrad over half of them, {np.mean(weights != 0):.0%} of the weights are not, those "
+            "of all the words that occurred.")
 
 
 @card("adaptive", "it depends", chapter="05", rows=["E58"],
@@ -267,7 +268,7 @@ def adagrad_for_sparse_models():
             "differ wildly, as raw counts do; TF-IDF has evened them out.")
 def adagrad_on_sparse_features():
     """On sparse features such as words, Adagrad is well ahead of gradient descent."""
-    def lead(counts, grids, splits=range(3)):
+    def lead(counts, grids, splits=range(4)):
         """Adagrad's accuracy on test texts minus that of gradient descent, in each split."""
         found = []
         for split in splits:
@@ -279,9 +280,7 @@ def adagrad_on_sparse_features():
 
     raw = lead(True, {gradient_descent: geometric(0.01, 1, 5), adagrad: geometric(0.01, 1, 5)})
     even = lead(False, {gradient_descent: geometric(1, 100, 5), adagrad: geometric(0.03, 3, 5)})
-    assert raw.shown and raw.difference > 0.04 > even.difference
-    return ("One pass over 1,280 texts, learning rates tuned alike on validation texts, accuracy "
-            "on test texts, three splits. Adagrad minus gradient descent: "
-            f"{100 * raw.difference:+.0f} points on raw counts (interval from "
-            f"{100 * raw.low:+.0f}), {100 * even.difference:+.0f} on TF-IDF (from "
-            f"{100 * even.low:+.0f} to {100 * even.high:+.0f}).")
+    assert raw.shown and raw.difference > 0.04 > even.difference and not even.shown
+    return ("One pass over half of the texts, learning rates tuned alike on validation texts, "
+            "accuracy on test texts, four splits. On raw counts Adagrad leads by more than 4 "
+            "points, and a lead is shown; on TF-IDF it leads by less, and none is.")

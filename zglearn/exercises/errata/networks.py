@@ -189,9 +189,9 @@ def xor_without_rmsprop():
                  trials=7)
     fixed, rms = (np.sum(~missed(elementwise, tuned[elementwise].settings["lr"], range(10, 60)))
                   for elementwise in (False, True))
-    assert fixed >= rms >= 40
-    return (f"Fifty new starts, 500 steps, the learning rate tuned alike on ten others: steps of "
-            f"fixed length solve it {fixed} times, RMSprop {rms} times.")
+    assert min(fixed, rms) >= 45
+    return ("Fifty new starts, 500 steps, the learning rate tuned alike on ten others: steps of "
+            "fixed length and RMSprop both solve it in more than 9 cases of 10.")
 
 
 def predict(X, W1, W2):

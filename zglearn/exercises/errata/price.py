@@ -178,10 +178,10 @@ def digits():
       right="They do learn, but they need many times the effort: on a network every direction "
             "costs, and these methods try one, or a population, at a time.")
 def annealing_trains_as_well_as_adam():
-    """For the same effort, simulated annealing and a genetic algorithm train a network of 2,410
+    """For the same effort, simulated annealing and a genetic algorithm train a network of 1,210
     weights, which reads digits, about as well as Adam does."""
     X, y, validation, test = digits()
-    model = MLP([64, 32, 10], dtype=float)
+    model = MLP([64, 16, 10], dtype=float)
     start = model.init(0)
     knobs = {adam: {"lr": geometric(0.001, 0.1, 3)},
              simulated_annealing: {"temperature": geometric(0.001, 0.1, 3),
@@ -191,18 +191,17 @@ def annealing_trains_as_well_as_adam():
 
     def right(method, seed, part, **settings):
         fixed = {"population": 20} if method is genetic_algorithm else {}
-        path = run(method, model.objective(X, y), start, budget=400, seed=seed, **fixed, **settings)
+        path = run(method, model.objective(X, y), start, budget=300, seed=seed, **fixed, **settings)
         return model.accuracy(path.points[-1], *part)
 
     tuned = tune(lambda method, **settings: -right(method, 0, validation, **settings), knobs,
-                 trials=12)
+                 trials=10)
     found = [np.median([right(method, seed, test, **tuned[method].settings) for seed in (1, 2, 3)])
              for method in knobs]
-    assert found[0] > 0.8 and max(found[1:]) < found[0] - 0.15
-    names = ("Adam", "simulated annealing", "the genetic algorithm, 20 members,")
-    listed = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, found, strict=True))
-    return (f"Each with 12 trials on validation digits, then three new seeds: test digits read "
-            f"right after 400 forward-equivalents, in the median: {listed}.")
+    assert found[0] > 0.8 and max(found[1:]) < 0.65
+    return ("Each with 10 trials on validation digits, then three new seeds. After 300 "
+            "forward-equivalents Adam reads more than 80% of the test digits right in the median, "
+            "annealing and the genetic algorithm (20 members) less than 65%.")
 
 
 # --- large language models --------------------------------------------------------------------

@@ -221,10 +221,10 @@ def only_search_depends_on_the_start():
     down = ends(gradient_descent, lr=0.002)
     wide, narrow = (ends(cma_es, seed=0, sigma=sigma, population=40) for sigma in (3.0, 0.1))
     found = [sum(loss < 0.01 for loss in losses) for losses in (down, wide, narrow)]
-    assert found[1] > 10 + max(found[0], found[2]) and np.ptp(down) > 20
+    assert found[1] > 10 and found[0] == found[2] == 0 and np.ptp(down) > 20
     return ("Rastrigin's egg box from 20 starts, at the same cost: gradient descent reaches the "
             f"lowest minimum {found[0]} times and ends at losses from {min(down):.0f} to "
-            f"{max(down):.0f}. CMA-ES with 40 members reaches it {found[1]} times if they begin "
+            f"{max(down):.0f}. CMA-ES with 40 members reaches it more than 10 times if they begin "
             f"spread over the box, and {found[2]} times if they begin close together.")
 
 

@@ -611,6 +611,8 @@ def test_a_text_of_ones_own(jupyterlab):
     expect(widget.root.get_by_role("alert")).to_contain_text("for ASCII text")
     text.fill("")
     expect(widget.root.get_by_role("status")).to_contain_text("Type something.")
+    text.fill("the array of the array")
+    widget.settle()
     assert widget.changes(lambda: widget.slider("attention of").select_option("layer 2, head 1"))
     assert notebook.console_errors == []
     notebook.close()

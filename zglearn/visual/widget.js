@@ -114,6 +114,13 @@ class View {
       input = node("textarea", { id, rows: 3, maxlength: most, spellcheck: "false" });
       input.show = (value) => { if (input.value !== value) input.value = value; };
       input.oninput = () => this.set({ [name]: input.value }, () => []);
+      input.onkeydown = (event) => { // to JupyterLab, Enter means the cell
+        if (event.key !== "Enter") return;
+        event.preventDefault();
+        event.stopPropagation();
+        input.setRangeText("\n", input.selectionStart, input.selectionEnd, "end");
+        input.oninput();
+      };
     } else {
       input = node("select", { id }, ...values.map((v) => node("option", {}, v)));
       input.show = (value) => { input.value = value; };

@@ -6,7 +6,6 @@ from zglearn.exercises.exercise import (
     as_array,
     choice,
     exercise,
-    expect,
     expect_close,
     expect_parts,
     incorrect,
@@ -308,15 +307,21 @@ def report(answer, rng):
             usually="the nats of the whole text, in bits, over its characters")
 
 
-def _window_attention(codes, E, pos, Wq, Wk, Wv, window, first=0):
-    """The outputs, each computed anew from the symbols in its window."""
-    H = E[codes] + (pos[:len(codes)] if first == 0 else pos[0])
-    outputs = []
-    for t in range(len(codes)):
-        seen = H[max(0, t - window + 1):t + 1]
-        s = seen @ Wk @ (H[t] @ Wq) / np.sqrt(Wk.shape[1])
+def _cached(codes, E, pos, Wq, Wk, Wv, window, place=lambda t: t, dropped=(0, 0)):
+    """The outputs with a cache; when it is full, the key and the value at the places ``dropped``
+    go, a value at None not."""
+    keys, values, outputs = [], [], []
+    for t, code in enumerate(codes):
+        h = E[code] + pos[place(t)]
+        keys.append(h @ Wk)
+        values.append(h @ Wv)
+        if len(keys) > window:
+            for kept, i in zip((keys, values), dropped, strict=True):
+                if i is not None:
+                    kept.pop(i)
+        s = np.array(keys) @ (h @ Wq) / np.sqrt(Wk.shape[1])
         p = np.exp(s - s.max())
-        outputs.append(p / p.sum() @ (seen @ Wv))
+        outputs.append(p / p.sum() @ np.array(values[:len(keys)]))
     return np.array(outputs)
 
 
@@ -348,20 +353,17 @@ def cached_outputs(answer, rng):
         case = f"{length} symbol{'s' * (length > 1)}, window {window}"
         data = codes, E, pos, Wq, Wk, Wv, window
         got = as_array(answer.call("cached_outputs", *data), case=case, shape=(length, m))
-        want = _window_attention(*data)
-        broken = _window_attention(codes, E, pos, Wq, Wk, Wv, window, first=1)
-        far = np.abs(got - want).max(axis=1) > 1e-6 * np.abs(want).max()
-        if length > window and not far[:window].any() and far[window:].all():
-            incorrect(f"{case}: the first {window} outputs are right and all after them are not. "
-                      "When the cache is full, which key is dropped, and which value?")
-        expect_close(got, want, case=case, mistakes={
-            "every symbol has the first position": broken,
-            "one symbol more than the window is looked at":
-                _window_attention(codes, E, pos, Wq, Wk, Wv, window + 1),
-            "one symbol fewer than the window is looked at":
-                _window_attention(codes, E, pos, Wq, Wk, Wv, max(1, window - 1)),
+        wider, narrower = ((*data[:-1], max(1, window + by)) for by in (1, -1))
+        expect_close(got, _cached(*data), case=case, mistakes={
+            "every symbol has the first position": _cached(*data, place=lambda t: 0),
+            "the positions begin anew when the window is full":
+                _cached(*data, place=lambda t, window=window: t % window),
+            "a key goes when the cache is full, and its value stays, so that the two no longer "
+            "belong together": _cached(*data, dropped=(0, None)),
+            "it is the newest that is dropped, not the oldest": _cached(*data, dropped=(-1, -1)),
+            "one symbol more than the window is looked at": _cached(*wider),
+            "one symbol fewer than the window is looked at": _cached(*narrower),
             "the scores are not divided by √d":
-                _window_attention(codes, E, pos, Wq * np.sqrt(d), Wk, Wv, window)},
+                _cached(codes, E, pos, Wq * np.sqrt(d), Wk, Wv, window)},
             usually="compute the output at which it begins anew, from the symbols of its window "
                     "alone")
-    expect(len(got) == 7, "the outputs of all symbols are wanted")

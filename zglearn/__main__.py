@@ -23,6 +23,7 @@ COMMANDS = {
                   "a mock interview from the exercises"),
     "grade": ("zglearn.grading.command", "main", "instructors: grade a folder of notebooks"),
     "site": ("zglearn.site.command", "main", "write the course as pages that need no kernel"),
+    "book": ("zglearn.site.book", "main", "print the course to a PDF"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),

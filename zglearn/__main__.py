@@ -29,6 +29,7 @@ COMMANDS = {
     "nbval": ("zglearn.grading.plain", "main",
               "instructors: notebooks for plain pytest --nbval"),
     "site": ("zglearn.site.command", "main", "write the course as pages that need no kernel"),
+    "book": ("zglearn.site.book", "main", "print the course to a PDF"),
     "release": ("zglearn.authoring.release", "main", "instructors: make the hand-out"),
     "reset": ("zglearn.setup.versions", "reset", "give a fresh exercise notebook, keep yours"),
     "update": ("zglearn.setup.versions", "update", "get the newest version, keep your answers"),

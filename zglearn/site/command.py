@@ -110,20 +110,20 @@ def _write_pages(out: Path, made: list[pages.Page]) -> None:
     template = environment.get_template("page.html")
     for i, page in enumerate(order):
         text = template.render(
-            page=page, body=page.body, heading=_label(page), label=_label, **listed,
+            page=page, body=page.body, heading=label(page), label=label, **listed,
             sections=[h for h in page.headings if h.level == 2], version=zglearn.__version__,
             before=order[i - 1] if i else None, after=order[i + 1] if i + 1 < len(order) else None)
         _write(out / page.path, text)
 
 
-def _label(page: pages.Page) -> str:
+def label(page: pages.Page) -> str:
     return page.name + (", exercises" if page.kind == "exercises" else "")
 
 
 def _write_assets(out: Path, made: list[pages.Page]) -> None:
     css = (THEME / "site.css").read_text().replace("{{ dark }}", DARK).replace("{{ light }}", LIGHT)
     css += pygments_css() + (VISUAL / "widget.css").read_text()
-    index = [[_label(page), heading.text, f"{page.path}#{heading.id}"]
+    index = [[label(page), heading.text, f"{page.path}#{heading.id}"]
              for page in made for heading in page.headings]
     _write(out / "assets" / "site.css", css)
     _write(out / "assets" / "site.js", (THEME / "site.js").read_text())

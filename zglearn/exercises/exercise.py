@@ -27,7 +27,7 @@ import html
 import importlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class Exercise:
     rubric: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     in_place: bool = False
-    variants: tuple[dict, ...] = ()
+    variants: tuple[dict, ...] = field(default=(), hash=False)
 
     @property
     def chapter(self) -> str:

@@ -27,8 +27,8 @@ def geometric(low: float, high: float, count: int) -> Knob:
 
 def near_one(low: float, high: float, count: int) -> Knob:
     """The same factor from one 1 - x to the next, and nothing below 0: for momenta and decays."""
-    return _grid(low, high, count, lambda x: -math.log10(1 - x), lambda z: 1 - 10**-z,
-                 (0, math.inf))
+    return _grid(low, high, count, lambda x: -math.log10(1 - x),
+                 lambda z: round(1 - 10**-z, 12), (0, math.inf))  # 0 and not 6e-16, or no bound
 
 
 def linear(low: float, high: float, count: int, *, bounds=(-math.inf, math.inf)) -> Knob:

@@ -24,7 +24,7 @@ choice(
              "several seeds to see what luck can do. Now the difference can be one of optimizers.",
         "c": "The same number is not the same condition. A step of gradient descent is lr times "
              "the gradient, one of Adam about lr itself: in the chapter their good rates lie a "
-             "factor of a hundred apart.",
+             "factor of thirty or so apart.",
         "d": "That makes the answer more precise, but it is the answer to another question: which "
              "*default setting* is better.",
     },
@@ -411,6 +411,8 @@ def learning_noise(answer, rng):
            "square of ½. The question is for the mean square.")
     expect(guess <= 0.088, "a constant answer is better than that. Which constant is the best, "
            "and what does it leave?")
+    expect(abs(guess - 1 / 12) < 0.0015, "close, but not to the three decimals that are asked: "
+           "work the variance out, instead of rounding it.")
     return "1/12, the variance of the target: the score of no knowledge."
 
 

@@ -227,7 +227,9 @@ def anneal(answer, rng):
         "a worse trial is accepted with probability 1 − exp(−change / T)": 1 - chance}
     fit = {rule: np.log(np.abs(p - ~accepted)[some].clip(1e-9)).sum() for rule, p in rules.items()}
     close, closest = sorted(fit, key=fit.get)[-2:]
-    if closest and fit[closest] > fit[""] + 20 and fit[closest] > fit[close] + 5:
+    p, times = rules[closest], [some & when for when in (early, late, ~early & ~late)]
+    off = [abs(np.sum((accepted - p)[t])) / np.sqrt(1 + np.sum((p * (1 - p))[t])) for t in times]
+    if fit[closest] > max(fit[""] + 20, fit[close] + 5) and max(off) < 3.5:  # it describes all
         seen = [f"{100 * accepted[some & when].mean():.0f} %" for when in (early, late)]
         incorrect(f"of the first worse trials {seen[0]} were accepted and of the late ones "
                   f"{seen[1]}, where by exp(−change / T), with T = {box.first:.3g} at first, it "

@@ -441,6 +441,14 @@ TAKEN_FOR = {
 }
 
 
+def _told_apart_by(method, got):
+    """A question to the box for pairs that nobody need know more about."""
+    remembers = [name for name in (method, got) if name in ("momentum", "adam")]
+    if len(remembers) == 1:
+        return f"give it a gradient, then none: {remembers[0]} still moves"
+    return "give it gradients ten times as large, and see whether the steps are"
+
+
 @exercise("17.5", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
           points=4, names=["which"],
           hints=["Do not guess from the size of the steps: the learning rate is unknown. Ask what "
@@ -482,8 +490,7 @@ def which(answer, rng):
             expect(isinstance(got, str) and got in METHODS,
                    f"expected one of {', '.join(map(repr, METHODS))}, got {got!r}.")
             if got != method:
-                advice = TAKEN_FOR.get((method, got), "find an answer of the box that would be "
-                                       "impossible for the method that you named")
+                advice = TAKEN_FOR.get((method, got)) or _told_apart_by(method, got)
                 if asked == [1]:
                     advice = ("the length of one step tells nothing, for lr is unknown; compare "
                               "several answers")

@@ -227,7 +227,9 @@ def anneal(answer, rng):
         "a worse trial is accepted with probability 1 − exp(−change / T)": 1 - chance}
     fit = {rule: np.log(np.abs(p - ~accepted)[some].clip(1e-9)).sum() for rule, p in rules.items()}
     close, closest = sorted(fit, key=fit.get)[-2:]
-    if closest and fit[closest] > fit[""] + 20 and fit[closest] > fit[close] + 5:
+    p, times = rules[closest], [some & when for when in (early, late, ~early & ~late)]
+    off = [abs(np.sum((accepted - p)[t])) / np.sqrt(1 + np.sum((p * (1 - p))[t])) for t in times]
+    if fit[closest] > max(fit[""] + 20, fit[close] + 5) and max(off) < 3.5:  # it describes all
         seen = [f"{100 * accepted[some & when].mean():.0f} %" for when in (early, late)]
         incorrect(f"of the first worse trials {seen[0]} were accepted and of the late ones "
                   f"{seen[1]}, where by exp(−change / T), with T = {box.first:.3g} at first, it "
@@ -439,6 +441,14 @@ TAKEN_FOR = {
 }
 
 
+def _told_apart_by(method, got):
+    """A question to the box for pairs that nobody need know more about."""
+    remembers = [name for name in (method, got) if name in ("momentum", "adam")]
+    if len(remembers) == 1:
+        return f"give it a gradient, then none: {remembers[0]} still moves"
+    return "give it gradients ten times as large, and see whether the steps are"
+
+
 @exercise("17.5", "Which optimizer is in the box?", kind="implement", difficulty=3, minutes=20,
           points=4, names=["which"],
           hints=["Do not guess from the size of the steps: the learning rate is unknown. Ask what "
@@ -480,8 +490,7 @@ def which(answer, rng):
             expect(isinstance(got, str) and got in METHODS,
                    f"expected one of {', '.join(map(repr, METHODS))}, got {got!r}.")
             if got != method:
-                advice = TAKEN_FOR.get((method, got), "find an answer of the box that would be "
-                                       "impossible for the method that you named")
+                advice = TAKEN_FOR.get((method, got)) or _told_apart_by(method, got)
                 if asked == [1]:
                     advice = ("the length of one step tells nothing, for lr is unknown; compare "
                               "several answers")

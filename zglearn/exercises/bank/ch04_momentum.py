@@ -94,6 +94,7 @@ def terminal_step(answer, rng):
 def momentum_class(answer, rng):
     lr, beta = rng.uniform(0.05, 0.2), rng.uniform(0.7, 0.95)
     weights, gradients = rng.normal(size=6), rng.normal(size=(4, 6))
+    gradients[2, :2] = 0  # where the velocity goes on
     optimizer = answer.make("Momentum", lr, beta)
     velocity, x = np.zeros(6), weights
     for t, g in enumerate(gradients, 1):
@@ -188,6 +189,7 @@ def momentum_path(answer, rng):
 def two_forms(answer, rng):
     n, beta = 8, rng.uniform(0.5, 0.95)
     gradients, lrs = rng.normal(size=n), 0.1 * rng.uniform(0.2, 1, size=n)
+    gradients[rng.integers(2, n)] = 0
     got = expect_parts(answer.call("two_forms", gradients, lrs, beta), 2,
                        case=f"{n} gradients and rates", what="the inner and the outer form")
     u = v = 0.0

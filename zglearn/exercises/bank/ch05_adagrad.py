@@ -138,7 +138,7 @@ def adagrad_path(answer, rng):
     sums = np.cumsum(gradients**2, axis=0)
     earlier = sums - gradients**2
     path = answer.call("adagrad_path", gradients, x0, lr)
-    _no_nan(path, np.vstack([sums[:1], sums]), case)
+    _no_nan(path, np.tile(sums[0], (T + 1, 1)), case)  # what is nan once stays nan
     path = as_array(path, case=case, shape=(T + 1, d))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start was changed in place")
@@ -152,8 +152,10 @@ def adagrad_path(answer, rng):
         steps = lr * gradients / np.sqrt(np.where(G > 0, G, 1))
         return np.vstack([x0, x0 - np.cumsum(steps, axis=0)])
 
-    lengths = np.abs(np.diff(path, axis=0)).max(axis=1)
-    long = np.sum(lengths > 100 * lr)
+    steps = np.abs(np.diff(path, axis=0))
+    expect(steps[sums == 0].max() < 1e-9, f"{case}: a coordinate has moved whose gradient has been "
+           "zero so far: it should stay where it is.")
+    long = np.sum(steps.max(axis=1) > 100 * lr)
     if long == T:
         incorrect(f"{case}: every step is more than a hundred times too long: G is zero whenever "
                   "it divides, or it is not what divides.")

@@ -189,6 +189,8 @@ def random_search(answer, rng):
             usually="a point and its loss are kept together, and only if the loss is lower than "
                     "that of the best so far")
         seen.append((points - low) / (high - low))
+    expect(not np.allclose(seen[0][0], seen[1][0]), "the points are the same in every run: draw "
+           "them from the `rng` that is passed in, not from a source of your own")
     u = np.concatenate(seen)
     for i in range(3):
         below, n = np.sort(u[:, i]), len(u)

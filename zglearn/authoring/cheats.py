@@ -188,6 +188,19 @@ def _ignores_a_parameter(exercise, names, name):
         yield f"ignores {parameter.name}", changed
 
 
+def _draws_elsewhere(exercise, names, name):
+    """The random source that is given is not used, but one of its own, the same each time."""
+    def replaced(args, kwargs):
+        def own(value):
+            return np.random.default_rng(0) if isinstance(value, np.random.Generator) else value
+
+        return tuple(map(own, args)), {key: own(value) for key, value in kwargs.items()}
+
+    if _is_plain(names[name]) and "rng" in inspect.signature(names[name]).parameters:
+        yield ("draws from a source of its own",
+               lambda: names | {name: _rearranged(names[name], replaced)})
+
+
 def _asks_elsewhere(exercise, names, name):
     """The loss is asked, but not where the task says, or not as often."""
     answer = names[name]
@@ -294,7 +307,7 @@ def _calls_a_library(exercise, names, name):
 
 
 CHEATS = (_counts_its_calls, _changes_its_input, _keeps_a_state, _ignores_a_parameter,
-          _asks_elsewhere, _finite_differences, _calls_a_library)
+          _draws_elsewhere, _asks_elsewhere, _finite_differences, _calls_a_library)
 
 
 def _is_plain(answer) -> bool:

@@ -206,7 +206,8 @@ def estimate_gradient(answer, rng):
                       f"{mistake}.")
     expect((np.abs(mean - g) < room).all(), f"{case}: the gradient is {np.round(g, 2).tolist()}, "
            f"and their mean is {np.round(mean, 2).tolist()}, too far off for chance. Look at what "
-           "the difference of two losses is divided by, and at what its slope is multiplied with.")
+           "the difference of two losses is divided by, at what its slope is multiplied with, and "
+           "whether the directions are drawn from `rng`.")
 
 
 @exercise("13.5", "Dual numbers", kind="implement", difficulty=2, minutes=12, points=3,

@@ -35,7 +35,8 @@ def acceptance(answer, rng):
     delta, T = cases.T
     want, up = np.exp(np.minimum(-delta / T, 0)), np.exp(np.minimum(delta / T, 700))
     mistakes = {
-        "a step down has a probability above one: cut it at 1": 1 / up,
+        "a step down has a probability above one: cut it at 1":
+            np.exp(np.minimum(-delta / T, 700)),
         "the sign in the exponent is flipped: worse steps should be less likely": np.minimum(1, up),
         "T multiplies where it should divide": np.exp(np.minimum(-delta * T, 0)),
         "nothing worse is ever accepted: this is hill climbing": 1.0 * (delta <= 0),
@@ -136,7 +137,7 @@ def crossover(answer, rng):
            "it: that is a shuffle, not a crossing")
     for parent, others in (("mother", 1), ("father", 0)):
         changed = 0
-        for _ in range(10):
+        for _ in range(30):
             fixed, one, two = (rng.permutation(n) for _ in range(3))
             seed = int(rng.integers(2**32))
             children = [answer.call("crossover", *((other, fixed) if others else (fixed, other)),
@@ -188,6 +189,8 @@ def random_search(answer, rng):
             usually="a point and its loss are kept together, and only if the loss is lower than "
                     "that of the best so far")
         seen.append((points - low) / (high - low))
+    expect(not np.allclose(seen[0][0], seen[1][0]), "the points are the same in every run: draw "
+           "them from the `rng` that is passed in, not from a source of your own")
     u = np.concatenate(seen)
     for i in range(3):
         below, n = np.sort(u[:, i]), len(u)

@@ -125,6 +125,7 @@ def shaped(answer, rng):
                "Half as many directions for the same number of losses.")],
           rows=["R105", "R102", "R131"])
 def es_gradient(answer, rng):
+    drawn = []
     for d, pairs in ((90, 100), (3, 1), (3, int(rng.integers(3, 8)))):
         x, sigma = rng.normal(size=d), rng.uniform(0.15, 0.35)
         loss, asked = watched(crooked(rng, d))
@@ -136,6 +137,7 @@ def es_gradient(answer, rng):
         steps = expect_pairs(asked, x, pairs, case=case)
         if pairs > 10:
             expect_normal(steps / sigma, case=case, what="the noise around x")
+        drawn.append(np.abs(steps[0, :3]) / sigma)
         change = np.array([loss(x + s) - loss(x - s) for s in steps])
         want = change @ steps / (2 * sigma**2 * pairs)
         expect_close(got, want, case=case, mistakes={
@@ -148,6 +150,8 @@ def es_gradient(answer, rng):
             } | {"the sign of the difference is flipped": -want},
             usually="multiply the difference of each pair with the pair's own noise, and count "
                     "what the sum has to be divided by")
+    expect(not np.allclose(drawn[1], drawn[2], rtol=1e-4), "the directions are the same in every "
+           "call: draw them from the `rng` that is passed in, not from a source of your own")
 
 
 @exercise("15.4", "The heart of CMA-ES", kind="implement", difficulty=3, minutes=15, points=4,

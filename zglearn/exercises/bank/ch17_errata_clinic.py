@@ -260,6 +260,8 @@ def anneal(answer, rng):
     end = as_array(uphill.search(answer), case="8 worse trials", shape=uphill.x.shape)
     expect(np.array_equal(end, uphill.x), "all trials were worse than the start, and another point "
            "came back. The start counts as well.")
+    expect(not np.allclose(box.moves[0], uphill.moves[0]), "the trials are the same in every call: "
+           "draw them from the `rng` that is passed in, not from a source of your own.")
 
 
 class _Annealed:

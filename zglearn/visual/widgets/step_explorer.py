@@ -72,7 +72,7 @@ def step_explorer(gradients, *, alt=""):
                            "before, ÷ the gradient's norm", log="x", height=250,
                            ylim=(0, 1.3))],
         controls=[choice("gradient", "gradient of", gradients),
-                  choice("method", "method", STEPS),
+                  choice("method", "method", STEPS, "Muon: Newton–Schulz"),
                   slider("angle", "turn the axes by, degrees", 0, 90, 0, whole=True, positions=31),
                   slider("rounds", "rounds of Newton–Schulz", 0, ROUNDS, 5, whole=True,
                          positions=ROUNDS + 1),

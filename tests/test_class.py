@@ -69,6 +69,24 @@ def test_the_map_counts_each_mistake_and_shows_nobody(class_):
     assert "<pre>" in page and "To repeat" in page
 
 
+def test_every_student_has_a_page_to_hand_out(class_):
+    points = Counter()
+    for row in lines(class_ / "grades/gradebook.csv"):
+        points[row["student"]] += float(row["points"])
+    for student in sixty():
+        page = (class_ / f"grades/feedback/{student}.html").read_text()
+        assert f"Chapter 04, Momentum: {points[student]:g} of 17 points" in page
+        assert page.count(f"# {student} wrote this") == len(sixty()[student])
+        assert "Handed in 20" in page and "graded 20" in page
+        assert "Nothing was handed in" not in page and "BEGIN SOLUTION" not in page
+
+
+def test_a_template_that_nobody_touched_is_like_nothing(class_):
+    pairs = lines(class_ / "grades/similarity.csv")
+    assert pairs and not [pair for pair in pairs for student in (pair["one"], pair["other"])
+                          if sixty()[student][pair["exercise"]].kind == "blank"]
+
+
 def test_viva_sheets_ask_about_the_students_own_lines(class_, capsys):
     grades = class_ / "grades"
     assert viva.main([str(grades), "--sample", "6", "--seed", "3"]) == 0

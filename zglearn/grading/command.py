@@ -45,7 +45,7 @@ from .workers import ClusterLost, NoCluster, attempt, grade_submission, pool
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE = os.strerror(errno.ENOSPC)
-ROOM = 2**20  # bytes of temporary files, without which there is no point in beginning
+ROOM = 2**16  # bytes of temporary files, without which there is no point in beginning
 TASKS_OF_TIME = 6  # a notebook may take this many times the timeout of one task
 WEAKER = ("Warning: the sandbox is weaker here than it could be. Files (and TCP, since Linux 6.7) "
           "are out of reach of students' code, but it sees the names of your processes. "

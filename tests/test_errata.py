@@ -7,6 +7,7 @@ import pytest
 
 from zglearn.course.clinic_panel import ClinicPanel, Ward, scoreboard, to_judge
 from zglearn.exercises.cards import THEMES, VERDICTS, card, cards, failure
+from zglearn.exercises.exercise import all_exercises
 
 CARDS = cards()
 PROGRAMS = [c for c in CARDS if c.broken]
@@ -32,10 +33,16 @@ def test_every_row_of_the_errata_table_has_a_card():
 
 
 def test_the_table_of_mistakes_names_every_card():
-    text = (Path(__file__).parents[1] / "COVERAGE.md").read_text("utf-8")
-    rows = re.findall(r"^\| (E\d+) \| (.*?) \|", text, re.M)
-    named = {(row, name) for row, names in rows for name in re.findall(r"`(\w+)`", names)}
+    text = (Path(__file__).parents[1] / "docs" / "COVERAGE.md").read_text("utf-8")
+    rows = re.findall(r"^\| (.*?) \| .* \| (E\d+) \|$", text, re.M)
+    named = {(row, name) for names, row in rows for name in re.findall(r"`(\w+)`", names)}
     assert named == {(row, c.name) for c in CARDS for row in c.rows}
+
+
+def test_the_index_names_every_row_that_an_exercise_serves():
+    text = (Path(__file__).parents[1] / "docs" / "COVERAGE.md").read_text("utf-8")
+    named = set(re.findall(r"\| ([RE]\d+) \|$", text, re.M))
+    assert {row for exercise in all_exercises() for row in exercise.rows} - named == set()
 
 
 def test_claims_differ_and_are_spread_over_the_verdicts():

@@ -27,8 +27,7 @@ def main(site: str, target: str) -> None:
         page.locator("[data-recording]").first.scroll_into_view_if_needed()
         widget = page.locator(".zg").first
         widget.locator("canvas").first.wait_for()
-        widget.evaluate(
-            "element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 60)")
+        widget.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 60)")
 
         box = widget.bounding_box()
 

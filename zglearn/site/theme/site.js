@@ -262,8 +262,8 @@ async function enliven(place) {
   note.setAttribute("role", "status");
   const say = (back) => {
     note.className = back.length ? "recorded now" : "recorded";
-    note.replaceChildren(back.length ? `${back.join(", ")} went back to the start: ` : "",
-      "this page holds recordings in which one thing moves at a time. ", install());
+    note.replaceChildren(back.length ? `${back.join(", ")} went back to the start. ` : "",
+      "This page holds recordings in which one thing moves at a time. ", install());
   };
   const recording = new Recording(await unpacked(zglearn.recordings[name]), say);
   delete zglearn.recordings[name];

@@ -21,6 +21,9 @@ ANOTHERS = ("This notebook was handed out to somebody else, or to everybody: its
 # What NumPy and zglearn themselves import only when something first uses it.
 USED_LATER = {"numpy": ("numpy.ma", "numpy.random"), "zglearn.trajectory": ("tqdm",),
               "zglearn.data": ("zglearn.data.loaders",)}
+# What a student's answer may import, whether the course's own does or not.
+MATHEMATICS = ("zglearn.experiments", "zglearn.factorization", "zglearn.gradient_free_methods",
+               "zglearn.gradient_methods", "zglearn.landscapes", "zglearn.models")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -154,8 +157,8 @@ def solution(chapter: dict) -> bytes:
 
 
 def modules(chapters: dict[str, dict]) -> list[str]:
-    """What the notebooks import, so that it is imported once and not for every student."""
-    found = {"numpy", "zglearn.objective", "zglearn.trajectory"}
+    """What the notebooks import, and what a learner may: imported once, not for every student."""
+    found = {"numpy", "zglearn.objective", "zglearn.trajectory", *MATHEMATICS}
     for chapter in chapters.values():
         for cell in chapter["answers"]:
             found |= _imports(re.sub(r"^[%!].*$", "", cell["source"], flags=re.M))

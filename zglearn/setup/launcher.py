@@ -37,7 +37,7 @@ PIP_LOG = HOME / "pip.log"
 COURSE_LOCK, TEST_LOCK = "requirements.lock", "requirements-test.lock"
 TORCH = "requirements-torch.txt"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-EVERYTHING = ["-ra", f"--numprocesses={min(CORES, 4)}"]
+EVERYTHING = ["-ra", f"--numprocesses={min(CORES + 1, 4)}"]  # one more: many tests wait
 FIRST_PAGE = "chapters/00_start_here.ipynb"
 SERVER = ["--ServerApp.kernel_websocket_connection_class=zglearn.setup.server.PromptLine",
           "--ServerApp.contents_manager_class=zglearn.setup.server.Notebooks",
@@ -93,8 +93,8 @@ def test(argv: list[str]) -> int:
     """Run pytest on everything that CI runs, or as `argv` says."""
     if argv[:1] in (["-h"], ["--help"]):
         print("usage: python3 -m zglearn test [--here] [options and paths for pytest]\n\n"
-              "Without options: everything that CI runs, on up to four cores. --here, as first\n"
-              "option, uses the Python environment that is active and installs nothing.")
+              "Without options: everything that CI runs, in up to four processes. --here, as\n"
+              "first option, uses the Python environment that is active and installs nothing.")
         return 0
     here = argv[:1] == ["--here"]
     options = argv[here:] or EVERYTHING

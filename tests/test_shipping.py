@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 
+from zglearn import data
 from zglearn.data import BytePairs, cache, documentation, load_byte_pairs, load_documentation
 from zglearn.data.tokenization import CHARACTERS, END, PIECES
 from zglearn.models import pretrained, pretraining, shipping
@@ -211,6 +212,21 @@ def test_a_shipped_model_has_the_held_out_loss_of_its_manifest(name):
     for place in ("home", "away"):
         loss = shipping.check(model, p, symbols.encode(corpus[place]))
         assert abs(loss - manifest["held out"][place]["check"]) < manifest["margin"]
+
+
+@pytest.mark.parametrize("name", pretraining.MODELS)
+def test_nobody_waits_for_the_models_over_characters(name, monkeypatch):
+    if texts_differ():
+        pytest.skip("the installed libraries are not those of the lock file")
+    monkeypatch.setattr(pretraining, "train", None)
+    monkeypatch.setattr(data, "cache_folder", None)
+    (file,) = pretraining.WEIGHTS.glob(f"language-model-{name}-*.npy")
+    model, p = pretrained(name)
+    assert (p == np.load(file)).all() and p.shape == (model.size,) and p.dtype == model.dtype
+
+
+def texts_differ():
+    return pretraining.manifest("main")["corpus"]["libraries"] != shipping.library_versions()
 
 
 def test_the_shipped_weights_are_small():

@@ -52,6 +52,22 @@ def on_one_core() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
+def jax_adam(jax, loss, p, lr):
+    """Adam in JAX: its first state, and the step from (state, X, y) to the next, jitted."""
+    @jax.jit
+    def step(state, X, y):
+        p, m, v, t = state
+        g, t = jax.grad(loss)(p, X, y), t + 1
+        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+        p = jax.tree.map(lambda p, m, v: p - lr * m / (1 - 0.9**t)
+                         / (jax.numpy.sqrt(v / (1 - 0.999**t)) + 1e-8), p, m, v)
+        return p, m, v, t
+
+    zeros = jax.tree.map(jax.numpy.zeros_like, p)
+    return (p, zeros, zeros, 0), step
+
+
 def race(contenders, rounds=ROUNDS):
     """Seconds of each contender in each round: {name: [seconds, ...]}, nan if it is None."""
     calls = {name: _calls(work) for name, work in contenders.items() if work is not None}

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from zglearn.models import MLP, train
 
-from ._bench import installed, race, rows
+from ._bench import installed, jax_adam, race, rows
 
 torch = installed("torch")
 jax = installed("jax")
@@ -86,7 +86,6 @@ def of_jax(sizes, X, y, batch, scan=False):
     jnp, rng = jax.numpy, np.random.default_rng(0)
     layers = [(jnp.array(rng.normal(size=s) / s[0] ** 0.5, dtype=np.float32), jnp.zeros(s[1]))
               for s in zip(sizes, sizes[1:], strict=False)]
-    state = layers, *(jax.tree.map(jnp.zeros_like, layers) for _ in range(2)), 0
 
     def loss(layers, X, y):
         for W, b in layers[:-1]:
@@ -94,15 +93,7 @@ def of_jax(sizes, X, y, batch, scan=False):
         W, b = layers[-1]
         return -jax.nn.log_softmax(X @ W + b)[jnp.arange(len(y)), y].mean()
 
-    @jax.jit
-    def step(state, X, y):
-        p, m, v, t = state
-        g, t = jax.grad(loss)(p, X, y), t + 1
-        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        p = jax.tree.map(lambda p, m, v: p - 1e-3 * m / (1 - 0.9**t)
-                         / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), p, m, v)
-        return p, m, v, t
+    state, step = jax_adam(jax, loss, layers, lr=1e-3)
 
     @jax.jit
     def epoch(state, X, y, batches):

@@ -15,7 +15,7 @@ from zglearn.models import Transformer, pretrained
 from zglearn.models.rank_one import RankOneNoise
 from zglearn.models.training import METHODS
 
-from ._bench import installed, race, row
+from ._bench import installed, jax_adam, race, row
 
 torch = installed("torch")
 jax = installed("jax")
@@ -214,7 +214,6 @@ def jax_step(model, X, y):
     jnp = jax.numpy
     names = list(model.shapes)
     p = dict(zip(names, map(jnp.array, model.unpack(model.init(0))), strict=True))
-    state = p, jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p), 0
     future = jnp.triu(jnp.full((model.context, model.context), -jnp.inf), 1)
 
     def norm(H):
@@ -233,16 +232,7 @@ def jax_step(model, X, y):
         log_q = jax.nn.log_softmax(norm(H) @ p["U"] + p["c"])
         return -jnp.take_along_axis(log_q, y[..., None], axis=-1).mean()
 
-    @jax.jit
-    def step(state, X, y):
-        p, m, v, t = state
-        g, t = jax.grad(loss)(p, X, y), t + 1
-        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
-        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        p = jax.tree.map(lambda p, m, v: p - 1e-4 * m / (1 - 0.9**t)
-                         / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), p, m, v)
-        return p, m, v, t
-
+    state, step = jax_adam(jax, loss, p, lr=1e-4)
     X, y = jnp.array(X), jnp.array(y)
 
     def one():

@@ -201,13 +201,17 @@ def test_nats_per_character_count_every_symbol_once(codes):
 
 # --- the shipped models ----------------------------------------------------------------------
 
+def skip_if_texts_differ(manifest):
+    if manifest["corpus"]["libraries"] != shipping.library_versions():
+        pytest.skip("the installed libraries are not those of the lock file")
+
+
 @pytest.mark.parametrize("name", pretraining.SHIPPED)
 def test_a_shipped_model_has_the_held_out_loss_of_its_manifest(name):
     (model, p), manifest = pretrained(name), pretraining.manifest(name)
     corpus, symbols = shipping.texts(), load_byte_pairs()
     assert shipping.fingerprint(json.dumps(symbols.merges)) == manifest["symbols"]
-    if manifest["corpus"]["libraries"] != shipping.library_versions():
-        pytest.skip("the installed libraries are not those of the lock file")
+    skip_if_texts_differ(manifest)
     assert shipping.fingerprint(corpus["train"]).items() <= manifest["corpus"].items()
     for place in ("home", "away"):
         loss = shipping.check(model, p, symbols.encode(corpus[place]))
@@ -216,17 +220,12 @@ def test_a_shipped_model_has_the_held_out_loss_of_its_manifest(name):
 
 @pytest.mark.parametrize("name", pretraining.MODELS)
 def test_nobody_waits_for_the_models_over_characters(name, monkeypatch):
-    if texts_differ():
-        pytest.skip("the installed libraries are not those of the lock file")
+    skip_if_texts_differ(pretraining.manifest("main"))
     monkeypatch.setattr(pretraining, "train", None)
     monkeypatch.setattr(data, "cache_folder", None)
     (file,) = pretraining.WEIGHTS.glob(f"language-model-{name}-*.npy")
     model, p = pretrained(name)
     assert (p == np.load(file)).all() and p.shape == (model.size,) and p.dtype == model.dtype
-
-
-def texts_differ():
-    return pretraining.manifest("main")["corpus"]["libraries"] != shipping.library_versions()
 
 
 def test_the_shipped_weights_are_small():

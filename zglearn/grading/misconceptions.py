@@ -125,11 +125,9 @@ def page(found: list[Topic]) -> str:
     chosen = {id(m): _examples(m) for topic in found for m in topic.mistakes}
     texts = [text for answers in chosen.values() for text in answers]
     bare = {text: said.get("text", "") for text, said, _ in reading.each(_without_comments, texts)}
-    parts = [STYLE, "<h1>What the class got wrong</h1>", _worst(found), LEGEND]
-    for topic in found:
-        parts.append(_section(topic, {key: [bare[text] for text in answers]
-                                      for key, answers in chosen.items()}))
-    return "".join(parts)
+    examples = {key: [bare[text] for text in answers] for key, answers in chosen.items()}
+    return "".join([STYLE, "<h1>What the class got wrong</h1>", _worst(found), LEGEND,
+                    *(_section(topic, examples) for topic in found)])
 
 
 def _worst(found) -> str:

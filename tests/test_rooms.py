@@ -16,6 +16,7 @@ ROOMS = (
     "experiments",  # tuning and comparing fairly
     "data",         # the text tasks
     "models",       # networks over one flat vector
+    "runs",         # long experiments, and what they gave
     "visual",       # figures and widgets
     "exercises",    # what an exercise is, the bank, the cards of the clinic
     "course",       # what a learner types

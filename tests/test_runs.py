@@ -1,0 +1,66 @@
+"""The recorded runs are those of their scripts, and a script still gives what is recorded."""
+
+import math
+import types
+
+import pytest
+
+from zglearn import runs
+from zglearn.runs import experiment, experiments, made, record, recorded
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_every_setting_is_recorded_and_no_other(name):
+    module = experiment(name)
+    names = {key for setting in module.SETTINGS for key in setting}
+    found = [{key: run[key] for key in run if key in names} for run in recorded(name)]
+    assert found == module.SETTINGS
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_a_script_gives_what_is_recorded(name):
+    module = experiment(name)
+    now, then = made(module, module.SETTINGS[module.CHECK]), recorded(name)[module.CHECK]
+    assert_alike(now, then, getattr(module, "TOLERANCE", 0.02), name)
+
+
+def assert_alike(now, then, tolerance, where):
+    """Equal but for the rounding of another processor; seconds may be any."""
+    if isinstance(then, dict):
+        assert now.keys() == then.keys(), where
+        for key in then.keys() - {"seconds"}:
+            assert_alike(now[key], then[key], tolerance, f"{where}.{key}")
+    elif isinstance(then, list):
+        assert len(now) == len(then), where
+        for i, pair in enumerate(zip(now, then, strict=True)):
+            assert_alike(*pair, tolerance, f"{where}[{i}]")
+    elif isinstance(then, float) and isinstance(now, (int, float)):
+        assert math.isclose(now, then, rel_tol=tolerance, abs_tol=tolerance), (where, now, then)
+    else:
+        assert now == then, where
+
+
+def test_an_interrupted_recording_goes_on(tmp_path, monkeypatch):
+    asked = []
+
+    def run(seed):
+        asked.append(seed)
+        if seed == 2 and asked.count(2) == 1:
+            raise KeyboardInterrupt
+        return {"loss": 1 / (seed + 2)}
+
+    module = types.SimpleNamespace(SETTINGS=[{"seed": seed} for seed in range(4)], run=run)
+    monkeypatch.setattr(runs, "FOLDER", tmp_path)
+    monkeypatch.setattr(runs, "experiments", lambda: ["short"])
+    monkeypatch.setattr(runs, "experiment", lambda name: module)
+    with pytest.raises(KeyboardInterrupt):
+        record("short")
+    assert record("short") == 2
+    assert asked == [0, 1, 2, 2, 3]
+    assert [run["loss"] for run in recorded("short")] == [0.5, 0.33333, 0.25, 0.2]
+
+
+def test_an_unknown_experiment_is_told_which_there_are(monkeypatch):
+    monkeypatch.setattr(runs, "experiments", lambda: ["recipe", "race"])
+    with pytest.raises(ValueError, match="recipe, race"):
+        recorded("recipes")

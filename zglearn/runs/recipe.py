@@ -50,7 +50,7 @@ SETTINGS = [
     *({"what": "batch", "method": method, "batch": batch}
       for method in BALLS for batch in BATCHES),
     *({"what": "ball", "method": method, "lr": lr, "batch": batch}
-      for method, rates in BALLS.items() for lr in rates for batch in (4, 16)),
+      for method, rates in BALLS.items() for lr in rates for batch in (4, 16, 64)),
 ]
 CHECK = SETTINGS.index({"what": "start", "start": "warm-up", "lr": 0.003})
 TOLERANCE = 0.03
@@ -118,18 +118,21 @@ def largest_score(model, p, X):
     return float(model.attention_weights(p, X)[..., model.context // 2:, :].max(axis=-1).mean())
 
 
-class OneBadBatch(Transformer):
-    """The gradient of one batch is a sum over its 256 symbols in place of a mean."""
+class Watched(Transformer):
+    """Notes the length of every gradient. In the batch of number ``bad`` the gradient is a sum over
+    the symbols in place of a mean."""
 
-    def __init__(self, at, **shape):
+    def __init__(self, bad=0, **shape):
         super().__init__(**shape)
-        self.at, self.asked = at, 0
+        self.bad, self.norms = bad, []
 
     def backprop(self, layers, slopes, X, y):
-        loss, self.asked = super().backprop(layers, slopes, X, y), self.asked + 1
-        if self.asked == self.at:
-            for slope in (*slopes[:2], *(s for block in slopes[2] for s in block), *slopes[3:]):
+        loss = super().backprop(layers, slopes, X, y)
+        arrays = *slopes[:2], *(slope for block in slopes[2] for slope in block), *slopes[3:]
+        if len(self.norms) + 1 == self.bad:
+            for slope in arrays:
                 slope *= y.size
+        self.norms.append(float(np.sqrt(sum(np.vdot(slope, slope) for slope in arrays))))
         return loss
 
 
@@ -139,7 +142,7 @@ def poison(method, clip, bad):
     lr = {"adam": 0.01, "gradient_descent": 2.0}[method]
     rows = []
     for seed in range(3):
-        model = OneBadBatch(STEPS // 2 if bad else 0, **SHAPE)
+        model = Watched(STEPS // 2 if bad else 0, **SHAPE)
         fit = train(model, method, examples, lr=lr, seed=seed, steps=STEPS, every=15,
                     batch_size=BATCH, warmup=30, schedule="linear", clip=clip, validation=tuning,
                     **MEMORY[method])

@@ -129,8 +129,9 @@ def rate(answer, rng):
                "How often clipping acts. If it acts in every step, the limit sets the length of "
                "the step, and is a second learning rate.")])
 def clipped(answer, rng):
-    shapes = [(3, 4), (5,), (2, 2, 2), ()]
     for size, limit in zip((10.0, 0.01, 3.0), (1.0, 1.0, 0.25), strict=True):
+        d = rng.integers(2, 7)
+        shapes = [(3, d), (d,), (2, 2, 2), ()][:rng.integers(2, 5)]
         gradients = [size * rng.normal(size=shape) for shape in shapes]
         length = np.sqrt(sum((g * g).sum() for g in gradients))
         case = f"a gradient of length {length:.3g}, limit {limit}"
@@ -211,7 +212,7 @@ def rate_and_batch(answer, rng):
                "has seen and how far the weights have moved, not in how many pieces the text came "
                "(Marek et al. 2025).")])
 def beta_for(answer, rng):
-    for old, new in [*rng.permutation([(8, 2), (16, 64), (1, 512)]).tolist(), (12, 12)]:
+    for old, new in [*rng.permutation([(8, 2), (16, 64), (3, 24)]).tolist(), (12, 12)]:
         beta = float(np.round(rng.uniform(0.9, 0.99), 3))
         case = f"beta = {beta}, from batches of {old} to {new}"
         got = as_array(answer.call("beta_for", beta, old, new), case=case)
@@ -242,12 +243,13 @@ def beta_for(answer, rng):
                "One more vector of the model's size, and an addition a step. No run has to be "
                "ended for it.")])
 def average_class(answer, rng):
-    for decay, T in ((0.75, 9), (0.5, 4), (0.9, 6)):
-        points, average = rng.normal(size=(T, 3)) + 5, answer.make("Average", decay)
-        a, naive, zero = None, points[0], np.zeros(3)
+    for decay in (0.75, 0.5, 0.9):
+        T, d = rng.integers((5, 2), (13, 6))
+        points, average = rng.normal(size=(T, d)) + 5, answer.make("Average", decay)
+        a, naive, zero = None, points[0], np.zeros(d)
         for t, p in enumerate(points, 1):
             weight = max(1 / t, 1 - decay)
-            old = np.zeros(3) if a is None else a
+            old = np.zeros(d) if a is None else a
             a, naive = old + weight * (p - old), decay * naive + (1 - decay) * p
             zero = decay * zero + (1 - decay) * p
             expect_close(average.call("update", p), a, case=f"decay {decay}, point {t}", rtol=1e-6,
@@ -262,11 +264,13 @@ def average_class(answer, rng):
                              "the two weights are exchanged": p + weight * (old - p)},
                          usually="the weight of the newest point is 1/t at first, and never below "
                                  "1 − decay")
-    one, other = answer.make("Average", 0.5), answer.make("Average", 0.5)
+    one, other = answer.make("Average", 0.6), answer.make("Average", 0.6)
     p, q = rng.normal(size=(2, 3))
-    one.call("update", p)
-    expect_close(other.call("update", q), q, case="the first point of a second average",
-                 usually="the average belongs to the class, so all share it: keep it on `self`")
+    for average, point, turn in ((one, p, "first"), (other, q, "first"), (one, 3 * p, "second")):
+        want = 2 * p if turn == "second" else point
+        expect_close(average.call("update", point), want, case=f"the {turn} point of one of two "
+                     "averages", usually="what an average remembers belongs to the class, so all "
+                     "share it: keep it on `self`")
 
 
 choice(
@@ -277,9 +281,9 @@ choice(
              "descent the answer would be right.",
         "b": "Clipping acted in every step before, too. What changed is a constant factor for all "
              "gradients, and no spike gets through in either case.",
-        "c": "Every gradient is scaled to the limit, before and after: halving the limit halves all "
-             "of them, and m̂ / √v̂ does not change but for ε. What clipping did all the time stays: "
-             "a batch with a long gradient counts no more than one with a short one.",
+        "c": "Every gradient is scaled to the limit, before and after: halving the limit halves "
+             "all of them, and m̂ / √v̂ does not change but for ε. What clipping did all the time "
+             "stays: a batch with a long gradient counts no more than one with a short one.",
         "d": "m and v are both made of the clipped gradients. If only m were clipped, the steps "
              "would halve.",
     },

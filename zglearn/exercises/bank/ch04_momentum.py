@@ -102,7 +102,7 @@ def momentum_class(answer, rng):
         velocity = beta * velocity + g
         if t == 1:
             expect_close(got, x - lr * g, case="the first step", mistakes={
-                "it goes uphill: subtract the velocity": x + lr * g,
+                "it goes uphill": x + lr * g,
                 "the gradient is multiplied by 1 - beta; here the first step should be the plain "
                 "one": x - lr * (1 - beta) * g,
                 "this is Nesterov's step, 1 + beta times as long; here the first step should be "
@@ -160,6 +160,9 @@ def momentum_path(answer, rng):
         return np.array(points)
 
     if np.ptp(path, axis=0).max() == 0:
+        expect((path[0] != x0).any(), f"all {steps + 1} points of the path are the start: nothing "
+               "moves it. Is a velocity other than zero added to it, and is the gradient asked "
+               "there?")
         incorrect(f"all {steps + 1} points of the path are the same: they are one array, changed "
                   "in place. Make a new array at every step, and leave the caller's alone.")
     expect_close(path[0], x0, case="the first point of the path, which is the start",

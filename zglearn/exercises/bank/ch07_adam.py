@@ -10,6 +10,7 @@ from zglearn.exercises.exercise import (
     expect,
     expect_close,
     expect_form,
+    incorrect,
 )
 
 
@@ -220,12 +221,7 @@ def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
 
     got = answer.call("adam_path", gradient, x0, lr, steps, **settings)
     if got is not None and np.shape(got) == (steps + 1, 3):
-        finite = np.isfinite(np.asarray(got, dtype=float))
-        expect(finite[1, 1:].all(), f"{case}: the path holds nan from the first step on. At t = 0 "
-               "the correction divides by 1 − β⁰ = 0; the first step is t = 1.")
-        expect(finite[:, 0].all() or not finite[:, 1:].all(), f"{case}: the path holds nan where a "
-               "coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which argument "
-               "of the function is meant for this?")
+        _expect_finite(np.asarray(got, dtype=float), case)
     path = as_array(got, case=case, shape=(steps + 1, 3))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start point was changed, or left out")
@@ -246,6 +242,19 @@ def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
         "neither v is used nor are the means carried on": right(rooted=False, forget=True),
         "t is 2 at the first step": right(first=2), **used},
         usually="a line that differs from the chapter's formulas: go through them one by one")
+
+
+def _expect_finite(points, case):
+    """Say where the points (steps, d) of Adam cease to be numbers; coordinate 0 has no gradient."""
+    finite = np.isfinite(points)
+    if finite.all():
+        return
+    if finite[:, 1:].all():
+        incorrect(f"{case}: there is nan or infinity in the coordinate that never has a gradient, "
+                  "and in no other. g, m and v are zero there: what is divided by zero?")
+    incorrect(f"{case}: there is nan or infinity, from point {np.argmin(finite.all(axis=1))} on. "
+              "Print t, m, v and both corrections for the step to that point: which of them is "
+              "zero, or negative under a root?")
 
 
 SETTINGS = ("momentum", "rmsprop", "adam", "adam with L2", "adamw")
@@ -367,9 +376,7 @@ def _my_adamw(answer, h, centre, x0, n, lr, decay, case, settings):
     expect(n <= f.gradients <= n + 1 and not f.evaluations, f"{case}: f.grad was asked "
            f"{f.gradients} times, and f itself {f.evaluations} times. Every step asks for one "
            "gradient, and no loss.")
-    expect(np.isfinite(got).all() or not np.isfinite(got[:, 1:]).all(), f"{case}: the path holds "
-           "nan where a coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which "
-           "argument of the function is meant for this?")
+    _expect_finite(got, case)
 
     def points(**how):
         return adam_points(gradient, x0, n, **{"lr": lr} | settings | how)

@@ -104,7 +104,7 @@ def line_gradient(answer, rng):
                "Chapter 13 looks for the best h.")],
           rows=["R047", "E99"])
 def numerical_gradient(answer, rng):
-    d = 5
+    d = int(rng.integers(4, 8))
     A, c = rng.normal(size=(d, d)), rng.uniform(1, 2, size=d)
     x = rng.uniform(0.5, 1.5, size=d)
     x[rng.integers(d)] = 0
@@ -116,12 +116,12 @@ def numerical_gradient(answer, rng):
     def gradient(x):
         return 3 * c * x**2 + A.T @ np.cos(A @ x)
 
-    case = "a smooth function of five variables"
+    case = f"a smooth function of {d} variables"
     got = as_array(answer.call("numerical_gradient", f, x), case=case)
     want = gradient(x)
     if got.shape == () or got.size == 1:
         incorrect(f"{case}: one number came back, which is the slope in one direction. There are "
-                  "five slopes, one for each coordinate.")
+                  f"{d} slopes, one for each coordinate.")
     for h in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
         forward = np.array([(f(x + h * e) - f(x)) / h for e in np.eye(d)])
         if h > 1e-6 and np.allclose(got, forward, rtol=1e-9, atol=1e-9):
@@ -173,7 +173,7 @@ def _drifting(f, x, h):
                "Standardise the columns with mean and spread of the training data.")],
           rows=["R055", "R103", "R104", "E16", "E79", "E80", "E93", "E94", "E97"])
 def fit_linear(answer, rng):
-    n, d, steps = 30, 3, 4000
+    n, d, steps = int(rng.integers(20, 40)), int(rng.integers(2, 5)), 4000
     X, w, b = rng.normal(size=(n, d)), rng.normal(size=d), rng.uniform(2, 4)
     y = X @ w + b
     Z = np.column_stack([np.ones(n), X])
@@ -260,7 +260,7 @@ choice(
                "in an accuracy, which moves in jumps.")],
           rows=["R031", "R032"])
 def train_with_patience(answer, rng):
-    target, direction = rng.normal(size=(2, 3))
+    target, direction = rng.normal(size=(2, int(rng.integers(2, 6))))
     scale, shift = rng.uniform(0.5, 2), rng.uniform(-20, 0)  # a loss may be negative
 
     def follow(curve, patience, max_steps):
@@ -272,14 +272,14 @@ def train_with_patience(answer, rng):
             return np.asarray(x) + direction
 
         def loss(x):
-            if np.shape(x) != (3,):
-                raise ValueError(f"a point has shape (3,), not {np.shape(x)}")
+            if np.shape(x) != target.shape:
+                raise ValueError(f"a point has shape {target.shape}, not {np.shape(x)}")
             t = round(float((np.asarray(x) - target) @ direction / (direction @ direction)))
             return float(scale * curve[min(t, len(curve) - 1)] + shift)
 
         x = answer.call("train_with_patience", step, loss, target, patience, max_steps)
         case = f"losses {curve}, patience {patience}, at most {max_steps} steps"
-        x = as_array(x, case=case, shape=(3,))
+        x = as_array(x, case=case, shape=target.shape)
         point = round(float((x - target) @ direction / (direction @ direction)))
         expect_close(x, target + point * direction, case=case,
                      usually="this is none of the points that were met")

@@ -93,10 +93,11 @@ def terminal_step(answer, rng):
           rows=["R111", "R095", "R087", "E38", "E39"])
 def momentum_class(answer, rng):
     lr, beta = rng.uniform(0.05, 0.2), rng.uniform(0.7, 0.95)
-    weights, gradients = rng.normal(size=6), rng.normal(size=(4, 6))
+    d = int(rng.integers(4, 9))
+    weights, gradients = rng.normal(size=d), rng.normal(size=(4, d))
     gradients[2, :2] = 0  # where the velocity goes on
     optimizer = answer.make("Momentum", lr, beta)
-    velocity, x = np.zeros(6), weights
+    velocity, x = np.zeros(d), weights
     for t, g in enumerate(gradients, 1):
         got = optimizer.call("step", x, g)
         velocity = beta * velocity + g
@@ -117,9 +118,10 @@ def momentum_class(answer, rng):
                  case="the first step of a second optimizer",
                  usually="the velocity belongs to the class, so all optimizers share it: keep it "
                          "on `self`, and set it in `__init__`")
-    matrix, G = rng.normal(size=(2, 3, 4))
+    matrix, G = rng.normal(size=(2, 3, int(rng.integers(4, 7))))
     expect_close(answer.make("Momentum", lr, beta).call("step", matrix, G), matrix - lr * G,
-                 case="weights of shape (3, 4)", usually="the shape of the weights is fixed")
+                 case=f"weights of shape {matrix.shape}",
+                 usually="the shape of the weights is fixed")
 
 
 @exercise("04.4", "Repair: the velocity that is always new", kind="debug", difficulty=2,
@@ -141,15 +143,16 @@ def momentum_class(answer, rng):
               {"trap": "velocity = 0.0\n        velocity = beta * velocity - lr * gradient(x)"},
               {"trap": "velocity = np.zeros_like(x)\n        velocity -= lr * gradient(x)"}])
 def momentum_path(answer, rng):
-    h, x0 = rng.uniform(0.5, 5, size=3), rng.normal(size=3)
-    lr, beta, steps = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9), 12
+    d, steps = int(rng.integers(2, 6)), int(rng.integers(9, 14))
+    h, x0 = rng.uniform(0.5, 5, size=d), rng.normal(size=d)
+    lr, beta = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9)
 
     def gradient(x):
         return h * np.sinh(np.clip(x, -3, 3))
 
     case = f"{steps} steps, lr = {lr:.3g}, beta = {beta:.3g}"
     path = as_array(answer.call("momentum_path", gradient, x0, lr, beta, steps), case=case,
-                    shape=(steps + 1, 3))
+                    shape=(steps + 1, d))
 
     def right(beta, at_start=False):
         x, v, points = x0, 0.0, [x0]
@@ -190,7 +193,7 @@ def momentum_path(answer, rng):
                "Nesterov is on.")],
           rows=["R007", "R111"])
 def two_forms(answer, rng):
-    n, beta = 8, rng.uniform(0.5, 0.95)
+    n, beta = int(rng.integers(6, 11)), rng.uniform(0.5, 0.95)
     gradients, lrs = rng.normal(size=n), 0.1 * rng.uniform(0.2, 1, size=n)
     gradients[rng.integers(2, n)] = 0
     got = expect_parts(answer.call("two_forms", gradients, lrs, beta), 2,

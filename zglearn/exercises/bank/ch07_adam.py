@@ -123,14 +123,15 @@ def uncorrected_step(answer, rng):
 def adam_class(answer, rng):
     lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8}
-    weights = rng.normal(size=6)
-    gradients = rng.normal(size=(6, 6)) * np.geomspace(3, 0.1, 6)[:, None]  # AMSGrad would not turn
+    d = int(rng.integers(5, 9))
+    weights = rng.normal(size=d)
+    gradients = rng.normal(size=(6, d)) * np.geomspace(3, 0.1, 6)[:, None]  # AMSGrad would not turn
     gradients[:2, 0] = 0
     first, root = gradients[0], (1 - beta1) / np.sqrt(1 - beta2)
     optimizer = answer.make("Adam", lr, beta1, beta2, 1e-8)
     x = weights
     for t in range(1, 7):
-        got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(6,))
+        got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(d,))
 
         def points(x=weights, t=t, **mistake):
             feed = iter(gradients)
@@ -163,17 +164,18 @@ def adam_class(answer, rng):
                  case="the first step of a second optimizer",
                  usually="the state belongs to the class, so all optimizers share it: set it in "
                          "`__init__`, on `self`")
-    eps, size = 0.1, np.abs(first)
+    eps, size = rng.uniform(0.05, 0.2), np.abs(first)
     expect_close(answer.make("Adam", lr, beta1, beta2, eps).call("step", weights, first),
-                 weights - lr * first / (size + eps), case="the first step with ε = 0.1", mistakes={
+                 weights - lr * first / (size + eps), case=f"the first step with ε = {eps:.2g}",
+                 mistakes={
                      "ε stands inside the root": weights - lr * first / np.sqrt(size**2 + eps),
                      "ε is added before v is corrected":
                          weights - lr * first / (size + eps / np.sqrt(1 - beta2)),
                      "ε is not used": weights - lr * np.sign(first)},
                  usually="ε is not added to the root of the corrected v")
-    matrix, G = rng.normal(size=(2, 3, 4))
+    matrix, G = rng.normal(size=(2, 3, int(rng.integers(4, 7))))
     expect_close(answer.make("Adam", lr, beta1, beta2, 1e-8).call("step", matrix, G),
-                 matrix - lr * np.sign(G), case="weights of shape (3, 4)",
+                 matrix - lr * np.sign(G), case=f"weights of shape {matrix.shape}",
                  usually="the shape of the weights is fixed")
 
 
@@ -204,11 +206,11 @@ def _counting_stuck(x, gradients, settings):
                "only that something went wrong somewhere, some time ago.")],
           rows=["R096", "E43", "E44", "E45"])
 def adam_path(answer, rng):
-    steps, lr = 15, rng.uniform(0.05, 0.2)
+    steps, lr, d = int(rng.integers(12, 17)), rng.uniform(0.05, 0.2), int(rng.integers(3, 6))
     own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
            "eps": rng.uniform(0.1, 0.3)}
     for settings, scale in ((own, 1), ({}, 1e-8), ({}, 1)):  # 1e-8 shows the ε of the signature
-        h, x0, centre = scale * rng.uniform(1, 5, size=3), *2 * rng.normal(size=(2, 3))
+        h, x0, centre = scale * rng.uniform(1, 5, size=d), *2 * rng.normal(size=(2, d))
         h[0] = 0
         case = (f"{steps} steps" + (f", the gradients around {scale:g}" if scale < 1 else "")
                 + "".join(f", {name} = {value:.3g}" for name, value in settings.items()))
@@ -220,9 +222,9 @@ def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
         return h * np.tanh(np.asarray(x, dtype=float) - centre)
 
     got = answer.call("adam_path", gradient, x0, lr, steps, **settings)
-    if got is not None and np.shape(got) == (steps + 1, 3):
+    if got is not None and np.shape(got) == (steps + 1, len(x0)):
         _expect_finite(np.asarray(got, dtype=float), case)
-    path = as_array(got, case=case, shape=(steps + 1, 3))
+    path = as_array(got, case=case, shape=(steps + 1, len(x0)))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start point was changed, or left out")
 
@@ -350,7 +352,7 @@ def sure_step(answer, rng):
                "gain of zero is a dead layer.")],
           rows=["R040", "R014", "E50"])
 def my_adamw(answer, rng):
-    d, n = 4, 12
+    d, n = int(rng.integers(3, 7)), int(rng.integers(10, 15))
     lr, decay = rng.uniform(0.05, 0.1), rng.uniform(0.5, 2)
     own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
            "eps": rng.uniform(0.1, 0.3)}

@@ -105,7 +105,8 @@ def _attention(Q, K, V, b):
                "the row sums; rowsum(P ∘ dP) is rowsum(dO ∘ O) (FlashAttention).")],
           rows=["R036", "R050"])
 def attention_slopes(answer, rng):
-    T, d, m = 6, 3, 4
+    T, d = int(rng.integers(5, 8)), int(rng.integers(2, 5))
+    m = d + int(rng.integers(1, 3))
     Q, K, V = rng.normal(size=(T, d)), rng.normal(size=(T, d)), rng.normal(size=(T, m))
     b, dO = rng.normal(size=T), rng.normal(size=(T, m))
     case = f"{T} positions, d = {d}"
@@ -203,12 +204,14 @@ def causal_attention(answer, rng):
                "Above 11.09: the largest number is 65,504. Losses are computed in float32.")],
           rows=["R034"])
 def token_losses(answer, rng):
-    Z, y = rng.normal(size=(5, 4)), rng.integers(4, size=5)
+    n, classes = int(rng.integers(5, 9)), int(rng.integers(4, 7))
+    Z, y = rng.normal(size=(n, classes)), rng.integers(classes, size=n)
+    heights = np.resize([[0.0], [2e5], [-900], [30], [8e4]], (n, 1))
     shifts = {"small scores": 0.0, "scores around 1000": 1000.0, "scores around −1000": -1000.0,
-              "rows at very different heights": np.array([[0.0], [2000], [-900], [30], [800]])}
+              "rows at very different heights": heights}
     for case, shift in shifts.items():
         _expect_losses(answer, case, Z + shift, y)
-    Z[[0, 1], [2, 0]] += 1000
+    Z[[0, 1], [2, 0]] += 1000, 1e5  # farther than any kind of float can raise e to
     y[:2] = 0, 3
     _expect_losses(answer, "two symbols that the model thinks impossible", Z, y)
 
@@ -345,9 +348,10 @@ def _cached(codes, E, pos, Wq, Wk, Wv, window, place=lambda t: t, dropped=(0, 0)
                "from position 0, or uses positions that are relative.")],
           rows=["R050", "R065"])
 def cached_outputs(answer, rng):
-    width, d, m, classes = 5, 3, 4, 9
+    width, d, m, classes, places = (
+        int(size) for size in rng.integers((5, 2, 3, 8, 13), (8, 5, 6, 12, 17)))
     E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
-    Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(14, width))
+    Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(places, width))
     for window, length in ((8, 1), (8, 6), (4, 4), (4, 5), (3, 12), (1, 7)):
         codes = rng.integers(classes, size=length)
         case = f"{length} symbol{'s' * (length > 1)}, window {window}"

@@ -144,11 +144,12 @@ def test_every_check_asks_what_it_should(answers, notebook):
 
 
 @per_notebook
-def test_no_check_takes_counted_calls_for_an_answer_or_overlooks_a_changed_input(answers):
+def test_no_check_takes_counted_calls_or_shared_state_or_overlooks_a_changed_input(answers):
     accepted = []
     for exercise, names in answers:
         for label, make in cheats.cheats(exercise, names):
-            if label.startswith(("counts its calls", "changes its input", "says something else")):
+            if label.startswith(("counts its calls", "changes its input", "says something else",
+                                 "keeps")):
                 for seed in SEEDS:
                     cheats.touched.clear()
                     verdict = judge_names(exercise, make(), seed)

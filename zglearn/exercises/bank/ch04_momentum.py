@@ -119,6 +119,7 @@ def momentum_class(answer, rng):
                  usually="the velocity belongs to the class, so all optimizers share it: keep it "
                          "on `self`, and set it in `__init__`")
     matrix, G = rng.normal(size=(2, 3, int(rng.integers(4, 7))))
+    lr, beta = lr / 2, beta / 2
     expect_close(answer.make("Momentum", lr, beta).call("step", matrix, G), matrix - lr * G,
                  case=f"weights of shape {matrix.shape}",
                  usually="the shape of the weights is fixed")
@@ -143,7 +144,12 @@ def momentum_class(answer, rng):
               {"trap": "velocity = 0.0\n        velocity = beta * velocity - lr * gradient(x)"},
               {"trap": "velocity = np.zeros_like(x)\n        velocity -= lr * gradient(x)"}])
 def momentum_path(answer, rng):
-    d, steps = int(rng.integers(2, 6)), int(rng.integers(9, 14))
+    for d in rng.choice(range(2, 6), size=2, replace=False).tolist():
+        _momentum_path(answer, d, rng)
+
+
+def _momentum_path(answer, d, rng):
+    steps = int(rng.integers(9, 14))
     h, x0 = rng.uniform(0.5, 5, size=d), rng.normal(size=d)
     lr, beta = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9)
 
@@ -193,7 +199,12 @@ def momentum_path(answer, rng):
                "Nesterov is on.")],
           rows=["R007", "R111"])
 def two_forms(answer, rng):
-    n, beta = int(rng.integers(6, 11)), rng.uniform(0.5, 0.95)
+    for n in rng.choice(range(6, 11), size=2, replace=False).tolist():
+        _two_forms(answer, n, rng)
+
+
+def _two_forms(answer, n, rng):
+    beta = rng.uniform(0.5, 0.95)
     gradients, lrs = rng.normal(size=n), 0.1 * rng.uniform(0.2, 1, size=n)
     gradients[rng.integers(2, n)] = 0
     got = expect_parts(answer.call("two_forms", gradients, lrs, beta), 2,

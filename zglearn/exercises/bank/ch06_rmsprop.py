@@ -169,13 +169,15 @@ def rmsprop_class(answer, rng):
     expect_close(step(optimizer, points[-1], n - 1, case),
                  points[-1] - lr * gradients[-1] / (np.sqrt(means[-1]) + eps), start=points[-1],
                  case=f"{case}: the next step of the first", usually=SHARED)
-    g, S, eps = gradients[0], afresh[0], rng.uniform(0.1, 0.5)
+    lr, rho, eps, g = lr / 2, rho / 2, rng.uniform(0.1, 0.5), gradients[0]
+    S = (1 - rho) * g * g
     case = f"eps = {eps:.2g}"
     got = step(answer.make("RMSProp", lr, rho, eps), weights, 0, case) - weights
     outside, within = np.sqrt(S) + eps, (np.sqrt(S + eps), np.sqrt(S + eps**2))
     if not any(np.allclose(got, -lr * g / root, rtol=1e-4, atol=1e-6) for root in within):
         expect_close(weights + got, weights - lr * g / outside, start=weights, case=case, mistakes={
-            "eps is not the one that was given, but one of your own": path(most)[0]},
+            "eps is not the one that was given, but one of your own":
+                weights - lr * g / (np.sqrt(S) + 1e-8)},
             usually="eps is added to the root of S, or to S under it, with its plus sign, and it "
                     "is the one that `__init__` was given")
 

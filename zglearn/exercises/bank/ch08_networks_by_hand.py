@@ -105,7 +105,12 @@ def _attention(Q, K, V, b):
                "the row sums; rowsum(P ∘ dP) is rowsum(dO ∘ O) (FlashAttention).")],
           rows=["R036", "R050"])
 def attention_slopes(answer, rng):
-    T, d = int(rng.integers(5, 8)), int(rng.integers(2, 5))
+    for T in rng.choice(range(5, 8), size=2, replace=False).tolist():
+        _attention_slopes(answer, T, rng)
+
+
+def _attention_slopes(answer, T, rng):
+    d = int(rng.integers(2, 5))
     m = d + int(rng.integers(1, 3))
     Q, K, V = rng.normal(size=(T, d)), rng.normal(size=(T, d)), rng.normal(size=(T, m))
     b, dO = rng.normal(size=T), rng.normal(size=(T, m))
@@ -348,11 +353,11 @@ def _cached(codes, E, pos, Wq, Wk, Wv, window, place=lambda t: t, dropped=(0, 0)
                "from position 0, or uses positions that are relative.")],
           rows=["R050", "R065"])
 def cached_outputs(answer, rng):
-    width, d, m, classes, places = (
-        int(size) for size in rng.integers((5, 2, 3, 8, 13), (8, 5, 6, 12, 17)))
-    E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
-    Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(places, width))
     for window, length in ((8, 1), (8, 6), (4, 4), (4, 5), (3, 12), (1, 7)):
+        width, d, m, classes, places = (
+            int(size) for size in rng.integers((5, 2, 3, 8, 13), (8, 5, 6, 12, 17)))
+        E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
+        Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(places, width))
         codes = rng.integers(classes, size=length)
         case = f"{length} symbol{'s' * (length > 1)}, window {window}"
         data = codes, E, pos, Wq, Wk, Wv, window

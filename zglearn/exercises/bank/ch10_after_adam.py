@@ -128,42 +128,47 @@ def orthogonalised(answer, rng):
                "Every entry of its step is ±1, where Adam's are mostly smaller. The decay acts by "
                "lr times λ, so λ grows as lr falls.")])
 def lion_path(answer, rng):
-    T, d = int(rng.integers(8, 12)), int(rng.integers(25, 35))
+    sizes = rng.choice(range(25, 35), size=2, replace=False).tolist()
+    for d, decay in zip(sizes, (0.0, rng.uniform(0.2, 0.4)), strict=True):
+        _lion_path(answer, d, decay, rng)
+
+
+def _lion_path(answer, d, decay, rng):
+    T = int(rng.integers(8, 12))
     gradients, x0 = rng.normal(size=(T, d)) * np.geomspace(0.1, 10, d), rng.normal(size=d)
     gradients[:2, 2] = 0
-    for decay in (0.0, rng.uniform(0.2, 0.4)):
-        lr, b1, b2 = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.65), rng.uniform(0.75, 0.85)
-        case = f"{T} recorded gradients, weight decay {decay:.3g}"
-        got = as_array(answer.call("lion_path", gradients, x0, lr, b1, b2, decay), case=case,
-                       shape=(T + 1, d))
-        expect_close(got[0], x0, case=f"{case}, the first point, which is the start",
-                     usually="the start was changed in place, or is missing")
+    lr, b1, b2 = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.65), rng.uniform(0.75, 0.85)
+    case = f"{T} recorded gradients, weight decay {decay:.3g}"
+    got = as_array(answer.call("lion_path", gradients, x0, lr, b1, b2, decay), case=case,
+                   shape=(T + 1, d))
+    expect_close(got[0], x0, case=f"{case}, the first point, which is the start",
+                 usually="the start was changed in place, or is missing")
 
-        def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr):
-            x, m, path = x0, np.zeros(d), [x0]
-            for g in gradients:
-                g = g + decay * x if coupled else g
-                old, m = m, b2 * m + (1 - b2) * g
-                u = np.sign(b1 * (m if first else old) + (1 - b1) * g)
-                x = x - lr * (u + (0 if coupled else decay) * (x - lr * u if late else x))
-                path.append(x)
-            return np.array(path)
+    def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr):
+        x, m, path = x0, np.zeros(d), [x0]
+        for g in gradients:
+            g = g + decay * x if coupled else g
+            old, m = m, b2 * m + (1 - b2) * g
+            u = np.sign(b1 * (m if first else old) + (1 - b1) * g)
+            x = x - lr * (u + (0 if coupled else decay) * (x - lr * u if late else x))
+            path.append(x)
+        return np.array(path)
 
-        mistakes = {
-            "the momentum takes the new gradient in before the sign is taken": walk(first=True),
-            "the betas are exchanged": walk(b1=b2, b2=b1),
-            "there is one beta for both; the other is not used": walk(b1=b2),
-            "there is one beta for both, the first": walk(b2=b1),
-            "it goes uphill": walk(lr=-lr)}
-        if decay:
-            mistakes |= {
-                "the decay is added to the gradient, and goes through the sign": walk(coupled=True),
-                "there is no decay": walk(decay=0.0),
-                "the decay is not multiplied by lr": walk(decay=decay / lr),
-                "the decay comes after the step, not from the x before it": walk(late=True)}
-        expect_close(got, walk(), case=case, mistakes=mistakes,
-                     usually="print m and the signs of the first three steps, and compute them by "
-                             "hand")
+    mistakes = {
+        "the momentum takes the new gradient in before the sign is taken": walk(first=True),
+        "the betas are exchanged": walk(b1=b2, b2=b1),
+        "there is one beta for both; the other is not used": walk(b1=b2),
+        "there is one beta for both, the first": walk(b2=b1),
+        "it goes uphill": walk(lr=-lr)}
+    if decay:
+        mistakes |= {
+            "the decay is added to the gradient, and goes through the sign": walk(coupled=True),
+            "there is no decay": walk(decay=0.0),
+            "the decay is not multiplied by lr": walk(decay=decay / lr),
+            "the decay comes after the step, not from the x before it": walk(late=True)}
+    expect_close(got, walk(), case=case, mistakes=mistakes,
+                 usually="print m and the signs of the first three steps, and compute them by "
+                         "hand")
 
 
 @exercise("10.5", "Predict: two steps on one gradient", kind="predict", difficulty=1, minutes=5,
@@ -261,6 +266,7 @@ def shampoo_class(answer, rng):
             "only the right side is divided by": x - lr * G @ _root(R, 4)},
             usually="compare L and R with sums of G Gᵀ and Gᵀ G, then their powers")
         x = want
+    lr, eps = lr / 2, 2 * eps
     other, (m, n) = answer.make("Shampoo", lr, eps), rng.integers((2, 3), (3, 7))  # a wide one
     W, G = rng.normal(size=(2, m, n))
     want = W - lr * _root(eps * np.eye(m) + G @ G.T, 4) @ G @ _root(eps * np.eye(n) + G.T @ G, 4)

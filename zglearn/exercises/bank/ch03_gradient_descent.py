@@ -292,33 +292,17 @@ def train_with_patience(answer, rng):
         ([9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5], 3, 50),
         ([5, 4, 4, 4, 3, 3.5, 3.5, 3.5], 2, 50),
         (falling, 3, 6), (falling, 9, 3)]
-    for n in rng.permutation(len(cases)):
-        curve, patience, max_steps = cases[n]
-        best, wanted = _stopped(curve, patience, max_steps)
-        case, *came = follow(curve, patience, max_steps)
-        point, steps = came
-        mistakes = {
-            "the start is not counted as the first best":
-                _stopped(curve, patience, max_steps, start=False),
-            "steps without progress are counted in all; a new best starts the count anew":
-                _stopped(curve, patience, max_steps, anew=False),
-            "an equal loss is taken for progress": _stopped(curve, patience, max_steps, ties=True),
-            "it stops one step later than patience says": _stopped(curve, patience + 1, max_steps),
-            "it stops one step sooner than patience says": _stopped(curve, patience - 1, max_steps),
-            "`patience` stops nothing: all steps were taken": _stopped(curve, 1000, max_steps),
-            "it takes one step more than max_steps": _stopped(curve, patience, max_steps + 1),
-            "it takes one step less than max_steps": _stopped(curve, patience, max_steps - 1),
-            "`max_steps` is not kept": _stopped(curve, patience, 1000),
-            "`patience` is taken for the number of steps": (patience, patience),
-            "the point where it stopped came back, and not the best one": (wanted, wanted),
-            "what is kept as the best moves on with x, so that no loss is ever below its own: a "
-            "copy has to be kept": (patience, patience)}
-        fits = [mistake for mistake, outcome in mistakes.items() if outcome == (point, steps)]
-        mistake = f" It looks as if {fits[0]}." if len(fits) == 1 else (
-            " Usual cause: the best point, its loss or the count is not brought up to date after "
-            "each step.")
-        expect((point, steps) == (best, wanted), f"{case}: point {point} came back after {steps} "
-               f"steps, expected point {best} after {wanted}. The start is point 0." + mistake)
+    cases = [cases[n] for n in rng.permutation(len(cases))]
+    met = [follow(*case) for case in cases]
+    fits = [mistake for mistake, outcome in STOPPED.items()
+            if all(outcome(*case) == came for case, (_, *came) in zip(cases, met, strict=True))]
+    mistake = f"It looks as if {fits[0]}." if len(fits) == 1 else (
+        "Usual cause: the best point, its loss or the count is not brought up to date after each "
+        "step.")
+    for case, (said, *came) in zip(cases, met, strict=True):
+        wanted = _stopped(*case)
+        expect(came == wanted, f"{said}: point {came[0]} came back after {came[1]} steps, expected "
+               f"point {wanted[0]} after {wanted[1]}. The start is point 0. {mistake}")
 
 
 def _stopped(curve, patience, max_steps, start=True, anew=True, ties=False):
@@ -330,7 +314,26 @@ def _stopped(curve, patience, max_steps, start=True, anew=True, ties=False):
         progress = loss <= least if ties else loss < least
         best, least = (t, loss) if progress else (best, least)
         since = since * (not (progress and anew)) + (not progress)
-    return best, t
+    return [best, t]
+
+
+# What comes of the usual mistakes, of (losses, patience, max_steps).
+STOPPED = {
+    "the start is not counted as the first best": lambda *case: _stopped(*case, start=False),
+    "steps without progress are counted in all; a new best starts the count anew":
+        lambda *case: _stopped(*case, anew=False),
+    "an equal loss is taken for progress": lambda *case: _stopped(*case, ties=True),
+    "it stops one step later than patience says": lambda c, p, most: _stopped(c, p + 1, most),
+    "it stops one step sooner than patience says": lambda c, p, most: _stopped(c, p - 1, most),
+    "`patience` stops nothing: all steps were taken": lambda c, p, most: _stopped(c, 1000, most),
+    "it takes one step more than max_steps": lambda c, p, most: _stopped(c, p, most + 1),
+    "it takes one step less than max_steps": lambda c, p, most: _stopped(c, p, most - 1),
+    "`max_steps` is not kept": lambda c, p, most: _stopped(c, p, 1000),
+    "`patience` is taken for the number of steps": lambda c, p, most: [p, p],
+    "the point where it stopped came back, and not the best one":
+        lambda *case: 2 * _stopped(*case)[1:],
+    "what is kept as the best moves on with x, so that no loss is ever below its own: a copy has "
+    "to be kept": lambda c, p, most: 2 * [min(p, most)]}
 
 
 @exercise("03.7", "Newton's step", kind="derive", difficulty=2, minutes=10, points=2,

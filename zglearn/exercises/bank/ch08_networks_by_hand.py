@@ -129,7 +129,8 @@ def _attention_slopes(answer, T, rng):
     wrong = {"the sum over the row is missing in the slope of the softmax": no_sum,
              "P (1 − P) is only the diagonal of the softmax's Jacobian": elementwise}
     expect_close(got[2], P.T @ dO, case=f"{case}: dV", mistakes={
-        "b is missing in the scores": _attention(Q, K, V, 0 * b)[1].T @ dO,
+        "the weights are those without b: it is missing, or the same in a whole row":
+            _attention(Q, K, V, 0 * b)[1].T @ dO,
         "b was added before the division by √d": _attention(Q, K, V, b / root)[1].T @ dO},
         usually="it has V's shape: are the weights P right? Their rows sum to 1, the first is 1, "
                 "0, 0, …")
@@ -367,10 +368,10 @@ def cached_outputs(answer, rng):
             "every symbol has the first position": _cached(*data, place=lambda t: 0),
             "the positions begin anew when the window is full":
                 _cached(*data, place=lambda t, window=window: t % window),
-            "a key goes when the cache is full, and its value stays, so that the two no longer "
-            "belong together": _cached(*data, dropped=(0, None)),
+            "key and value no longer belong together: when the cache is full, what goes is not at "
+            "the same place in both": _cached(*data, dropped=(0, None)),
             "it is the newest that is dropped, not the oldest": _cached(*data, dropped=(-1, -1)),
-            "one symbol more than the window is looked at": _cached(*wider),
+            "more symbols than the window holds are looked at": _cached(*wider),
             "one symbol fewer than the window is looked at": _cached(*narrower),
             "the scores are not divided by √d":
                 _cached(codes, E, pos, Wq * np.sqrt(d), Wk, Wv, window)},

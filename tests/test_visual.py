@@ -919,12 +919,13 @@ def test_the_step_explorers_curve_is_newton_schulz(widgets):
 
 def test_the_recipe_explorer_shows_the_run_of_its_setting(widgets):
     widget = widgets["recipe_explorer"]
-    for run in recorded("recipe_grid")[::37]:
-        layers = widget.layers("transformer", **{name: run[name] for name in recipe_explorer.KNOBS})
+    for made in recorded("recipe_grid")[::37]:
+        knobs = {name: made[name] for name in recipe_explorer.KNOBS}
+        layers = widget.layers("transformer", **knobs)
         point, average = (y["y"] for y in kind(layers, "line", "loss"))
-        np.testing.assert_allclose(point, run["losses"], rtol=1e-6)
-        np.testing.assert_allclose(average, run["averages"], rtol=1e-6)
-        assert len(kind(layers, "rule")) == run["clip"]
+        np.testing.assert_allclose(point, made["losses"], rtol=1e-6)
+        np.testing.assert_allclose(average, made["averages"], rtol=1e-6)
+        assert len(kind(layers, "rule")) == made["clip"]
     straight = [y["y"] for y in kind(widget.layers("bowl", schedule="constant", warmup=False),
                                      "line", "bowl")]
     drawn = [y["y"] for y in kind(widget.layers("bowl", drawn=True), "line", "bowl")]

@@ -42,7 +42,8 @@ def recipe_explorer(runs, *, alt=""):
         read = np.array(run["steps"]) * batch
         layers = [draw.line("loss", read, run["losses"], label="at the point", marker=True),
                   draw.line("loss", read, run["averages"], colour=1, label="at the average"),
-                  draw.line("norm", read, run["norms"], marker=True, label="the longest since the point before")]
+                  draw.line("norm", read, run["norms"], marker=True,
+                            label="the longest since the point before")]
         if clip:
             layers.append(draw.rule("norm", y=1.0, label="clipped to this"))
         return [*layers, draw.status(

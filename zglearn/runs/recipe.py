@@ -35,7 +35,12 @@ VARIANTS = {
     "batch 2, memory in steps": FULL | {"batch_size": 2, "warmup": 120, "average": 0.995},
     "batch 2, memory in symbols": FULL | {"batch_size": 2, "warmup": 120, "average": 0.995,
                                           "beta2": 0.99 ** (2 / 8)},
+    "bare with warm-up and decay": BARE | PARTS["warm-up"] | PARTS["decay"],
 }
+LONG = {"steps": 1200, "warmup": 120, "average": 0.995}
+VARIANTS |= {f"{name}, long": VARIANTS[name] | {k: v for k, v in LONG.items() if k == "steps" or
+                                                k in VARIANTS[name]}
+             for name in ("full", "full without decay", "full without averaging")}
 BATCHES = (2, 4, 8, 16, 32, 64)
 LEVEL = 5.1                # nats: the held-out loss that "batch" counts the steps to
 BALLS = {"gradient_descent": (0.5, 1.0, 2.0), "adam": (0.003, 0.006, 0.012)}

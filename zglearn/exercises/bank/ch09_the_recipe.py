@@ -164,37 +164,42 @@ def _compare(answer, gradients, limit, length, factor, case):
         usually="return the length that the whole gradient had before it was clipped")
 
 
-@exercise("09.5", "Predict: rate and batch", kind="predict", difficulty=1, minutes=5, points=1,
-          names=["answer_09_5"], rows=["R022"],
-          hints=["The excess loss of plain descent in its noise ball: how does it depend on the "
-                 "rate, and how on the batch?",
-                 "For small rates it is proportional to rate / batch.",
-                 "Three factors above 1, such as [3, 3, 9]"],
+@exercise("09.5", "Predict: momentum in the noise ball", kind="predict", difficulty=2, minutes=6,
+          points=2, names=["answer_09_5"], rows=["R022"],
+          hints=["A gradient that comes once: how far does it move x in all, with momentum and "
+                 "without?",
+                 "β = 0.9 repeats it 0.9, 0.81, ... times: in sum 1 / (1 − β) as far. So momentum "
+                 "is slow descent at a larger rate.",
+                 "The excess goes with rate / batch, with that larger rate: three factors such as "
+                 "[3, 0.5, 2]"],
           followups=[
-              ("Which of the two would you change in the middle of a run?",
-               "Lowering the rate costs nothing now but makes the slow directions slower. A larger "
-               "batch costs examples and keeps the pace (Smith et al. 2018)."),
-              ("What would Adam answer to the second?",
-               "Its step is divided by the gradient's root mean square, which is mostly noise in "
-               "a small batch: four times the batch makes it twice as long for the same rate. So "
-               "the excess falls by a factor of two.")])
-def rate_and_batch(answer, rng):
+              ("Does momentum average the noise away, then?",
+               "Its velocity is an average, but the point adds the velocities up: nothing is lost "
+               "of any gradient's noise, it only comes later."),
+              ("Why do people say that momentum makes training smoother?",
+               "Neighbouring steps point the same way. The level at which the loss stays is "
+               "another thing: plain descent at a rate of lr / (1 − β) has the same.")])
+def momentum_in_the_ball(answer, rng):
     got = answer.value("answer_09_5")
     if isinstance(got, np.ndarray):
         got = got.tolist()
-    got = as_array(expect_parts(got, 3, case="the three factors", what="such as [3, 3, 9]"),
+    got = as_array(expect_parts(got, 3, case="the three factors", what="such as [3, 0.5, 2]"),
                    case="the three factors", shape=(3,))
     for mistake, value in {
-            "these are the new excess losses as shares of the old; give how often smaller":
-                [1 / 2, 1 / 4, 1 / 8],
-            "the variance of a mean of four is a fourth, not a half": [2, 2, 4],
-            "the excess is linear in the rate, not quadratic": [4, 4, 16],
-            "the factors of both changes multiply, they do not add up": [2, 4, 6]}.items():
+            "these are shares turned round; give how many times larger the excess gets":
+                [1 / 10, 1, 1 / 2.5],
+            "momentum does not average the noise away: the point adds all velocities up":
+                [1 / 10, 1 / 100, 1 / 40],
+            "momentum changes how far a gradient carries in all, and so the excess":
+                [1, 1 / 10, 1 / 4],
+            "the excess is linear in the rate that momentum makes, not quadratic": [100, 1, 25],
+            "four times the batch has a fourth of the variance, not a half": [10, 1, 5]}.items():
         if np.allclose(got, value, rtol=0.01):
             incorrect(f"The three factors: {mistake}.")
-    expect_close(got, [2, 4, 8], case="the three factors", rtol=0.02,
-                 usually="for small rates the excess loss is proportional to rate / batch")
-    return "Rate over batch is what counts, as long as the rate is small."
+    expect_close(got, [10, 1, 2.5], case="the three factors", rtol=0.03,
+                 usually="ask how far one gradient moves the point in all, with momentum, and put "
+                         "that in the place of the rate in rate / batch")
+    return "For the noise ball, momentum is a rate of lr / (1 − β), as long as that is small."
 
 
 @exercise("09.6", "A memory in symbols", kind="derive", difficulty=2, minutes=10, points=3,

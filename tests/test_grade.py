@@ -337,7 +337,7 @@ def test_a_notebook_that_is_too_much_for_its_referee_costs_its_student_alone(
 
 
 def test_no_notebook_changes_the_line_of_another_student(course, tmp_path):
-    """What the fuzzer makes in about a minute; `python tests/fuzz_grader.py` goes on as long as asked."""
+    """Half a minute of the fuzzer; `python tests/fuzz_grader.py` goes on as long as it may."""
     alone = fuzz_grader.lines(tmp_path / "alone", course, fuzz_grader.HONEST)
     assert [len(rows) for rows in alone.values()] == [len(POINTS)] * len(fuzz_grader.HONEST)
     class_ = [*fuzz_grader.HONEST, *map(fuzz_grader.hostile, range(100))]

@@ -245,10 +245,10 @@ def test_warm_up_and_the_stable_and_decaying_parts(task):
 
     train(model, "adam", data, lr=0.01, steps=10, warmup=4, schedule=schedule)
     np.testing.assert_allclose(seen, np.arange(6) / 6)  # asked after the warm-up alone
-    factor = training._scheduled("linear", 4, 8)
+    factor = training.scheduled("linear", 4, 8)
     np.testing.assert_allclose([factor(step) for step in range(1, 9)],
                                [1 / 4, 2 / 4, 3 / 4, 1, 1, 3 / 4, 2 / 4, 1 / 4])
-    factor = training._scheduled("wsd", 2, 12)
+    factor = training.scheduled("wsd", 2, 12)
     np.testing.assert_allclose([factor(step) for step in range(1, 13)],
                                [0.5, 1, *[1] * 9, 0.5])
     p = model.init(np.random.default_rng(5))

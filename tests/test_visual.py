@@ -27,6 +27,7 @@ from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
 from zglearn.models import pretrained
 from zglearn.objective import Objective
+from zglearn.runs import recorded
 from zglearn.visual import figures, panels
 from zglearn.visual.widget import slider
 from zglearn.visual.widgets import (
@@ -40,6 +41,7 @@ from zglearn.visual.widgets import (
     rank_explorer,
     rate_strip,
     real_landscape,
+    recipe_explorer,
     sweep_explorer,
     topics_explorer,
 )
@@ -722,6 +724,7 @@ def test_only_a_method_with_something_inside_gets_a_panel_for_it():
     lambda: visual.frequency_race({"a": None}, np.ones(2), {adam: -1}, ["a", "b"]),
     lambda: visual.step_explorer({"W": np.zeros((2, 3))}), lambda: visual.step_explorer({"b": [1]}),
     lambda: visual.step_explorer({"W": [[np.nan, 1]]}),
+    lambda: visual.recipe_explorer([]), lambda: visual.recipe_explorer(recorded("recipe_grid")[1:]),
     lambda: visual.real_landscape(None, {"a": np.ones((2, 3))}, shapes=[(3,)], resolution=1)])
 def test_a_widget_refuses_what_is_out_of_its_domain(make):
     with pytest.raises(ValueError, match=r"(must|cannot) (be|start)"):
@@ -912,6 +915,37 @@ def test_the_step_explorers_curve_is_newton_schulz(widgets):
     np.testing.assert_allclose(dots["y"][dots["x"] > 0.1], 1, atol=1e-6)
     untouched = kind(widgets["step_explorer"].layers("curve", rounds=0), "line", "curve")[0]
     np.testing.assert_allclose(untouched["x"], untouched["y"])
+
+
+def test_the_recipe_explorer_shows_the_run_of_its_setting(widgets):
+    widget = widgets["recipe_explorer"]
+    for made in recorded("recipe_grid")[::37]:
+        knobs = {name: made[name] for name in recipe_explorer.KNOBS}
+        layers = widget.layers("transformer", **knobs)
+        point, average = (y["y"] for y in kind(layers, "line", "loss"))
+        np.testing.assert_allclose(point, made["losses"], rtol=1e-6)
+        np.testing.assert_allclose(average, made["averages"], rtol=1e-6)
+        assert len(kind(layers, "rule")) == made["clip"]
+    straight = [y["y"] for y in kind(widget.layers("bowl", schedule="constant", warmup=False),
+                                     "line", "bowl")]
+    drawn = [y["y"] for y in kind(widget.layers("bowl", drawn=True), "line", "bowl")]
+    np.testing.assert_array_equal(straight, drawn)
+    together, _, start, noise = straight
+    np.testing.assert_allclose(together, start + noise, rtol=1e-6)
+
+
+def test_the_recipe_explorers_bowl_is_the_mean_of_many_descents():
+    rng, h, walkers = np.random.default_rng(0), np.array([0.1, 1.0]), 4000
+    rates = 0.5 * recipe_explorer.by_hand([1, 0.5, 0, 1], 60)
+    assert rates[0] == rates[-1] == 0.5 and rates.min() < 0.02
+    x = np.ones((walkers, 2)) / np.sqrt(h)
+    average, losses = np.zeros_like(x), []
+    for t, rate in enumerate(rates, 1):
+        x = x - rate * (h * x + np.sqrt(3 / 4) * rng.normal(size=x.shape))
+        average += max(1 / t, 0.1) * (x - average)
+        losses.append([np.mean(h * y**2 / 2) for y in (x, average)])
+    exact = recipe_explorer.excess(rates, batch=4, start=1, noise=3, h=h)
+    np.testing.assert_allclose(np.transpose(losses), exact, rtol=0.08)
 
 
 def test_neighbours():

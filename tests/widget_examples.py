@@ -10,6 +10,7 @@ from zglearn.gradient_free_methods import cma_es, simulated_annealing
 from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import rosenbrock
 from zglearn.models import MLP, pretrained
+from zglearn.runs import recorded
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 TEXT = ("the quick brown fox jumps over the lazy dog and the small cat sat on the mat while it was "
@@ -143,8 +144,12 @@ def step_explorer():
     return visual.step_explorer({"W": G, "Wᵀ": G.T})
 
 
+def recipe_explorer():
+    return visual.recipe_explorer(recorded("recipe_grid"))
+
+
 EXAMPLES = {make.__name__: make for make in (
     explorer, visual.momentum_plane, rank_explorer, visual.gradient_gauge, topics_explorer,
     sweep_explorer, visual.compass, compression_explorer, annealing_explorer, budget_explorer,
     real_landscape, visual.descent_loop, rate_strip, frequency_race, visual.difference_gauge,
-    step_explorer, transformer_explorer)}
+    step_explorer, transformer_explorer, recipe_explorer)}

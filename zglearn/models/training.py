@@ -169,7 +169,7 @@ def train(model, method: str, data, *, lr: float, epochs: int | None = None,
     for_batches, for_noise = np.random.default_rng(seed).spawn(2)
     batches = minibatches(X, y, batch_size, for_batches)
     steps, every = _length(epochs, steps, every, math.ceil(len(y) / batch_size))
-    schedule = _scheduled(schedule, warmup, steps)
+    schedule = scheduled(schedule, warmup, steps)
     done, p, memory = _beginning(begin, p)
     drawn = memory["start drawn"] = memory.get("start drawn", p is None)
     fresh = model.init(for_batches) if drawn else None  # the batches' order depends on it
@@ -723,8 +723,8 @@ def _grouped(groups, ways):
         yield group, named
 
 
-def _scheduled(schedule, warmup, steps):
-    """What lr is multiplied by in each step, counted from 1."""
+def scheduled(schedule, warmup, steps):
+    """What `train` multiplies lr by, as a function of the step, counted from 1."""
     schedule = SCHEDULES.get(schedule, schedule)
     if not callable(schedule):
         raise ValueError(f"schedule is {', '.join(SCHEDULES)} or a function, not {schedule!r}")

@@ -13,8 +13,8 @@ _HOME = dict.fromkeys(
 _HOME |= {name: f"widgets.{name}" for name in (
     "annealing_explorer", "budget_explorer", "compass", "compression_explorer", "descent_loop",
     "difference_gauge", "explorer", "frequency_race", "gradient_gauge", "momentum_plane",
-    "rank_explorer", "rate_strip", "real_landscape", "step_explorer", "sweep_explorer",
-    "topics_explorer", "transformer_explorer")}
+    "rank_explorer", "rate_strip", "real_landscape", "recipe_explorer", "step_explorer",
+    "sweep_explorer", "topics_explorer", "transformer_explorer")}
 
 __all__ = sorted(_HOME)
 

@@ -20,12 +20,11 @@ from ..models import RankOneNoise, Transformer, pretrained, sequences, train
 from ..models.transformer import losses_in_place, scores
 
 LENGTH, BATCH = 16, 8      # symbols of a sequence, sequences of a loss
-BUDGET = 3200              # losses of a run
+BUDGET, POPULATION = 3200, 32  # losses of a run, and of a generation
 TRIALS, TUNING_SEED, SEEDS = 13, 100, range(5)
 SHAPES = {"ranks": lambda F: F.argsort().argsort() - (len(F) - 1) / 2, "losses": lambda F: F}
 VARIANTS = {f"{sides}, {shape}": {"pairs": sides == "pairs", "shape": shape}
             for sides in ("pairs", "singles") for shape in SHAPES}
-POPULATIONS = (2, 128, 512)  # beside that of the variants, 32
 VECTORS, FEW = 2, 32       # of the prefix; sequences that steer a prefix or a merger
 MOST = {"CMA-ES": 1500, "separable": 1500, "round": 1500, "Adam": 300}  # forward-equivalents
 PREFIX = {"CMA-ES": (cma_es, {"sigma": geometric(0.01, 1, 5)}),
@@ -45,18 +44,13 @@ SETTINGS = [
     *({"what": "merge", "how": how} for how in (*FIXED, *MERGED)),
     *({"what": "strategy", "variant": name} for name in VARIANTS),
     *({"what": "prefix", "method": method} for method in PREFIX),
-    {"what": "noise", "noise": "full"},
-    *({"what": "population", "population": population} for population in POPULATIONS),
-    *({"what": "flat", "method": method} for method in ("narrow", "wide", "Adam")),
-    *({"what": "strategy", "variant": f"pairs, {shape}", "broken": True} for shape in SHAPES),
 ]
 CHECK = SETTINGS.index({"what": "merge", "how": "mean"})
 TOLERANCE = 0.03
 
 
 def run(what, **setting) -> dict:
-    return {"strategy": strategy, "noise": strategy, "population": strategy,
-            "prefix": prefix, "merge": merge, "flat": flat}[what](**setting)
+    return {"strategy": strategy, "prefix": prefix, "merge": merge}[what](**setting)
 
 
 # --- the task --------------------------------------------------------------------------------
@@ -83,62 +77,31 @@ def texts(library, letters=str):
 
 # --- the strategy ----------------------------------------------------------------------------
 
-class FullNoise:
-    """As `RankOneNoise`, with noise of its own for every weight."""
-
-    def __init__(self, model):
-        self.model, self.size = model, model.size
-
-    def draw(self, rng, population):
-        return rng.standard_normal((population, self.size), dtype=self.model.dtype)
-
-    def losses(self, p, Z, X, y, sigma):
-        return self.model.loss(p + sigma * Z, X, y)
-
-    def combine(self, weights, Z):
-        return np.asarray(weights, self.model.dtype) @ Z
-
-
-def direction(noise, p, rng, X, y, *, sigma, population=32, pairs=True, shape="ranks",
-              broken=None):
-    """Noise weighted by losses, (size,): by what is left of them after `shape`, over their spread.
-
-    ``broken``, a generator, makes one loss in twenty a hundred times as large.
-    """
-    Z = noise.draw(rng, population // 2 if pairs else population)
+def direction(noise, p, rng, X, y, *, sigma, pairs=True, shape="ranks"):
+    """Noise weighted by losses, (size,): by what is left of them after `shape`, over their
+    spread."""
+    Z = noise.draw(rng, POPULATION // 2 if pairs else POPULATION)
     F = np.concatenate([noise.losses(p, Z, X, y, sign * sigma)
                         for sign in ((1, -1) if pairs else (1,))])
-    if broken is not None:
-        F = np.where(broken.random(population) < 0.05, 100 * F, F)
     w = SHAPES[shape](F)
     w = (w - w.mean()) / (w.std() or 1)
-    return noise.combine((w[:len(Z)] - w[len(Z):] if pairs else w) / population, Z)
+    return noise.combine((w[:len(Z)] - w[len(Z):] if pairs else w) / POPULATION, Z)
 
 
-def fit(seed, lr, sigma, *, budget=BUDGET, population=32, noise=RankOneNoise,
-        broken=False, data=None, until=None, **how):
-    """The weights after the strategy has asked `budget` losses, or is at a loss of `until` on the
-    data; each generation has a batch of its own, the same for all of its members.
-    """
+def fit(seed, lr, sigma, **how):
+    """The weights after the strategy has asked `BUDGET` losses; each generation has a batch of
+    its own, the same for all of its members."""
     model, p = pretrained("mini")
-    noise = noise(model)
-    X, y = capitals()[0] if data is None else data
-    rng = np.random.default_rng(seed)
-    broken = np.random.default_rng([seed, 1]) if broken else None
-    for _ in range(budget // population):
-        rows = slice(None) if until else rng.integers(len(X), size=BATCH)
-        p = p - lr * direction(noise, p, rng, X[rows], y[rows], sigma=sigma,
-                               population=population, broken=broken, **how)
-        if until and model.loss(p, X, y) <= until:
-            break
+    noise, (X, y), rng = RankOneNoise(model), capitals()[0], np.random.default_rng(seed)
+    for _ in range(BUDGET // POPULATION):
+        rows = rng.integers(len(X), size=BATCH)
+        p = p - lr * direction(noise, p, rng, X[rows], y[rows], sigma=sigma, **how)
     return p
 
 
-def strategy(variant="pairs, ranks", broken=False, noise="rank one", population=32):
-    how = VARIANTS[variant] | {"broken": broken, "population": population,
-                               "noise": {"rank one": RankOneNoise, "full": FullNoise}[noise]}
-    lr = 0.006 * np.sqrt(population / 32)  # where the first grid lies
-    knobs = {"lr": geometric(lr / 3, lr * 3, 3), "sigma": geometric(0.003, 0.03, 3)}
+def strategy(variant):
+    how = VARIANTS[variant]
+    knobs = {"lr": geometric(0.002, 0.018, 3), "sigma": geometric(0.003, 0.03, 3)}
     model = pretrained("mini")[0]
     _, tuning, reporting = capitals()
     found = tune(lambda _, **settings: model.loss(fit(TUNING_SEED, **settings, **how), *tuning),
@@ -310,32 +273,3 @@ def merge(how):
     (capitals_held, matplotlib_held) = (reporting for _, reporting in held)
     return results | {"capitals": [model.loss(p, *capitals_held) for p in ends],
                       "matplotlib": [model.loss(p, *matplotlib_held) for p in ends]}
-
-
-# --- flat minima -----------------------------------------------------------------------------
-
-FLAT_LEVEL = 3.4  # nats, on the 16 sequences that are learned
-DENT = 0.03       # the standard deviation of what the weights are disturbed by
-
-
-def flat(method):
-    """Weights at the same training loss: how much worse they get when disturbed, and new text."""
-    model, p = pretrained("mini")
-    (X, y), _, reporting = capitals()
-    rows = {"exact": [], "disturbed": [], "losses": []}
-    for seed in SEEDS:
-        rng = np.random.default_rng([seed, 2])
-        few = rng.choice(len(X), size=16, replace=False)
-        data, q = (X[few], y[few]), p
-        if method == "Adam":
-            for q in run_method(adam, model.objective(*data), p, steps=400, lr=0.0002).points:
-                if model.loss(q, *data) <= FLAT_LEVEL:
-                    break
-        else:
-            q = fit(seed, 0.003, {"narrow": 0.003, "wide": 0.03}[method], budget=20_000,
-                    data=data, until=FLAT_LEVEL)
-        dents = DENT * rng.standard_normal((20, model.size), dtype=np.float32)
-        rows["exact"].append(model.loss(q, *data))
-        rows["disturbed"].append(float(model.loss(q + dents, *data).mean()))
-        rows["losses"].append(model.loss(q, *reporting))
-    return rows

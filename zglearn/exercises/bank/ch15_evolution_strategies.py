@@ -171,11 +171,11 @@ def es_gradient(answer, rng):
                "together. The cloud settles where all directions look alike: C ∝ H⁻¹.")],
           rows=["R102", "R105"])
 def cma_update(answer, rng):
-    n, lam, mu = 3, 8, 4
-    m, sigma, c = rng.normal(size=n), rng.uniform(0.3, 0.7), rng.uniform(0.2, 0.5)
+    n, lam, mu = (int(rng.integers(*ends)) for ends in ((2, 6), (7, 12), (3, 6)))
+    m, sigma, c = rng.normal(size=n), rng.uniform(0.55, 0.8), rng.uniform(0.2, 0.45)
     C = np.cov(rng.normal(size=(n, 10)))
     X, F = m + sigma * rng.normal(size=(lam, n)), rng.normal(size=lam)
-    w = np.array([0.5, 0.3, 0.15, 0.05])
+    w = np.sort(rng.dirichlet(np.full(mu, 2.0)))[::-1]
 
     def update(best, weights, centre, unit):
         Y = (best - centre) / unit
@@ -216,7 +216,7 @@ def cma_update(answer, rng):
                "taken for a learning rate that is too small.")],
           rows=["R102", "R131"])
 def es_step(answer, rng):
-    d, taken, noise = 40, [], []
+    d, taken, noise = int(rng.integers(30, 50)), [], []
     for _ in range(12):
         lr, sigma, population = rng.uniform(0.02, 0.3), rng.uniform(0.05, 0.3), 2 * int(
             rng.integers(7, 13))
@@ -292,7 +292,8 @@ def _es_step(step, eps, F, lr, sigma, case):
                "products have heavier tails than a Gaussian.")],
           rows=["R105", "R128"])
 def outputs(answer, rng):
-    P, n, m, k, sigma = 4, 3, 5, 2, rng.uniform(0.2, 0.6)
+    P, n, m, k = (int(rng.integers(*ends)) for ends in ((2, 6), (3, 6), (4, 8), (2, 5)))
+    sigma = rng.uniform(0.2, 0.45)
     X, W = rng.normal(size=(n, m)), rng.normal(size=(m, k))
     A, B = rng.normal(size=(P, m)), rng.normal(size=(P, k))
     noise = np.einsum("pm,pk->pmk", A, B)

@@ -9,9 +9,10 @@ gradient is of a fresh minibatch; held-out losses, on which the rates are chosen
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +29,15 @@ from ..objective import Objective
 WORDS = " the", " of", " is", " and"
 SIGNS = "@", "^", "Z", "$"  # what the four words are called where the names shall mean nothing
 LENGTH, QUESTION, PREFIX = 32, 16, 8  # symbols of a sequence, before a question's answer, put first
-BATCH = {"away": 8, "words": 32, "signs": 32}  # sequences, or questions
+BATCH = {"away": 16, "words": 64, "signs": 64}  # sequences, or questions
+CAP = 240  # forward-equivalents for those who have a gradient
+RATES = {  # where the search for a learning rate begins
+    "all": {"MeZO": geometric(1e-5, 1e-3, 5), "Adam": geometric(3e-5, 1e-3, 4),
+            "gradient descent": geometric(1e-3, 1e-1, 5)},
+    "lora": {"MeZO": geometric(1e-3, 3e-2, 4), "Adam": geometric(1e-3, 3e-2, 4),
+             "gradient descent": geometric(0.03, 1, 4)},
+    "prefix": {"MeZO": geometric(1e-3, 1e-1, 5), "Adam": geometric(1e-3, 3e-2, 4),
+               "gradient descent": geometric(0.03, 1, 4)}}
 RANK = 2  # of LoRA's change of each matrix of queries, keys and values
 
 
@@ -46,11 +55,11 @@ class Problem:
     batches: Callable[[int], Iterator]  # of a seed
     judges: dict  # {"tuning" or "report": (X, y)}, held out
 
-    def objective(self, seed) -> Objective:
+    def objective(self, batches) -> Objective:
         model, lift, pull = self.model, self.lift, self.pull
         return Objective(lambda z, X, y: model.loss_of_checked(lift(z), X, y),
                          lambda z, X, y: pull(z, model.gradient(lift(z), X, y)),
-                         batches=self.batches(seed))
+                         batches=batches)
 
     def loss(self, z, judge) -> float:
         return self.model.loss_of_checked(self.lift(z), *self.judges[judge])
@@ -228,8 +237,17 @@ WITH_GRADIENT = "Adam", "gradient descent"
 # --- a run, and what it costs --------------------------------------------------------------------
 
 def curve(here, name, seed, budget, judge, lr, **hyper):
-    """Costs (n,) and held-out losses (n,) of one run, the start first."""
-    (method, price), f = METHODS[name], here.objective([seed, 0])
+    """Costs (n,) and losses (n,) of one run, the start first.
+
+    ``judge`` is "tuning" or "report", whose loss is held out, with a fresh batch for each step; or
+    "batch": then all steps see one batch, of this seed, and the loss is that of this batch.
+    """
+    method, price = METHODS[name]
+    batches = here.batches([seed, 0])
+    if judge == "batch":
+        one = next(batches)
+        batches, here = itertools.repeat(one), replace(here, judges={"batch": one})
+    f = here.objective(batches)
     if name == "low rank":
         hyper["shapes"] = here.model.shapes
     rng = () if name in WITH_GRADIENT else (np.random.default_rng([seed, 1]),)
@@ -244,3 +262,36 @@ def curve(here, name, seed, budget, judge, lr, **hyper):
             costs.append(step * price)
             losses.append(here.loss(z, judge))
     return np.array(costs), np.array(losses)
+
+
+def prices(task, space, judge, budget, trials, seeds):
+    """What MeZO reaches for its budget, and what that costs the two that have a gradient.
+
+    MeZO's rate is chosen for its loss at the end; each rival's for the earliest pass at which it
+    is as low. Both on seed 0; the other seeds are reported, on other held-out text.
+    """
+    here, tuning = problem(task, space), "batch" if judge == "batch" else "tuning"
+
+    def chosen(name, score, cap):
+        def loss(_, lr):
+            found = curve(here, name, 0, cap, tuning, lr)
+            return Scored(score(found), found[0][-1])
+        return tune(loss, {name: {"lr": RATES[space][name]}}, trials=trials)[name]
+
+    tuned = {"MeZO": chosen("MeZO", lambda found: found[1][-1], budget)}
+    for name in WITH_GRADIENT:
+        tuned[name] = chosen(name, lambda found: reach([found], tuned["MeZO"].best.loss).costs,
+                             CAP)
+    results = {"rates": {}, "good": {}, "tuning cost": {}, "curves": {}, "costs": {}}
+    levels = []
+    for name, found in tuned.items():
+        results["rates"][name] = found.settings["lr"]
+        results["good"][name] = found.good("lr")
+        results["tuning cost"][name] = found.cost
+        runs = [curve(here, name, seed, budget if name == "MeZO" else CAP,
+                      judge, **found.settings) for seed in range(1, seeds + 1)]
+        levels = levels or [losses[-1] for _, losses in runs]
+        results["curves"][name] = {"cost": runs[0][0], "loss": [losses for _, losses in runs]}
+        results["costs"][name] = [reach([run], level).costs[0] for run, level in
+                                  zip(runs, levels, strict=True)]
+    return results

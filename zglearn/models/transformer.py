@@ -178,8 +178,22 @@ class Transformer(FlatModel):
             kept.append((N, scale))
         return N
 
-    def backprop(self, layers, slopes, X, y) -> float:
-        """The loss and, by backpropagation, its gradient.
+    def weighted_gradient(self, p, X, y, weights) -> tuple[float, np.ndarray]:
+        """The sum over all symbols of weight · loss, and its gradient (size,).
+
+        ``weights`` has the shape of y. Equal weights of 1 / y.size give `loss_and_gradient`; zero
+        leaves a symbol out; below zero makes it less likely, as methods for rewards do.
+        """
+        (X, y), p = self.check_data(X, y), self.cast_one(p)
+        weights = np.asarray(weights, dtype=self.dtype)
+        if weights.shape != y.shape:
+            raise ValueError(f"give one weight for each symbol, {y.shape}, not {weights.shape}")
+        g = np.empty_like(p)
+        return self.backprop(self.layers(p), self.layers(g), X, y, weights.ravel()), g
+
+    def backprop(self, layers, slopes, X, y, weights=None) -> float:
+        """The loss and, by backpropagation, its gradient; with ``weights`` (symbols,) those of
+        their weighted sum.
 
         D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
         to H, so it adds to D as well: what comes back through it.
@@ -190,8 +204,8 @@ class Transformer(FlatModel):
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
         D, y = scores(N, U, c), y.ravel()
         losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
-        D *= 1 / (total * len(y))
-        D.ravel()[places(y)] -= 1 / len(y)
+        D *= 1 / (total * len(y)) if weights is None else weights / total
+        D.ravel()[places(y)] -= 1 / len(y) if weights is None else weights
         np.matmul(N.T, D.T, out=dU)
         np.matmul(D, np.ones(len(y), D.dtype), out=dc)
         D = norm_slope(D.T @ U.T, *kept.pop())
@@ -211,7 +225,7 @@ class Transformer(FlatModel):
         _collect(D, X.ravel(), out=dE)
         d_pos[X.shape[1]:] = 0
         D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
-        return float(losses.mean())
+        return float(losses.mean() if weights is None else losses @ weights)
 
     def attention_weights(self, p, X) -> np.ndarray:
         """The weights P of every head, shape (layers, sequences, heads, positions, positions):

@@ -85,8 +85,8 @@ def test_equal_weights_give_the_mean_loss_and_no_weight_leaves_a_symbol_out(writ
 
 def test_advantages_are_deviations_from_the_group():
     rng = np.random.default_rng(0)
-    rewards = rng.normal(size=(3, 5))
-    rewards[1] = 0.1
+    rewards = rng.normal(size=(3, 6))  # the mean of six times 0.1 is not 0.1
+    rewards[1, :] = 0.1
     A = advantages(rewards)
     for group, above in zip(rewards, A, strict=True):
         if np.ptp(group):

@@ -19,8 +19,9 @@ def advantages(rewards) -> np.ndarray:
     """
     rewards = np.asarray(rewards, dtype=float)
     above = rewards - rewards.mean(axis=-1, keepdims=True)
-    spread = rewards.std(axis=-1, keepdims=True)
-    return np.divide(above, spread, out=np.zeros_like(above), where=spread > 0)
+    differ = np.ptp(rewards, axis=-1, keepdims=True) > 0  # rounding gives equals a spread, too
+    return np.divide(above, rewards.std(axis=-1, keepdims=True), out=np.zeros_like(above),
+                     where=differ)
 
 
 def log_probabilities(model, p, X, y) -> np.ndarray:

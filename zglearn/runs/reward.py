@@ -89,7 +89,7 @@ def drawn(Q, n, rng):
     return Q[rng.integers(len(Q), size=n)]
 
 
-def evolution(model, p0, Q, reward, rng, *, lr, sigma, beta=0.0, anchor=0.0):
+def evolution(model, p0, Q, reward, rng, *, lr, sigma, prompts=ASKED, beta=0.0, anchor=0.0):
     """ES on all parameters: yields p and the number of texts written so far.
 
     As Qiu et al. (2025), with rewards in standard deviations of their mean, 30 members and a plain
@@ -99,7 +99,7 @@ def evolution(model, p0, Q, reward, rng, *, lr, sigma, beta=0.0, anchor=0.0):
     """
     p = p0.copy()
     for generation in itertools.count(1):
-        asked, luck = drawn(Q, ASKED, rng), rng.integers(2**32)
+        asked, luck = drawn(Q, prompts, rng), rng.integers(2**32)
         Z = rng.standard_normal((MEMBERS // 2, p.size), dtype=p.dtype)
         earned = []
         for z in Z:
@@ -112,7 +112,7 @@ def evolution(model, p0, Q, reward, rng, *, lr, sigma, beta=0.0, anchor=0.0):
                 earned.append(fitness)
         scores = advantages(earned)
         p += lr / MEMBERS * ((scores[::2] - scores[1::2]).astype(p.dtype) @ Z) - anchor * (p - p0)
-        yield p, generation * MEMBERS * ASKED
+        yield p, generation * MEMBERS * prompts
 
 
 def grpo(model, p0, Q, reward, rng, *, lr, clip=0.2, beta=0.04, updates=2):
@@ -252,6 +252,8 @@ JOBS = [  # how many seeds, and what is asked of `run`
     (3, dict(job="gentle", method="GRPO", lr=1e-4)),
     (3, dict(job="no clipping", method="GRPO", clip=1e9)),
     (3, dict(job="one update", method="GRPO", updates=1)),
+    (3, dict(job="prompts", method="ES", prompts=2)),
+    (3, dict(job="prompts", method="ES", prompts=32)),
 ]
 SETTINGS = [{"job": "start"}, {"job": "tune"},
             *(asked | {"seed": seed} for seeds, asked in JOBS for seed in range(seeds))]

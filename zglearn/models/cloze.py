@@ -43,13 +43,13 @@ class Cloze(Transformer):
         N = self.states(blocks, E[X] + pos[:X.shape[1]])
         return scores(self._last(N, X), U, c + self.ruled_out)
 
-    def backprop(self, layers, slopes, X, y) -> float:
+    def backprop(self, layers, slopes, X, y, weights=None) -> float:
         E, pos, blocks, U, c = layers
         kept = []
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
         dN = np.zeros_like(N)
         loss, self._last(dN, X)[:] = softmax_backward(self._last(N, X), y, U, c + self.ruled_out,
-                                                      *slopes[3:])
+                                                      *slopes[3:], weights)
         D = norm_slope(dN, *kept.pop())
         for block, d_block in zip(reversed(blocks), reversed(slopes[2]), strict=True):
             self.back(block, d_block, D, kept.pop())

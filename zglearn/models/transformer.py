@@ -184,8 +184,22 @@ class Transformer(FlatModel):
         if kept is not None:
             kept.append((N, n_scale, QKV, W, total, O, M, m_scale, R, A))
 
-    def backprop(self, layers, slopes, X, y) -> float:
-        """The loss and, by backpropagation, its gradient.
+    def weighted_gradient(self, p, X, y, weights) -> tuple[float, np.ndarray]:
+        """The sum over all symbols of weight · loss, and its gradient (size,).
+
+        ``weights`` has the shape of y. Equal weights of 1 / y.size give `loss_and_gradient`; zero
+        leaves a symbol out; below zero makes it less likely, as methods for rewards do.
+        """
+        (X, y), p = self.check_data(X, y), self.cast_one(p)
+        weights = np.asarray(weights, dtype=self.dtype)
+        if weights.shape != y.shape:
+            raise ValueError(f"give one weight for each symbol, {y.shape}, not {weights.shape}")
+        g = np.empty_like(p)
+        return self.backprop(self.layers(p), self.layers(g), X, y, weights.ravel()), g
+
+    def backprop(self, layers, slopes, X, y, weights=None) -> float:
+        """The loss and, by backpropagation, its gradient; with ``weights`` (symbols,) those of
+        their weighted sum.
 
         D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
         to H, so it adds to D as well: what comes back through it.
@@ -193,7 +207,7 @@ class Transformer(FlatModel):
         E, pos, blocks, U, c = layers
         kept = []
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
-        loss, dN = softmax_backward(N, y.ravel(), U, c, *slopes[3:])
+        loss, dN = softmax_backward(N, y.ravel(), U, c, *slopes[3:], weights)
         D = norm_slope(dN, *kept.pop())
         for block, d_block in zip(reversed(blocks), reversed(slopes[2]), strict=True):
             self.back(block, d_block, D, kept.pop())
@@ -438,16 +452,17 @@ def norm_slope(dN, N, scale):
     return N
 
 
-def softmax_backward(N, y, U, c, dU, dc):
+def softmax_backward(N, y, U, c, dU, dc, weights=None):
     """The mean loss of the states N (positions, width) with targets y (positions,), and its
-    gradient in N; those in U and c are written into dU and dc."""
+    gradient in N; those in U and c are written into dU and dc. With ``weights`` (positions,) the
+    weighted sum in place of the mean."""
     D = scores(N, U, c)
     losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
-    D *= 1 / (total * len(y))
-    D.ravel()[places(y)] -= 1 / len(y)
+    D *= 1 / (total * len(y)) if weights is None else weights / total
+    D.ravel()[places(y)] -= 1 / len(y) if weights is None else weights
     np.matmul(N.T, D.T, out=dU)
     np.matmul(D, np.ones(len(y), D.dtype), out=dc)
-    return float(losses.mean()), D.T @ U.T
+    return float(losses.mean() if weights is None else losses @ weights), D.T @ U.T
 
 
 def losses_in_place(Z, y):

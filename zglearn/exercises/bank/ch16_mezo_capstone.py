@@ -355,3 +355,114 @@ open_question(
          "last looked.")],
     rows=["R106", "R107", "R109", "R119", "R120", "R122", "R125", "R140"],
 )
+
+
+@exercise("16.9", "GRPO: better than the others", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["group_advantages"],
+          hints=["A text is compared with the texts after the same prompt only. Which are they?",
+                 "mine = prompts == prompt picks a group; its advantages are (r − mean) / std.",
+                 "loop over np.unique(prompts); r = rewards[prompts == k]; if r.max() > r.min(): "
+                 "put (r - r.mean()) / r.std() in their places; the rest stays 0"],
+          followups=[
+              ("What takes the place of the group's mean in PPO, and what does that save?",
+               "A second network, the critic, that learns to foresee the reward. GRPO needs "
+               "neither its memory nor its training, but several texts after each prompt."),
+              ("What does dividing by the standard deviation do to prompts that are nearly always "
+               "solved?",
+               "It makes their rare failures weigh most: 1 of 64 gets about −8. Liu et al. (2025, "
+               "Dr. GRPO) leave the division out, for it weighs prompts by how hard they are."),
+              ("A group is all right or all wrong. What has been learnt from it?",
+               "Nothing: all advantages are 0, the symbols are paid for. So a reward that is "
+               "nearly never earned, or nearly always, wastes most groups.")],
+          rows=["R078"])
+def group_advantages(answer, rng):
+    def by_group(rewards, prompts, scaled):
+        A = np.zeros(len(rewards))
+        for k in np.unique(prompts):
+            r = rewards[prompts == k]
+            A[prompts == k] = scaled(r) if np.ptp(r) else 0.0
+        return A
+
+    for case in rng.permutation(["right or wrong", "numbers", "numbers, a group of one",
+                                 "numbers, a group of equals"]).tolist():
+        sizes = rng.permutation([3, 4, int(rng.integers(5, 8))])
+        names = rng.choice(np.arange(2, 40), size=4, replace=False)
+        prompts = np.repeat(names[:3], sizes)
+        if case == "right or wrong":
+            rewards = np.concatenate([rng.permutation(np.arange(n) < n - 2) for n in sizes])
+            rewards = rewards.astype(float)
+        else:
+            rewards = rng.normal(size=len(prompts)) + 3 * rng.normal(size=3).repeat(sizes)
+        if case.endswith("one"):
+            prompts, rewards = np.append(prompts, names[3]), np.append(rewards, 2.5)
+        if case.endswith("equals"):
+            prompts, rewards = np.append(prompts, [names[3]] * 4), np.append(rewards, [1.5] * 4)
+        order = rng.permutation(len(prompts))
+        prompts, rewards = prompts[order], rewards[order]
+        want = by_group(rewards, prompts, lambda r: (r - r.mean()) / r.std())
+        above = by_group(rewards, prompts, lambda r: r - r.mean())
+        got = as_array(answer.call("group_advantages", rewards, prompts), case=case,
+                       shape=rewards.shape)
+        expect_close(got, want, case=case, mistakes={
+            "all texts were one group: compare those after the same prompt only":
+                (rewards - rewards.mean()) / rewards.std(),
+            "the deviations are not divided by the group's standard deviation": above,
+            "they are divided by the variance":
+                by_group(rewards, prompts, lambda r: (r - r.mean()) / r.var()),
+            "they are divided by the standard deviation of all rewards":
+                above / rewards.std(),
+            "the standard deviation was taken with n − 1; the task says n":
+                by_group(rewards, prompts, lambda r: (r - r.mean()) / r.std(ddof=1)),
+            "the sign is turned: a text that is better than its group is above 0": -want,
+            "the mean of the group is not taken off":
+                by_group(rewards, prompts, lambda r: r / r.std())},
+            usually="within each group the advantages have the mean 0 and the standard deviation "
+                    "1, and they stand in the order of the rewards")
+
+
+@exercise("16.10", "GRPO: where the clip bites", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["surrogate_slope"],
+          hints=["Draw min(r A, clip(r, 1 − ε, 1 + ε) A) over r, once for A > 0 and once for "
+                 "A < 0. On which side is it flat?",
+                 "It is flat above 1 + ε if A > 0, and below 1 − ε if A < 0. Elsewhere it is r A. "
+                 "And r = exp(log p − log p_old), so dr / d log p = r.",
+                 "np.where((A > 0) & (r > 1 + eps) | (A < 0) & (r < 1 - eps), 0, r * A)"],
+          followups=[
+              ("Why is a bad text whose ratio is above 1 + ε not clipped?",
+               "It has become likelier although it is bad. The step that undoes this must be "
+               "free; the clip only ends a push that has gone far enough."),
+              ("With a single update after each batch of texts, how often does the clip act?",
+               "Never: all ratios are 1. That is how DeepSeekMath was trained."),
+              ("Does the clip keep the ratios between 1 − ε and 1 + ε?",
+               "No. It takes away the push of that symbol, but others move the same weights, and "
+               "a large step can leap over the edge.")],
+          rows=["R078"])
+def surrogate_slope(answer, rng):
+    for _ in range(3):
+        eps = rng.uniform(0.1, 0.35)
+        far, near = eps * rng.uniform(1.3, 2.5, size=3), eps * rng.uniform(0.2, 0.8, size=3)
+        ratio = np.concatenate([1 + far, 1 - far, 1 + near, 1 - near]).repeat(4)
+        A = rng.uniform(0.4, 0.9, size=len(ratio)) * np.tile([1, -1, 2.5, -2.5], len(ratio) // 4)
+        ratio, A = np.append(ratio, [1 + far[0], 1 - far[1], 1.0]), np.append(A, [0.0, 0.0, 0.7])
+        order = rng.permutation(len(A))
+        ratio, A = ratio[order], A[order]
+        flat = np.where(A > 0, ratio > 1 + eps, ratio < 1 - eps)
+        want = np.where(flat, 0.0, ratio * A)
+        inside = np.clip(ratio, 1 - eps, 1 + eps)
+        got = as_array(answer.call("surrogate_slope", ratio, A, eps), shape=A.shape,
+                       case=f"ε = {eps:.2f}")
+        expect_close(got, want, case=f"ε = {eps:.2f}", mistakes={
+            "this is the slope in the ratio; in log p another factor comes from the chain rule":
+                np.where(flat, 0.0, A),
+            "this is the value, not its slope": np.minimum(ratio * A, inside * A),
+            "whatever lies outside of the clip is flat: it depends on the sign of A, on which "
+            "side": np.where(inside == ratio, ratio * A, 0.0),
+            "the sides are exchanged: the smaller of the two counts, not the larger":
+                np.where(np.where(A > 0, ratio < 1 - eps, ratio > 1 + eps), 0.0, ratio * A),
+            "nothing is clipped": ratio * A,
+            "only what lies above 1 + ε is clipped, whatever the sign of A":
+                np.where(ratio > 1 + eps, 0.0, ratio * A),
+            "for A < 0 nothing is clipped": np.where((A > 0) & flat, 0.0, ratio * A),
+            "for A > 0 nothing is clipped": np.where((A < 0) & flat, 0.0, ratio * A)},
+            usually="take one ratio above 1 + ε and one below 1 − ε, each with A = 1 and with "
+                    "A = −1, and change log p a little: in two of the four nothing changes")

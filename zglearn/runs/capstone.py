@@ -29,15 +29,19 @@ from ..objective import Objective
 WORDS = " the", " of", " is", " and"
 SIGNS = "@", "^", "Z", "$"  # what the four words are called where the names shall mean nothing
 LENGTH, QUESTION, PREFIX = 32, 16, 8  # symbols of a sequence, before a question's answer, put first
-BATCH = {"away": 16, "words": 64, "signs": 64}  # sequences, or questions
+BATCH = {"away": 16, "words": 32, "signs": 32}  # sequences, or questions
 CAP = 240  # forward-equivalents for those who have a gradient
+BUDGET = 2000  # forward-equivalents for those who see losses only
 RATES = {  # where the search for a learning rate begins
-    "all": {"MeZO": geometric(1e-5, 1e-3, 5), "Adam": geometric(3e-5, 1e-3, 4),
+    "all": {"MeZO": geometric(1e-5, 1e-3, 5), "Adam": geometric(3e-5, 3e-3, 5),
             "gradient descent": geometric(1e-3, 1e-1, 5)},
-    "lora": {"MeZO": geometric(1e-3, 3e-2, 4), "Adam": geometric(1e-3, 3e-2, 4),
-             "gradient descent": geometric(0.03, 1, 4)},
-    "prefix": {"MeZO": geometric(1e-3, 1e-1, 5), "Adam": geometric(1e-3, 3e-2, 4),
-               "gradient descent": geometric(0.03, 1, 4)}}
+    "lora": {"MeZO": geometric(1e-3, 1e-1, 5), "Adam": geometric(1e-3, 1e-1, 5),
+             "gradient descent": geometric(0.03, 3, 5)},
+    "prefix": {"MeZO": geometric(1e-3, 1e-1, 5), "Adam": geometric(1e-3, 1e-1, 5),
+               "gradient descent": geometric(0.03, 3, 5)},
+    "variant": {"one-sided": geometric(1e-4, 1e-2, 5), "sparse": geometric(3e-5, 3e-3, 5),
+                "low rank": geometric(1e-5, 1e-3, 5), "diagonal": geometric(1e-5, 1e-3, 5)}}
+TRIALS, SEEDS = 7, 4
 RANK = 2  # of LoRA's change of each matrix of queries, keys and values
 
 
@@ -157,30 +161,35 @@ def _lora(model, p):
 
 # --- the prediction ----------------------------------------------------------------------------
 
-def effective_rank(task, space, at=None, products=24):
-    """tr H / L of the loss at the start, or ``at``, in double precision, on 8 batches: L, the
-    largest curvature, by power iteration, the trace from random signs (Hutchinson 1989)."""
+def rank(task, space, products=16):
+    """The Hessian H of the loss at the start, in double precision, on 6 batches, from products
+    with it: L, the largest curvature, by power iteration; tr H and tr H² from random signs
+    (Hutchinson 1989), tr H with its standard error; and the curvature along the gradient."""
     here = problem(task, space, np.float64)
-    X, y = (np.concatenate(part) for part in zip(*(batch for batch, _ in zip(
-        here.batches(0), range(8), strict=False)), strict=True))
-    rng, z, h = np.random.default_rng(0), here.start if at is None else at.astype(float), 1e-4
+    X, y = (np.concatenate(part) for part in zip(*itertools.islice(here.batches(0), 6),
+                                                 strict=True))
+    rng, h = np.random.default_rng(0), 1e-4
 
     def gradient(z):
         return here.pull(z, here.model.gradient(here.lift(z), X, y))
 
     def hessian_times(u):
-        return (gradient(z + h * u) - gradient(z - h * u)) / (2 * h)
+        return (gradient(here.start + h * u) - gradient(here.start - h * u)) / (2 * h)
 
-    u = rng.normal(size=z.size)
+    u = rng.normal(size=here.start.size)
     for _ in range(products):
         u = hessian_times(u / np.linalg.norm(u))
-    L, signs = np.linalg.norm(u), rng.choice([-1.0, 1.0], size=(products, z.size))
-    trace = np.mean([s @ hessian_times(s) for s in signs])
-    return {"size": z.size, "L": L, "trace": trace, "rank": trace / L,
-            "price": 4 * (trace / L + 2) / 3}
+    g = gradient(here.start)
+    g /= np.linalg.norm(g)
+    signs = rng.choice([-1.0, 1.0], size=(products, g.size))
+    products_of = [hessian_times(s) for s in signs]
+    traces = [s @ Hs for s, Hs in zip(signs, products_of, strict=True)]
+    return {"size": g.size, "L": np.linalg.norm(u), "trace": np.mean(traces),
+            "error": np.std(traces, ddof=1) / math.sqrt(products),
+            "squares": np.mean([Hs @ Hs for Hs in products_of]), "along": g @ hessian_times(g)}
 
 
-# --- the variants of MeZO: each is its three lines -------------------------------------------------
+# --- the variants of MeZO: each is its three lines ----------------------------------------------
 
 def one_sided(f, x, rng, *, lr, eps=1e-3, members=8):
     """FZOO (Dang et al. 2026): one loss here, one for each of some random signs; the step is in
@@ -264,34 +273,59 @@ def curve(here, name, seed, budget, judge, lr, **hyper):
     return np.array(costs), np.array(losses)
 
 
-def prices(task, space, judge, budget, trials, seeds):
+def chosen(here, names, rates, score, budget, judge) -> dict:
+    """Each of the names tuned on seed 0, with as many trials."""
+    def loss(name, lr):
+        found = curve(here, name, 0, budget, judge, lr)
+        return Scored(score(found), found[0][-1])
+    return tune(loss, {name: {"lr": rates[name]} for name in names}, trials=TRIALS)
+
+
+def prices(task, space, judge):
     """What MeZO reaches for its budget, and what that costs the two that have a gradient.
 
     MeZO's rate is chosen for its loss at the end; each rival's for the earliest pass at which it
     is as low. Both on seed 0; the other seeds are reported, on other held-out text.
     """
     here, tuning = problem(task, space), "batch" if judge == "batch" else "tuning"
-
-    def chosen(name, score, cap):
-        def loss(_, lr):
-            found = curve(here, name, 0, cap, tuning, lr)
-            return Scored(score(found), found[0][-1])
-        return tune(loss, {name: {"lr": RATES[space][name]}}, trials=trials)[name]
-
-    tuned = {"MeZO": chosen("MeZO", lambda found: found[1][-1], budget)}
-    for name in WITH_GRADIENT:
-        tuned[name] = chosen(name, lambda found: reach([found], tuned["MeZO"].best.loss).costs,
-                             CAP)
-    results = {"rates": {}, "good": {}, "tuning cost": {}, "curves": {}, "costs": {}}
-    levels = []
+    tuned = chosen(here, ["MeZO"], RATES[space], lambda found: found[1][-1], BUDGET, tuning)
+    level = tuned["MeZO"].best.loss
+    tuned |= chosen(here, WITH_GRADIENT, RATES[space],
+                    lambda found: reach([found], level).costs, CAP, tuning)
+    results, levels = {}, []
     for name, found in tuned.items():
-        results["rates"][name] = found.settings["lr"]
-        results["good"][name] = found.good("lr")
-        results["tuning cost"][name] = found.cost
-        runs = [curve(here, name, seed, budget if name == "MeZO" else CAP,
-                      judge, **found.settings) for seed in range(1, seeds + 1)]
+        runs = [curve(here, name, seed, BUDGET if name == "MeZO" else CAP, judge,
+                      **found.settings) for seed in range(1, SEEDS + 1)]
         levels = levels or [losses[-1] for _, losses in runs]
-        results["curves"][name] = {"cost": runs[0][0], "loss": [losses for _, losses in runs]}
-        results["costs"][name] = [reach([run], level).costs[0] for run, level in
-                                  zip(runs, levels, strict=True)]
+        results[name] = summary(found, runs) | {"costs": [
+            reach([run], level).costs[0] for run, level in zip(runs, levels, strict=True)]}
     return results
+
+
+def variant(name):
+    """One of the variants on the label words, all parameters, tuned and run like MeZO there."""
+    here = problem("words", "all")
+    found = chosen(here, [name], RATES["variant"], lambda found: found[1][-1], BUDGET,
+                   "tuning")[name]
+    return summary(found, [curve(here, name, seed, BUDGET, "report", **found.settings)
+                           for seed in range(1, SEEDS + 1)])
+
+
+def summary(found, runs):
+    return {"rate": found.settings["lr"], "good": found.good("lr"), "tuning": found.cost,
+            "marks": runs[0][0], "losses": [losses for _, losses in runs]}
+
+
+TASKS = [("away", "all"), ("away", "lora"), ("words", "all"), ("words", "prefix"),
+         ("words", "lora"), ("signs", "all")]
+SETTINGS = [{"job": "rank", "task": task, "space": space} for task, space in TASKS]
+SETTINGS += [{"job": "prices", "task": task, "space": space, "judge": judge}
+             for judge, some in (("report", TASKS), ("batch", [TASKS[0], TASKS[2]]))
+             for task, space in some]
+SETTINGS += [{"job": "variant", "name": name} for name in RATES["variant"]]
+CHECK = 0
+JOBS = {"rank": rank, "prices": prices, "variant": variant}
+
+
+def run(job, **setting):
+    return JOBS[job](**setting)

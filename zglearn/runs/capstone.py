@@ -323,7 +323,7 @@ SETTINGS += [{"job": "prices", "task": task, "space": space, "judge": judge}
              for judge, some in (("report", TASKS), ("batch", TASKS[:2]))
              for task, space in some]
 SETTINGS += [{"job": "variant", "name": name} for name in RATES["variant"]]
-CHECK = 0
+CHECK = 1
 JOBS = {"rank": rank, "prices": prices, "variant": variant}
 
 

@@ -225,7 +225,7 @@ def replay(answer, rng):
                  "The factor is 1 − 2αλ + α²λ²(d + 2). Minimize over α; put it back in."],
           followups=[
               ("So how many evaluations does a thousandth of the loss take in d dimensions?",
-               "About 2 (d + 2) ln 1000, some 14 for each dimension: the number of the chapter."),
+               "About 2 (d + 2) ln 1000, some 14 for each dimension: the number that the chapter quotes."),
               ("Only k of the d directions are curved. What changes?",
                "d + 2 becomes k + 2 for the quadratic part: the rate follows the effective rank."),
               ("And above which learning rate does it diverge?",
@@ -466,3 +466,93 @@ def surrogate_slope(answer, rng):
             "for A > 0 nothing is clipped": np.where((A < 0) & flat, 0.0, ratio * A)},
             usually="take one ratio above 1 + ε and one below 1 − ε, each with A = 1 and with "
                     "A = −1, and change log p a little: in two of the four nothing changes")
+
+
+@exercise("16.11", "The price before the run", kind="implement", difficulty=2, minutes=12,
+          points=3, names=["predicted_price"],
+          hints=["Two numbers of H are needed, the largest curvature and the trace. Both come from "
+                 "products with vectors.",
+                 "L: rounds times v = H u, L = ‖v‖, u = v / L. Trace: the mean of s · H s. Then "
+                 "r = trace / L.",
+                 "for _ in range(rounds): v = times(u); L = np.linalg.norm(v); u = v / L\n"
+                 "then the mean over the signs, and 4 (r + 2) / 3"],
+          followups=[
+              ("Why is the mean of s · H s the trace?",
+               "s · H s is the sum of H_ij s_i s_j. For i = j the signs give 1; for i ≠ j they are "
+               "as often 1 as −1 (Hutchinson 1989). The diagonal itself costs no noise."),
+              ("What does this cost, in forward-equivalents?",
+               "A product with H costs two gradients or about as much, 6. The chapter's 33 products "
+               "come to about 200: less than one trial of MeZO."),
+              ("Which assumption fails where some curvatures are negative?",
+               "The trace then subtracts them, but noise along them moves the weights all the "
+               "same. r may come out below 1, which no spectrum of positive curvatures can.")],
+          rows=["R128", "R105"])
+def predicted_price(answer, rng):
+    for d, n, rounds in zip(rng.permutation(np.arange(5, 10))[:3].tolist(),
+                            rng.permutation(np.arange(3, 9))[:3].tolist(),
+                            rng.permutation(np.arange(2, 7))[:3].tolist(), strict=True):
+        A = rng.normal(size=(d, d + 2))
+        H = A @ A.T / d
+        u, signs = rng.normal(size=d), rng.choice([-1.0, 1.0], size=(n, d))
+        u /= np.linalg.norm(u)
+        lengths, quotients, v = [], [], u
+        for _ in range(rounds + 1):
+            w = H @ v
+            quotients.append(v @ w)
+            lengths.append(np.linalg.norm(w))
+            v = w / lengths[-1]
+        L, trace = lengths[rounds - 1], np.einsum("ni,ij,nj->n", signs, H, signs)
+        case = f"H {d} × {d}, {n} rows of signs, {rounds} rounds"
+        r, price = expect_parts(answer.call("predicted_price", lambda v, H=H: H @ v, u.copy(),
+                                            signs.copy(), rounds), 2, case=case,
+                                what="r and the price")
+        want = trace.mean() / L
+        expect_close(r, want, case=f"{case}: r", rtol=1e-6, mistakes={
+            "it is upside down: the trace is divided by L": 1 / want,
+            "the rows of signs were added up, without dividing by their number": trace.sum() / L,
+            "this is the trace alone": trace.mean(),
+            "there was one round too few": trace.mean() / lengths[rounds - 2],
+            "there was one round too many": trace.mean() / lengths[rounds],
+            "L is the quotient u · H u here; the task asks for the length of H u":
+                trace.mean() / quotients[rounds - 1]},
+            usually="take H = diag(3, 1) and one round from u = (1, 0): L is 3, the trace 4, with "
+                    "any signs")
+        expect_close(price, 4 * (want + 2) / 3, case=f"{case}: price", rtol=1e-6, mistakes={
+            "the 2 that is added to r is missing": 4 * want / 3,
+            "this is the ratio of the steps; a step of MeZO costs 2 and a gradient 3":
+                2 * (want + 2)},
+            usually="r is right: put it into the formula of the task")
+
+
+@exercise("16.12", "Which activations to keep?", kind="derive", difficulty=2, minutes=8, points=2,
+          names=["best_spacing"],
+          hints=["Write the peak as a function of k: one part falls with k, the other grows.",
+                 "Peak: layers / k + k · inside. Where is its derivative zero?",
+                 "k² = layers / inside. Put it back in: both parts are the same."],
+          followups=[
+              ("How does the peak grow with the number of layers?",
+               "With its square root (Chen et al. 2016), against in proportion without "
+               "checkpoints."),
+              ("What does it cost?",
+               "One more forward pass: a gradient of 3 becomes one of 4, a third more."),
+              ("Which is better at a long context, this or MeZO?",
+               "This, where it fits: it pays a third, MeZO pays its price. MeZO is for what still "
+               "does not fit: the gradient itself is as large as the weights.")],
+          rows=["R106", "R120"])
+def best_spacing(answer, rng):
+    for _ in range(3):
+        layers, inside = int(rng.integers(12, 200)), rng.uniform(3, 20)
+        case = f"{layers} layers, inside {inside:.3g}"
+        k, peak = expect_parts(answer.call("best_spacing", layers, inside), 2, case=case,
+                               what="k and the peak")
+        best, lowest = np.sqrt(layers / inside), 2 * np.sqrt(layers * inside)
+        expect_close(k, best, case=f"{case}: k", rtol=1e-4, mistakes={
+            "it is upside down": 1 / best,
+            "this is k²": best**2,
+            "that would be right if an inside weighed as much as an input": np.sqrt(layers),
+            "the more the inside weighs, the shorter the stretch": np.sqrt(layers * inside)},
+            usually="draw layers / k + k · inside over k, and see where it is lowest")
+        expect_close(peak, lowest, case=f"{case}: peak", rtol=1e-4, mistakes={
+            "this is one of the two parts, and they are the same size": lowest / 2,
+            "this is what stays without checkpoints": layers * inside},
+            usually="k is right: put it into the sum of the two parts")

@@ -225,7 +225,7 @@ def replay(answer, rng):
                  "The factor is 1 − 2αλ + α²λ²(d + 2). Minimize over α; put it back in."],
           followups=[
               ("So how many evaluations does a thousandth of the loss take in d dimensions?",
-               "About 2 (d + 2) ln 1000, some 14 for each dimension: the number that the chapter quotes."),
+               "About 2 (d + 2) ln 1000, some 14 for each dimension, as the chapter quotes."),
               ("Only k of the d directions are curved. What changes?",
                "d + 2 becomes k + 2 for the quadratic part: the rate follows the effective rank."),
               ("And above which learning rate does it diverge?",
@@ -481,7 +481,7 @@ def surrogate_slope(answer, rng):
                "s · H s is the sum of H_ij s_i s_j. For i = j the signs give 1; for i ≠ j they are "
                "as often 1 as −1 (Hutchinson 1989). The diagonal itself costs no noise."),
               ("What does this cost, in forward-equivalents?",
-               "A product with H costs two gradients or about as much, 6. The chapter's 33 products "
+               "A product with H costs about two gradients, 6. The chapter's 33 products "
                "come to about 200: less than one trial of MeZO."),
               ("Which assumption fails where some curvatures are negative?",
                "The trace then subtracts them, but noise along them moves the weights all the "

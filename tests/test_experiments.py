@@ -502,7 +502,6 @@ def test_to_import_it_takes_no_scipy():
 NOT_YET = {
     "chapters/compression",
     "chapters/evolution_strategies",
-    "chapters/mezo_capstone",
 }
 
 

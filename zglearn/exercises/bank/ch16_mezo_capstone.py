@@ -63,7 +63,8 @@ choice(
           rows=["R105", "R131", "R073"])
 def mezo_step(answer, rng):
     for seed in rng.permutation(1000)[:4].tolist():
-        h, p, bend = rng.uniform(0.5, 2, size=6), rng.normal(size=6), rng.normal(size=6)
+        d = int(rng.integers(4, 9))
+        h, p, bend = rng.uniform(0.5, 2, size=d), rng.normal(size=d), rng.normal(size=d)
         lr, eps = rng.uniform(0.05, 0.2), 10 ** rng.uniform(-4, -3)
         _mezo_step(answer, lambda x, h=h, bend=bend: float(np.sum(h * x**2 + bend * x**3)), p,
                    seed, lr, eps)
@@ -144,7 +145,8 @@ def _mezo_step(answer, f, p, seed, lr, eps):
                "without it.")],
           rows=["R105", "R145"])
 def slope_along(answer, rng):
-    batches = iter(rng.normal(size=(50, 5)))
+    d = int(rng.integers(4, 9))
+    batches = iter(rng.normal(size=(50, d)))
     drawn = []
 
     def draw_batch():
@@ -152,7 +154,7 @@ def slope_along(answer, rng):
         return drawn[-1].copy()
 
     for _ in range(3):
-        p, z, bend = rng.normal(size=(3, 5))
+        p, z, bend = rng.normal(size=(3, d))
         eps = 10 ** rng.uniform(-4, -3)
 
         def loss(p, batch, bend=bend):  # not the same with the two exchanged
@@ -192,7 +194,7 @@ def slope_along(answer, rng):
                "After d / 2 steps, at 8 bytes a step and 4 bytes a parameter.")],
           rows=["R106", "R120", "R148"])
 def replay(answer, rng):
-    d, n = 7, int(rng.integers(8, 12))
+    d, n = int(rng.integers(5, 10)), int(rng.integers(8, 12))
     p0 = rng.normal(size=d)
     seeds = rng.integers(1000, size=n)
     seeds[-1] = seeds[1]  # the same direction again is a step as well
@@ -268,7 +270,8 @@ def mezo_on_a_bowl(answer, rng):
                "of the text; ES can, by trying.")],
           rows=["R078", "R141"])
 def reward(answer, rng):
-    dictionary = rng.permutation(["array", "axis", "plot", "the", "value", "line"]).tolist()
+    dictionary = rng.permutation(["array", "axis", "plot", "the", "value", "line", "of"])
+    dictionary = dictionary[:int(rng.integers(4, 8))].tolist()
     a, b, c = dictionary[:3]
     strange = ["qx", "zzv", "wrt", "ax", "planet"]
     cases = {
@@ -440,7 +443,8 @@ def group_advantages(answer, rng):
 def surrogate_slope(answer, rng):
     for _ in range(3):
         eps = rng.uniform(0.1, 0.35)
-        far, near = eps * rng.uniform(1.3, 2.5, size=3), eps * rng.uniform(0.2, 0.8, size=3)
+        far, near = eps * rng.uniform([[1.3], [0.2]], [[2.5], [0.8]],
+                                      size=(2, int(rng.integers(2, 5))))
         ratio = np.concatenate([1 + far, 1 - far, 1 + near, 1 - near]).repeat(4)
         A = rng.uniform(0.4, 0.9, size=len(ratio)) * np.tile([1, -1, 2.5, -2.5], len(ratio) // 4)
         ratio, A = np.append(ratio, [1 + far[0], 1 - far[1], 1.0]), np.append(A, [0.0, 0.0, 0.7])

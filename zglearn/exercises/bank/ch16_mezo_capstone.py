@@ -279,7 +279,7 @@ def reward(answer, rng):
         "a known word twice and an unknown one": [a, "qx", a],
         "one known word": [b],
         "one known word, many times": [c] * int(rng.integers(2, 9)) + ["qx"],
-        "known words, one of them often": [a, b, c] + [b] * int(rng.integers(1, 6)),
+        "known words, one of them often": [a, b, c, "qx"] + [b] * int(rng.integers(1, 6)),
         "no known word": strange[:int(rng.integers(1, 6))],
         "an empty text": [],
     }

@@ -501,7 +501,6 @@ def test_to_import_it_takes_no_scipy():
 # its notebook is redone, and none comes in.
 NOT_YET = {
     "chapters/compression",
-    "chapters/mezo_capstone",
 }
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from zglearn.models import RankOneNoise, Transformer, sequences, train, transformer
+from zglearn.models import Cloze, RankOneNoise, Transformer, sequences, train, transformer
 from zglearn.models.flat import cross_entropies
 from zglearn.models.transformer import (
     attention,
@@ -265,6 +265,46 @@ def test_sampling_follows_the_probabilities(rng):
     draws = MODEL.generate(p, rng, np.tile([1, 2, 3], (4000, 1)), 1)[:, 0]
     q = MODEL.probabilities(p, np.array([[1, 2, 3]]))[0, -1]
     np.testing.assert_allclose(np.bincount(draws, minlength=11) / 4000, q, atol=0.03)
+
+
+# --- the loss of one answer -----------------------------------------------------------------
+
+CLOZE = Cloze([2, 5, 9], classes=11, context=7, width=8, heads=2, layers=2, dtype=float)
+
+
+def question(rng):
+    p, X, _ = example(rng, CLOZE, sequences=4)
+    return p, X, rng.choice(CLOZE.answers, size=len(X))
+
+
+def test_a_cloze_is_the_transformer_at_the_last_position_among_its_answers(rng):
+    p, X, y = question(rng)
+    allowed = MODEL.probabilities(p, X)[:, -1][:, CLOZE.answers]
+    allowed /= allowed.sum(axis=1, keepdims=True)
+    right = allowed[np.arange(len(y)), np.searchsorted(CLOZE.answers, y)]
+    assert CLOZE.loss(p, X, y) == pytest.approx(-np.log(right).mean())
+    assert (CLOZE.predict(p, X) == CLOZE.answers[allowed.argmax(axis=1)]).all()
+    np.testing.assert_allclose(CLOZE.loss(np.stack([p, 2 * p]), X, y),
+                               [CLOZE.loss(p, X, y), CLOZE.loss(2 * p, X, y)])
+
+
+def test_the_gradient_of_a_cloze_agrees_with_central_differences(rng):
+    p, X, y = question(rng)
+    loss, g = CLOZE.loss_and_gradient(p, X, y)
+    assert loss == pytest.approx(CLOZE.loss(p, X, y))
+    for u in rng.normal(size=(5, p.size)):
+        slope = (CLOZE.loss(p + 1e-6 * u, X, y) - CLOZE.loss(p - 1e-6 * u, X, y)) / 2e-6
+        assert g @ u == pytest.approx(slope, rel=1e-7, abs=1e-8)
+    assert (g[CLOZE.parts["c"]] != 0).sum() == len(CLOZE.answers)
+
+
+def test_bad_clozes(rng):
+    p, X, y = question(rng)
+    with pytest.raises(ValueError, match=r"must hold the answers, \[2, 5, 9\]"):
+        CLOZE.loss(p, X, np.full(len(X), 3))
+    for answers in ([2], [2, 2], [3, 11], [-1, 3]):
+        with pytest.raises(ValueError, match="two or more symbols from 0 to 10"):
+            Cloze(answers, classes=11)
 
 
 # --- noise of rank one -----------------------------------------------------------------------

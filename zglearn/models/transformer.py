@@ -161,57 +161,78 @@ class Transformer(FlatModel):
         """What the softmax reads, (sequences · positions, width), of the embeddings H (sequences,
         positions, width). The arrays that the way back needs are appended to ``kept``."""
         shape, H = H.shape[:2], H.reshape(-1, self.width)
-        for qkv, out, up, down in blocks:
-            N, n_scale = rms_norm(H)
-            QKV = (N @ qkv).reshape(*shape, 3, self.heads, -1)
-            O, W, total = fast_attention(QKV)
-            H += O @ out
-            M, m_scale = rms_norm(H)
-            R = M @ up
-            np.maximum(R, 0, out=R)
-            A = R * R
-            H += A @ down
-            if kept is not None:
-                kept.append((N, n_scale, QKV, W, total, O, M, m_scale, R, A))
+        for block in blocks:
+            self.through(block, H, shape, kept)
         N, scale = rms_norm(H)
         if kept is not None:
             kept.append((N, scale))
         return N
 
-    def backprop(self, layers, slopes, X, y) -> float:
-        """The loss and, by backpropagation, its gradient.
+    def through(self, block, H, shape, kept=None):
+        """One layer, (qkv, out, up, down): adds what its two sublayers say to H (sequences ·
+        positions, width), in place; ``shape`` is (sequences, positions)."""
+        qkv, out, up, down = block
+        N, n_scale = rms_norm(H)
+        QKV = (N @ qkv).reshape(*shape, 3, self.heads, -1)
+        O, W, total = fast_attention(QKV)
+        H += O @ out
+        M, m_scale = rms_norm(H)
+        R = M @ up
+        np.maximum(R, 0, out=R)
+        A = R * R
+        H += A @ down
+        if kept is not None:
+            kept.append((N, n_scale, QKV, W, total, O, M, m_scale, R, A))
+
+    def weighted_gradient(self, p, X, y, weights) -> tuple[float, np.ndarray]:
+        """The sum over all symbols of weight · loss, and its gradient (size,).
+
+        ``weights`` has the shape of y. Equal weights of 1 / y.size give `loss_and_gradient`; zero
+        leaves a symbol out; below zero makes it less likely, as methods for rewards do.
+        """
+        (X, y), p = self.check_data(X, y), self.cast_one(p)
+        weights = np.asarray(weights, dtype=self.dtype)
+        if weights.shape != y.shape:
+            raise ValueError(f"give one weight for each symbol, {y.shape}, not {weights.shape}")
+        g = np.empty_like(p)
+        return self.backprop(self.layers(p), self.layers(g), X, y, weights.ravel()), g
+
+    def backprop(self, layers, slopes, X, y, weights=None) -> float:
+        """The loss and, by backpropagation, its gradient; with ``weights`` (symbols,) those of
+        their weighted sum.
 
         D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
         to H, so it adds to D as well: what comes back through it.
         """
         E, pos, blocks, U, c = layers
-        dE, d_pos, d_blocks, dU, dc = slopes
         kept = []
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
-        D, y = scores(N, U, c), y.ravel()
-        losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
-        D *= 1 / (total * len(y))
-        D.ravel()[places(y)] -= 1 / len(y)
-        np.matmul(N.T, D.T, out=dU)
-        np.matmul(D, np.ones(len(y), D.dtype), out=dc)
-        D = norm_slope(D.T @ U.T, *kept.pop())
-        for (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) in zip(
-                reversed(blocks), reversed(d_blocks), strict=True):
-            N, n_scale, QKV, W, total, O, M, m_scale, R, A = kept.pop()
-            np.matmul(A.T, D, out=d_down)
-            dR = np.matmul(D, down.T, out=A)
-            dR *= R  # the slope of R² is 2 R; the 2 waits until there is less to multiply
-            np.matmul(M.T, dR, out=d_up)
-            d_up *= 2
-            D += norm_slope(dR @ up.T, M, 2 * m_scale)
-            np.matmul(O.T, D, out=d_out)
-            d_QKV = fast_attention_backward(D @ out.T, QKV, W, total, O)
-            np.matmul(N.T, d_QKV, out=d_qkv)
-            D += norm_slope(d_QKV @ qkv.T, N, n_scale)
+        loss, dN = softmax_backward(N, y.ravel(), U, c, *slopes[3:], weights)
+        D = norm_slope(dN, *kept.pop())
+        for block, d_block in zip(reversed(blocks), reversed(slopes[2]), strict=True):
+            self.back(block, d_block, D, kept.pop())
+        self.back_to_embeddings(D, X, *slopes[:2])
+        return loss
+
+    def back(self, block, d_block, D, kept):
+        """The way back through one layer: adds to D, in place, and writes into ``d_block``."""
+        (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) = block, d_block
+        N, n_scale, QKV, W, total, O, M, m_scale, R, A = kept
+        np.matmul(A.T, D, out=d_down)
+        dR = np.matmul(D, down.T, out=A)
+        dR *= R  # the slope of R² is 2 R; the 2 waits until there is less to multiply
+        np.matmul(M.T, dR, out=d_up)
+        d_up *= 2
+        D += norm_slope(dR @ up.T, M, 2 * m_scale)
+        np.matmul(O.T, D, out=d_out)
+        d_QKV = fast_attention_backward(D @ out.T, QKV, W, total, O)
+        np.matmul(N.T, d_QKV, out=d_qkv)
+        D += norm_slope(d_QKV @ qkv.T, N, n_scale)
+
+    def back_to_embeddings(self, D, X, dE, d_pos):
         _collect(D, X.ravel(), out=dE)
         d_pos[X.shape[1]:] = 0
         D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
-        return float(losses.mean())
 
     def attention_weights(self, p, X) -> np.ndarray:
         """The weights P of every head, shape (layers, sequences, heads, positions, positions):
@@ -429,6 +450,19 @@ def norm_slope(dN, N, scale):
     N += dN
     N *= scale
     return N
+
+
+def softmax_backward(N, y, U, c, dU, dc, weights=None):
+    """The mean loss of the states N (positions, width) with targets y (positions,), and its
+    gradient in N; those in U and c are written into dU and dc. With ``weights`` (positions,) the
+    weighted sum in place of the mean."""
+    D = scores(N, U, c)
+    losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
+    D *= 1 / (total * len(y)) if weights is None else weights / total
+    D.ravel()[places(y)] -= 1 / len(y) if weights is None else weights
+    np.matmul(N.T, D.T, out=dU)
+    np.matmul(D, np.ones(len(y), D.dtype), out=dc)
+    return float(losses.mean() if weights is None else losses @ weights), D.T @ U.T
 
 
 def losses_in_place(Z, y):

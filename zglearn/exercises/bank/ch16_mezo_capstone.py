@@ -63,7 +63,8 @@ choice(
           rows=["R105", "R131", "R073"])
 def mezo_step(answer, rng):
     for seed in rng.permutation(1000)[:4].tolist():
-        h, p, bend = rng.uniform(0.5, 2, size=6), rng.normal(size=6), rng.normal(size=6)
+        d = int(rng.integers(4, 9))
+        h, p, bend = rng.uniform(0.5, 2, size=d), rng.normal(size=d), rng.normal(size=d)
         lr, eps = rng.uniform(0.05, 0.2), 10 ** rng.uniform(-4, -3)
         _mezo_step(answer, lambda x, h=h, bend=bend: float(np.sum(h * x**2 + bend * x**3)), p,
                    seed, lr, eps)
@@ -144,7 +145,8 @@ def _mezo_step(answer, f, p, seed, lr, eps):
                "without it.")],
           rows=["R105", "R145"])
 def slope_along(answer, rng):
-    batches = iter(rng.normal(size=(50, 5)))
+    d = int(rng.integers(4, 9))
+    batches = iter(rng.normal(size=(50, d)))
     drawn = []
 
     def draw_batch():
@@ -152,7 +154,7 @@ def slope_along(answer, rng):
         return drawn[-1].copy()
 
     for _ in range(3):
-        p, z, bend = rng.normal(size=(3, 5))
+        p, z, bend = rng.normal(size=(3, d))
         eps = 10 ** rng.uniform(-4, -3)
 
         def loss(p, batch, bend=bend):  # not the same with the two exchanged
@@ -192,7 +194,7 @@ def slope_along(answer, rng):
                "After d / 2 steps, at 8 bytes a step and 4 bytes a parameter.")],
           rows=["R106", "R120", "R148"])
 def replay(answer, rng):
-    d, n = 7, int(rng.integers(8, 12))
+    d, n = int(rng.integers(5, 10)), int(rng.integers(8, 12))
     p0 = rng.normal(size=d)
     seeds = rng.integers(1000, size=n)
     seeds[-1] = seeds[1]  # the same direction again is a step as well
@@ -225,7 +227,7 @@ def replay(answer, rng):
                  "The factor is 1 − 2αλ + α²λ²(d + 2). Minimize over α; put it back in."],
           followups=[
               ("So how many evaluations does a thousandth of the loss take in d dimensions?",
-               "About 2 (d + 2) ln 1000, some 14 for each dimension: the number of the chapter."),
+               "About 2 (d + 2) ln 1000, some 14 for each dimension, as the chapter quotes."),
               ("Only k of the d directions are curved. What changes?",
                "d + 2 becomes k + 2 for the quadratic part: the rate follows the effective rank."),
               ("And above which learning rate does it diverge?",
@@ -268,7 +270,8 @@ def mezo_on_a_bowl(answer, rng):
                "of the text; ES can, by trying.")],
           rows=["R078", "R141"])
 def reward(answer, rng):
-    dictionary = rng.permutation(["array", "axis", "plot", "the", "value", "line"]).tolist()
+    dictionary = rng.permutation(["array", "axis", "plot", "the", "value", "line", "of"])
+    dictionary = dictionary[:int(rng.integers(4, 8))].tolist()
     a, b, c = dictionary[:3]
     strange = ["qx", "zzv", "wrt", "ax", "planet"]
     cases = {
@@ -276,7 +279,7 @@ def reward(answer, rng):
         "a known word twice and an unknown one": [a, "qx", a],
         "one known word": [b],
         "one known word, many times": [c] * int(rng.integers(2, 9)) + ["qx"],
-        "known words, one of them often": [a, b, c] + [b] * int(rng.integers(1, 6)),
+        "known words, one of them often": [a, b, c, "qx"] + [b] * int(rng.integers(1, 6)),
         "no known word": strange[:int(rng.integers(1, 6))],
         "an empty text": [],
     }
@@ -355,3 +358,205 @@ open_question(
          "last looked.")],
     rows=["R106", "R107", "R109", "R119", "R120", "R122", "R125", "R140"],
 )
+
+
+@exercise("16.9", "GRPO: better than the others", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["group_advantages"],
+          hints=["A text is compared with the texts after the same prompt only. Which are they?",
+                 "mine = prompts == prompt picks a group; its advantages are (r − mean) / std.",
+                 "loop over np.unique(prompts); r = rewards[prompts == k]; if r.max() > r.min(): "
+                 "put (r - r.mean()) / r.std() in their places; the rest stays 0"],
+          followups=[
+              ("What takes the place of the group's mean in PPO, and what does that save?",
+               "A second network, the critic, that learns to foresee the reward. GRPO needs "
+               "neither its memory nor its training, but several texts after each prompt."),
+              ("What does dividing by the standard deviation do to prompts that are nearly always "
+               "solved?",
+               "It makes their rare failures weigh most: 1 of 64 gets about −8. Liu et al. (2025, "
+               "Dr. GRPO) leave the division out, for it weighs prompts by how hard they are."),
+              ("A group is all right or all wrong. What has been learnt from it?",
+               "Nothing: all advantages are 0, the symbols are paid for. So a reward that is "
+               "nearly never earned, or nearly always, wastes most groups.")],
+          rows=["R078"])
+def group_advantages(answer, rng):
+    def by_group(rewards, prompts, scaled):
+        A = np.zeros(len(rewards))
+        for k in np.unique(prompts):
+            r = rewards[prompts == k]
+            A[prompts == k] = scaled(r) if np.ptp(r) else 0.0
+        return A
+
+    for case in rng.permutation(["right or wrong", "numbers", "numbers, a group of one",
+                                 "numbers, a group of equals"]).tolist():
+        sizes = rng.permutation([3, 4, int(rng.integers(5, 8))])
+        names = rng.choice(np.arange(2, 40), size=4, replace=False)
+        prompts = np.repeat(names[:3], sizes)
+        if case == "right or wrong":
+            rewards = np.concatenate([rng.permutation(np.arange(n) < n - 2) for n in sizes])
+            rewards = rewards.astype(float)
+        else:
+            rewards = rng.normal(size=len(prompts)) + 3 * rng.normal(size=3).repeat(sizes)
+        if case.endswith("one"):
+            prompts, rewards = np.append(prompts, names[3]), np.append(rewards, 2.5)
+        if case.endswith("equals"):
+            prompts, rewards = np.append(prompts, [names[3]] * 4), np.append(rewards, [1.5] * 4)
+        order = rng.permutation(len(prompts))
+        prompts, rewards = prompts[order], rewards[order]
+        want = by_group(rewards, prompts, lambda r: (r - r.mean()) / r.std())
+        above = by_group(rewards, prompts, lambda r: r - r.mean())
+        got = as_array(answer.call("group_advantages", rewards, prompts), case=case,
+                       shape=rewards.shape)
+        expect_close(got, want, case=case, mistakes={
+            "all texts were one group: compare those after the same prompt only":
+                (rewards - rewards.mean()) / rewards.std(),
+            "the deviations are not divided by the group's standard deviation": above,
+            "they are divided by the variance":
+                by_group(rewards, prompts, lambda r: (r - r.mean()) / r.var()),
+            "they are divided by the standard deviation of all rewards":
+                above / rewards.std(),
+            "the standard deviation was taken with n − 1; the task says n":
+                by_group(rewards, prompts, lambda r: (r - r.mean()) / r.std(ddof=1)),
+            "the sign is turned: a text that is better than its group is above 0": -want,
+            "the mean of the group is not taken off":
+                by_group(rewards, prompts, lambda r: r / r.std())},
+            usually="within each group the advantages have the mean 0 and the standard deviation "
+                    "1, and they stand in the order of the rewards")
+
+
+@exercise("16.10", "GRPO: where the clip bites", kind="implement", difficulty=2, minutes=10,
+          points=3, names=["surrogate_slope"],
+          hints=["Draw min(r A, clip(r, 1 − ε, 1 + ε) A) over r, once for A > 0 and once for "
+                 "A < 0. On which side is it flat?",
+                 "It is flat above 1 + ε if A > 0, and below 1 − ε if A < 0. Elsewhere it is r A. "
+                 "And r = exp(log p − log p_old), so dr / d log p = r.",
+                 "np.where((A > 0) & (r > 1 + eps) | (A < 0) & (r < 1 - eps), 0, r * A)"],
+          followups=[
+              ("Why is a bad text whose ratio is above 1 + ε not clipped?",
+               "It has become likelier although it is bad. The step that undoes this must be "
+               "free; the clip only ends a push that has gone far enough."),
+              ("With a single update after each batch of texts, how often does the clip act?",
+               "Never: all ratios are 1. That is how DeepSeekMath was trained."),
+              ("Does the clip keep the ratios between 1 − ε and 1 + ε?",
+               "No. It takes away the push of that symbol, but others move the same weights, and "
+               "a large step can leap over the edge.")],
+          rows=["R078"])
+def surrogate_slope(answer, rng):
+    for _ in range(3):
+        eps = rng.uniform(0.1, 0.35)
+        far, near = eps * rng.uniform([[1.3], [0.2]], [[2.5], [0.8]],
+                                      size=(2, int(rng.integers(2, 5))))
+        ratio = np.concatenate([1 + far, 1 - far, 1 + near, 1 - near]).repeat(4)
+        A = rng.uniform(0.4, 0.9, size=len(ratio)) * np.tile([1, -1, 2.5, -2.5], len(ratio) // 4)
+        ratio, A = np.append(ratio, [1 + far[0], 1 - far[1], 1.0]), np.append(A, [0.0, 0.0, 0.7])
+        order = rng.permutation(len(A))
+        ratio, A = ratio[order], A[order]
+        flat = np.where(A > 0, ratio > 1 + eps, ratio < 1 - eps)
+        want = np.where(flat, 0.0, ratio * A)
+        inside = np.clip(ratio, 1 - eps, 1 + eps)
+        got = as_array(answer.call("surrogate_slope", ratio, A, eps), shape=A.shape,
+                       case=f"ε = {eps:.2f}")
+        expect_close(got, want, case=f"ε = {eps:.2f}", mistakes={
+            "this is the slope in the ratio; in log p another factor comes from the chain rule":
+                np.where(flat, 0.0, A),
+            "this is the value, not its slope": np.minimum(ratio * A, inside * A),
+            "whatever lies outside of the clip is flat: it depends on the sign of A, on which "
+            "side": np.where(inside == ratio, ratio * A, 0.0),
+            "the sides are exchanged: the smaller of the two counts, not the larger":
+                np.where(np.where(A > 0, ratio < 1 - eps, ratio > 1 + eps), 0.0, ratio * A),
+            "nothing is clipped": ratio * A,
+            "only what lies above 1 + ε is clipped, whatever the sign of A":
+                np.where(ratio > 1 + eps, 0.0, ratio * A),
+            "for A < 0 nothing is clipped": np.where((A > 0) & flat, 0.0, ratio * A),
+            "for A > 0 nothing is clipped": np.where((A < 0) & flat, 0.0, ratio * A)},
+            usually="take one ratio above 1 + ε and one below 1 − ε, each with A = 1 and with "
+                    "A = −1, and change log p a little: in two of the four nothing changes")
+
+
+@exercise("16.11", "The price before the run", kind="implement", difficulty=2, minutes=12,
+          points=3, names=["predicted_price"],
+          hints=["Two numbers of H are needed, the largest curvature and the trace. Both come from "
+                 "products with vectors.",
+                 "L: rounds times v = H u, L = ‖v‖, u = v / L. Trace: the mean of s · H s. Then "
+                 "r = trace / L.",
+                 "for _ in range(rounds): v = times(u); L = np.linalg.norm(v); u = v / L\n"
+                 "then the mean over the signs, and 4 (r + 2) / 3"],
+          followups=[
+              ("Why is the mean of s · H s the trace?",
+               "s · H s is the sum of H_ij s_i s_j. For i = j the signs give 1; for i ≠ j they are "
+               "as often 1 as −1 (Hutchinson 1989). The diagonal itself costs no noise."),
+              ("What does this cost, in forward-equivalents?",
+               "A product with H costs about two gradients, 6. The chapter's 33 products "
+               "come to about 200: less than one trial of MeZO."),
+              ("Which assumption fails where some curvatures are negative?",
+               "The trace then subtracts them, but noise along them moves the weights all the "
+               "same. r may come out below 1, which no spectrum of positive curvatures can.")],
+          rows=["R128", "R105"])
+def predicted_price(answer, rng):
+    for d, n, rounds in zip(rng.permutation(np.arange(5, 10))[:3].tolist(),
+                            rng.permutation(np.arange(3, 9))[:3].tolist(),
+                            rng.permutation(np.arange(2, 7))[:3].tolist(), strict=True):
+        A = rng.normal(size=(d, d + 2))
+        H = A @ A.T / d
+        u, signs = rng.normal(size=d), rng.choice([-1.0, 1.0], size=(n, d))
+        u /= np.linalg.norm(u)
+        lengths, quotients, v = [], [], u
+        for _ in range(rounds + 1):
+            w = H @ v
+            quotients.append(v @ w)
+            lengths.append(np.linalg.norm(w))
+            v = w / lengths[-1]
+        L, trace = lengths[rounds - 1], np.einsum("ni,ij,nj->n", signs, H, signs)
+        case = f"H {d} × {d}, {n} rows of signs, {rounds} rounds"
+        r, price = expect_parts(answer.call("predicted_price", lambda v, H=H: H @ v, u.copy(),
+                                            signs.copy(), rounds), 2, case=case,
+                                what="r and the price")
+        want = trace.mean() / L
+        expect_close(r, want, case=f"{case}: r", rtol=1e-6, mistakes={
+            "it is upside down: the trace is divided by L": 1 / want,
+            "the rows of signs were added up, without dividing by their number": trace.sum() / L,
+            "this is the trace alone": trace.mean(),
+            "there was one round too few": trace.mean() / lengths[rounds - 2],
+            "there was one round too many": trace.mean() / lengths[rounds],
+            "L is the quotient u · H u here; the task asks for the length of H u":
+                trace.mean() / quotients[rounds - 1]},
+            usually="take H = diag(3, 1) and one round from u = (1, 0): L is 3, the trace 4, with "
+                    "any signs")
+        expect_close(price, 4 * (want + 2) / 3, case=f"{case}: price", rtol=1e-6, mistakes={
+            "the 2 that is added to r is missing": 4 * want / 3,
+            "this is the ratio of the steps; a step of MeZO costs 2 and a gradient 3":
+                2 * (want + 2)},
+            usually="r is right: put it into the formula of the task")
+
+
+@exercise("16.12", "Which activations to keep?", kind="derive", difficulty=2, minutes=8, points=2,
+          names=["best_spacing"],
+          hints=["Write the peak as a function of k: one part falls with k, the other grows.",
+                 "Peak: layers / k + k · inside. Where is its derivative zero?",
+                 "k² = layers / inside. Put it back in: both parts are the same."],
+          followups=[
+              ("How does the peak grow with the number of layers?",
+               "With its square root (Chen et al. 2016), against in proportion without "
+               "checkpoints."),
+              ("What does it cost?",
+               "One more forward pass: a gradient of 3 becomes one of 4, a third more."),
+              ("Which is better at a long context, this or MeZO?",
+               "This, where it fits: it pays a third, MeZO pays its price. MeZO is for what still "
+               "does not fit: the gradient itself is as large as the weights.")],
+          rows=["R106", "R120"])
+def best_spacing(answer, rng):
+    for _ in range(3):
+        layers, inside = int(rng.integers(12, 200)), rng.uniform(3, 20)
+        case = f"{layers} layers, inside {inside:.3g}"
+        k, peak = expect_parts(answer.call("best_spacing", layers, inside), 2, case=case,
+                               what="k and the peak")
+        best, lowest = np.sqrt(layers / inside), 2 * np.sqrt(layers * inside)
+        expect_close(k, best, case=f"{case}: k", rtol=1e-4, mistakes={
+            "it is upside down": 1 / best,
+            "this is k²": best**2,
+            "that would be right if an inside weighed as much as an input": np.sqrt(layers),
+            "the more the inside weighs, the shorter the stretch": np.sqrt(layers * inside)},
+            usually="draw layers / k + k · inside over k, and see where it is lowest")
+        expect_close(peak, lowest, case=f"{case}: peak", rtol=1e-4, mistakes={
+            "this is one of the two parts, and they are the same size": lowest / 2,
+            "this is what stays without checkpoints": layers * inside},
+            usually="k is right: put it into the sum of the two parts")

@@ -179,21 +179,33 @@ class Transformer(FlatModel):
         return N
 
     def backprop(self, layers, slopes, X, y) -> float:
-        """The loss and, by backpropagation, its gradient.
-
-        D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
-        to H, so it adds to D as well: what comes back through it.
-        """
-        E, pos, blocks, U, c = layers
-        dE, d_pos, d_blocks, dU, dc = slopes
-        kept = []
-        N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
-        D, y = scores(N, U, c), y.ravel()
+        """The loss and, by backpropagation, its gradient."""
+        kept, y = [], y.ravel()
+        D = self.scores_to_go_back(layers, X, kept)
         losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
         D *= 1 / (total * len(y))
         D.ravel()[places(y)] -= 1 / len(y)
+        self.way_back(layers, slopes, X, D, kept)
+        return float(losses.mean())
+
+    def scores_to_go_back(self, layers, X, kept):
+        """The scores (classes, positions) of checked X. What `way_back` needs is appended to
+        ``kept``, an empty list."""
+        E, pos, blocks, U, c = layers
+        return scores(self.states(blocks, E[X] + pos[:X.shape[1]], kept), U, c)
+
+    def way_back(self, layers, slopes, X, D, kept) -> None:
+        """From the gradient D (classes, positions) of any loss in the scores to the gradients in
+        all arrays, which are written into ``slopes``.
+
+        D is then the gradient of the loss in the sum H that runs through all layers. A sublayer
+        adds to H, so it adds to D as well: what comes back through it.
+        """
+        E, pos, blocks, U, c = layers
+        dE, d_pos, d_blocks, dU, dc = slopes
+        N = kept[-1][0]
         np.matmul(N.T, D.T, out=dU)
-        np.matmul(D, np.ones(len(y), D.dtype), out=dc)
+        np.matmul(D, np.ones(D.shape[1], D.dtype), out=dc)
         D = norm_slope(D.T @ U.T, *kept.pop())
         for (qkv, out, up, down), (d_qkv, d_out, d_up, d_down) in zip(
                 reversed(blocks), reversed(d_blocks), strict=True):
@@ -211,7 +223,6 @@ class Transformer(FlatModel):
         _collect(D, X.ravel(), out=dE)
         d_pos[X.shape[1]:] = 0
         D.reshape(*X.shape, -1).sum(axis=0, out=d_pos[:X.shape[1]])
-        return float(losses.mean())
 
     def attention_weights(self, p, X) -> np.ndarray:
         """The weights P of every head, shape (layers, sequences, heads, positions, positions):

@@ -47,6 +47,16 @@ def gram(A) -> np.ndarray:
     return A.T @ A
 
 
+def stored_bits(W, bits=16, group=None) -> int:
+    """What it takes to store W (m, n): so many bits for each entry, a bit for each place that says
+    whether an entry is there, if there are zeros enough to gain by it; and 16 bits for each scale,
+    if an entry has fewer than 16. Count W before it is rounded: rounding makes zeros too.
+    """
+    entries = min(bits * W.size, bits * np.count_nonzero(W) + W.size)
+    groups = -(-len(W) // (len(W) if group is None else group))
+    return int(entries + (16 * groups * W.shape[1] if bits < 16 else 0))
+
+
 # --- rank ------------------------------------------------------------------------------------
 
 def low_rank(W, k, G=None) -> tuple[np.ndarray, np.ndarray]:

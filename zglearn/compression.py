@@ -1,7 +1,7 @@
 """Compression of a trained transformer: rank, entries and bits of its inner matrices.
 
-    A = layer_inputs(model, p, X)                                  # what each matrix multiplies
-    q = changed(model, p, lambda name, W: rounded(W, bits=4, group=32))
+    G = {name: gram(A) for name, A in layer_inputs(model, p, X).items()}
+    q, bits = compressed(model, p, by_bits(even_levels(4), group=32, G=G))
     nats = model.loss(q, X_test, y_test)
 
 A matrix W (inputs, outputs) takes rows of inputs A to A W. What is best for those inputs depends on
@@ -20,15 +20,25 @@ def inner_matrices(model) -> list[str]:
     return [name for name in model.shapes if name.startswith(INNER)]
 
 
-def changed(model, p, change, names=None) -> np.ndarray:
-    """A copy of p in which each inner matrix W is ``change(name, W)``, computed in double
-    precision."""
-    names = inner_matrices(model) if names is None else names
-    q = p.copy()
-    for name, W in zip(model.shapes, model.unpack(q), strict=True):
-        if name in names:
-            W[:] = change(name, W.astype(float))
-    return q
+def weights(model, p) -> dict[str, np.ndarray]:
+    """The inner matrices of p (parameters,), in double precision."""
+    names = inner_matrices(model)
+    return {name: W.astype(float) for name, W in zip(model.shapes, model.unpack(p), strict=True)
+            if name in names}
+
+
+def compressed(model, p, how) -> tuple[np.ndarray, int]:
+    """A copy of p with ``how(name, W)`` in the place of each inner matrix W, and the bits of all.
+
+    ``how`` returns the new matrix and the bits that it is stored in: `by_rank`, `by_entries` and
+    `by_bits` make such functions.
+    """
+    q, stored = p.copy(), 0
+    for name, W in weights(model, p).items():
+        new, bits = how(name, W)
+        q[model.parts[name]] = new.ravel()
+        stored += bits
+    return q, stored
 
 
 def layer_inputs(model, p, X) -> dict[str, np.ndarray]:
@@ -50,11 +60,13 @@ def gram(A) -> np.ndarray:
 def stored_bits(W, bits=16, group=None) -> int:
     """What it takes to store W (m, n): so many bits for each entry, a bit for each place that says
     whether an entry is there, if there are zeros enough to gain by it; and 16 bits for each scale,
-    if an entry has fewer than 16. Count W before it is rounded: rounding makes zeros too.
+    if an entry has fewer than 16. ``group`` is that of `rounded`.
+
+    Count W before it is rounded: rounding makes zeros too.
     """
     entries = min(bits * W.size, bits * np.count_nonzero(W) + W.size)
-    groups = -(-len(W) // (len(W) if group is None else group))
-    return int(entries + (16 * groups * W.shape[1] if bits < 16 else 0))
+    scales = 1 if group == "all" else -(-len(W) // (group or len(W))) * W.shape[1]
+    return int(entries + (16 * scales if bits < 16 else 0))
 
 
 # --- rank ------------------------------------------------------------------------------------
@@ -69,6 +81,14 @@ def low_rank(W, k, G=None) -> tuple[np.ndarray, np.ndarray]:
     S = np.eye(len(W)) if G is None else np.linalg.cholesky(damped(G))
     U, s, Vt = np.linalg.svd(S.T @ W, full_matrices=False)
     return np.linalg.solve(S.T, U[:, :k] * np.sqrt(s[:k])), np.sqrt(s[:k])[:, None] * Vt[:k]
+
+
+def by_rank(share, G=None):
+    """For `compressed`: factors that take this share of the numbers. G is {name: Gram matrix}."""
+    def how(name, W):
+        B, C = low_rank(W, int(share * W.size / sum(W.shape)), G and G[name])
+        return B @ C, stored_bits(B) + stored_bits(C)
+    return how
 
 
 def damped(G, share=0.01) -> np.ndarray:
@@ -93,6 +113,14 @@ def pruned(W, share, G=None) -> np.ndarray:
         least = np.argsort(score, axis=0, kind="stable")[:round(share * len(W))]
         np.put_along_axis(W, least, 0, axis=0)
     return W
+
+
+def by_entries(share, G=None, rng=None):
+    """For `compressed`: this share of the entries at zero, at random if there is an ``rng``."""
+    def how(name, W):
+        new = pruned(W, share, G and G[name]) if rng is None else W * (rng.random(W.shape) >= share)
+        return new, stored_bits(new)
+    return how
 
 
 # --- bits ------------------------------------------------------------------------------------
@@ -156,3 +184,23 @@ def gptq(W, G, levels, group=None) -> np.ndarray:
         Q[i] = nearest(W[i] / scale, levels) * scale
         W[i + 1:] -= np.outer(C[i, i + 1:] / C[i, i], W[i] - Q[i])
     return Q
+
+
+def by_bits(levels, group=None, G=None):
+    """For `compressed`: every entry on a level times a scale; by GPTQ, if there is a G."""
+    def how(name, W):
+        new = gptq(W, G[name], levels, group) if G else rounded(W, levels, group)
+        return new, stored_bits(W, int(np.ceil(np.log2(len(levels)))), group)
+    return how
+
+
+def by_bits_with_some_apart(share, levels, rng=None):
+    """For `compressed`: a share of the entries stays in 16 bits, with 16 more for its place: the
+    largest, or any if there is an ``rng``; all others share one scale (Dettmers et al. 2024)."""
+    def how(name, W):
+        size = np.abs(W) if rng is None else rng.random(W.shape)
+        keep = size >= np.quantile(size, 1 - share)
+        rest = rounded(np.where(keep, 0, W), levels, "all")
+        bits = stored_bits(W, int(np.ceil(np.log2(len(levels)))), "all")
+        return np.where(keep, W, rest), bits + 32 * int(keep.sum())
+    return how

@@ -73,6 +73,12 @@ def text(domain, length):
     return sequences(train, length), *((X[half], y[half]) for half in np.array_split(mixed, 2))
 
 
+def multiplications(model, T) -> int:
+    """In a pass forward, for each position of a sequence of T; a pass back costs twice as many."""
+    attention = model.depth * T * model.width  # two products, one half of each masked
+    return 12 * model.depth * model.width**2 + model.width * model.classes + attention
+
+
 # --- distillation ----------------------------------------------------------------------------
 
 def gradient(model, p, X, y, mix=0.0):

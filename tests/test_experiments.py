@@ -500,7 +500,6 @@ def test_to_import_it_takes_no_scipy():
 # Notebooks that still choose by hand, as they did in the first edition. A name leaves this set when
 # its notebook is redone, and none comes in.
 NOT_YET = {
-    "chapters/compression",
     "chapters/evolution_strategies",
     "chapters/mezo_capstone",
 }

@@ -191,21 +191,22 @@ def galore(answer, rng):
 
 
 choice(
-    "12.6", "Predict: which cut hurts least?", kind="predict", difficulty=1, minutes=3, points=1,
-    right="a",
+    "12.6", "Predict: which layer minds the rounding?", kind="predict", difficulty=2, minutes=4,
+    points=1, right="a",
     options={
-        "a": "Rounding to eight bits moves each weight by less than half a per cent of the "
-             "largest. Nothing that the model does depends on that.",
-        "b": "The smallest entries hurt little one by one, but sixty per cent of them do.",
-        "c": "To come to 40 % of the numbers, the rank falls to a fifth of the full one. The "
-             "spectrum is far too flat for that.",
-        "d": "They differ by more than a hundred times. Run it."},
-    hints=["How large is the change to a weight in each case?",
-           "Eight bits: 127 levels on each side of zero.",
-           "Compare the rank at 40 % with the break-even rank."],
-    followups=[("So is low rank useless for language models?",
-                "For the weights of this one, nearly. For updates, for attention caches and for "
-                "embeddings of texts it is not.")],
+        "a": "The first. That it costs most is what the run shows, and not why. That all later "
+             "layers read what it gets wrong is a guess that fits.",
+        "b": "The second costs less than half of what the first does.",
+        "c": "What the third gets wrong goes straight into the scores, and yet it costs least.",
+        "d": "The shapes are the same, and so is the rounding. But the first layer's costs more "
+             "than both others together."},
+    hints=["Who reads what a layer gets wrong?",
+           "The rise is compared for equal shapes, equal bits and equal groups.",
+           "An error of the first layer goes through two more; one of the third goes into the "
+           "softmax."],
+    followups=[("What follows for the bits?",
+                "Layers need not get equally many. How to share them is a search: measure what "
+                "each costs, on text to choose on, and give the next bit where it helps most.")],
     rows=["R074", "R075", "R043"],
 )
 
@@ -261,15 +262,15 @@ def round_groups(answer, rng):
             usually="look at one group by hand: its columns' largest sizes stay as they are, all "
                     "else goes to the nearest level. The last group may be shorter")
         groups = -(-m // size)
+        miscounts = {"no scale is counted": bits * W.size,
+                     "the last, shorter group has scales too": bits * W.size + 16 * (m // size) * n,
+                     "each column of a group has a scale": bits * W.size + 16 * groups,
+                     "a scale has 16 bits": bits * (W.size + groups * n)}
+        if m < size:  # then the first two are one
+            del miscounts["no scale is counted"]
         expect_close(stored, bits * W.size + 16 * groups * n, case=f"{case}: the bits stored",
-                     mistakes={
-                         "the scales are not counted": bits * W.size,
-                         "the last, shorter group has scales too":
-                             bits * W.size + 16 * (m // size) * n,
-                         "each column of a group has a scale": bits * W.size + 16 * groups,
-                         "a scale has 16 bits": bits * (W.size + groups * n)},
-                     usually="count what a reader of the file needs: the levels' numbers, and "
-                             "every scale")
+                     mistakes=miscounts, usually="count what a reader of the file needs: the "
+                                                 "levels' numbers, and every scale")
 
 
 def _in_groups(W, bits, size, shared=False):

@@ -246,7 +246,8 @@ choice(
           rows=["R043", "R075"])
 def round_groups(answer, rng):
     exact, one_more = int(rng.integers(2, 5)), int(rng.integers(2, 5))
-    for size, m in rng.permutation([(4, 4 * exact), (5, 5 * one_more + 1), (9, 7)]).tolist():
+    sizes = rng.permutation([(4, 4 * exact), (5, 5 * one_more + 1)]).tolist()
+    for size, m in [*sizes, (9, 7)]:
         n, bits = (int(rng.integers(*ends)) for ends in ((2, 7), (3, 7)))
         W = rng.normal(size=(m, n)) * 3.0 ** (np.arange(m)[:, None] // size)
         W[::size] *= 3  # so that a group that takes an entry too many shows

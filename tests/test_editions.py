@@ -63,8 +63,8 @@ predict("13.3", answer_13_3); print("08.2", 8.2)"""
 
 
 def test_an_id_of_the_first_edition_that_is_none_now_is_explained():
-    with pytest.raises(bank.UnknownExercise, match="in 0.1.0 it was what is 15.8 now"):
-        bank.find("12.8")
+    with pytest.raises(bank.UnknownExercise, match="in 0.1.0 it was what is 17.15 now"):
+        bank.find("14.15")
 
 
 # --- the progress file ------------------------------------------------------------------------

@@ -5,7 +5,6 @@ itself calls.
 """
 
 import math
-import re
 import signal
 import subprocess
 import sys
@@ -497,30 +496,12 @@ def test_to_import_it_takes_no_scipy():
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
-# Notebooks that still choose by hand, as they did in the first edition. A name leaves this set when
-# its notebook is redone, and none comes in.
-NOT_YET = {
-    "chapters/compression",
-}
-
-
-def short_name(path):
-    """Without the number, which may change: chapters/adam."""
-    return f"{path.parent.name}/{re.sub(r'^[0-9]+_', '', path.stem)}"
-
-
-@pytest.mark.parametrize("path", notebooks.hand_edited(), ids=short_name)
+@pytest.mark.parametrize("path", notebooks.hand_edited(),
+                         ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_choice_in_a_notebook_is_made_by_tune_or_says_why_not(path):
     found = hand_made_selections(notebooks.read(path))
     silent = [f"{s.cell}, line {s.line}: {s.code}" for s in found if s.reason is None]
-    if short_name(path) in NOT_YET:
-        assert silent, f"{short_name(path)} is done: take it out of NOT_YET"
-    else:
-        assert not silent, "use tune, or say why on the line (# by hand: …):\n" + "\n".join(silent)
-
-
-def test_no_notebook_that_is_gone_is_waited_for():
-    assert not NOT_YET - {short_name(path) for path in notebooks.hand_edited()}
+    assert not silent, "use tune, or say why on the line (# by hand: …):\n" + "\n".join(silent)
 
 
 @pytest.mark.parametrize("code", [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .transformer import Transformer, norm_slope, scores, softmax_backward
+from .transformer import Transformer, scores, softmax_backward
 
 
 class Cloze(Transformer):
@@ -50,10 +50,7 @@ class Cloze(Transformer):
         dN = np.zeros_like(N)
         loss, self._last(dN, X)[:] = softmax_backward(self._last(N, X), y, U, c + self.ruled_out,
                                                       *slopes[3:], weights)
-        D = norm_slope(dN, *kept.pop())
-        for block, d_block in zip(reversed(blocks), reversed(slopes[2]), strict=True):
-            self.back(block, d_block, D, kept.pop())
-        self.back_to_embeddings(D, X, *slopes[:2])
+        self.way_back(layers, slopes, X, dN, kept)
         return loss
 
     def jvp(self, p, u, X, y):

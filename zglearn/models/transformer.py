@@ -199,20 +199,25 @@ class Transformer(FlatModel):
 
     def backprop(self, layers, slopes, X, y, weights=None) -> float:
         """The loss and, by backpropagation, its gradient; with ``weights`` (symbols,) those of
-        their weighted sum.
-
-        D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
-        to H, so it adds to D as well: what comes back through it.
-        """
+        their weighted sum."""
         E, pos, blocks, U, c = layers
         kept = []
         N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
         loss, dN = softmax_backward(N, y.ravel(), U, c, *slopes[3:], weights)
+        self.way_back(layers, slopes, X, dN, kept)
+        return loss
+
+    def way_back(self, layers, slopes, X, dN, kept):
+        """From a loss's gradient dN in what the softmax reads to those in all that stands before
+        it, which are written into ``slopes``; ``kept`` is what `states` kept.
+
+        D is the gradient of the loss in the sum H that runs through all layers. A sublayer adds
+        to H, so it adds to D as well: what comes back through it.
+        """
         D = norm_slope(dN, *kept.pop())
-        for block, d_block in zip(reversed(blocks), reversed(slopes[2]), strict=True):
+        for block, d_block in zip(reversed(layers[2]), reversed(slopes[2]), strict=True):
             self.back(block, d_block, D, kept.pop())
         self.back_to_embeddings(D, X, *slopes[:2])
-        return loss
 
     def back(self, block, d_block, D, kept):
         """The way back through one layer: adds to D, in place, and writes into ``d_block``."""
@@ -460,9 +465,16 @@ def softmax_backward(N, y, U, c, dU, dc, weights=None):
     losses, total = losses_in_place(D, y)  # D is softmax minus one-hot, over the positions
     D *= 1 / (total * len(y)) if weights is None else weights / total
     D.ravel()[places(y)] -= 1 / len(y) if weights is None else weights
+    loss = losses.mean() if weights is None else losses @ weights
+    return float(loss), scores_backward(D, N, U, dU, dc)
+
+
+def scores_backward(D, N, U, dU, dc):
+    """From the gradient D (classes, positions) of any loss in `scores` to that in N; those in U
+    and c are written into dU and dc."""
     np.matmul(N.T, D.T, out=dU)
-    np.matmul(D, np.ones(len(y), D.dtype), out=dc)
-    return float(losses.mean() if weights is None else losses @ weights), D.T @ U.T
+    np.matmul(D, np.ones(len(N), D.dtype), out=dc)
+    return D.T @ U.T
 
 
 def losses_in_place(Z, y):

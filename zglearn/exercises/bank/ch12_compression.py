@@ -1,4 +1,4 @@
-"""Chapter 12: rank, entries and bits; LoRA and GaLore."""
+"""Chapter 12: rank, entries and bits; groups and GPTQ; LoRA and GaLore."""
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from zglearn.exercises.exercise import (
           rows=["R005", "R074", "E31"])
 def stored_share(answer, rng):
     for _ in range(3):
-        sizes = ((20, 50), (200, 300), (20, 300), (20, 300))  # one is above its break-even rank
-        shapes = [tuple(rng.integers(*sizes[i], size=2).tolist()) for i in rng.permutation(4)]
+        # one is above its break-even rank, one below
+        sizes = [(20, 50), (200, 300), *[(20, 300)] * int(rng.integers(1, 4))]
+        shapes = [tuple(rng.integers(*sizes[i], size=2).tolist())
+                  for i in rng.permutation(len(sizes))]
         k = int(rng.integers(30, 90))
         whole = sum(m * n for m, n in shapes)
         factors = [k * (m + n) for m, n in shapes]
@@ -54,8 +56,12 @@ def stored_share(answer, rng):
           rows=["R043", "R074", "R075", "E17", "E18"])
 def quantize(answer, rng):
     bits = int(rng.integers(3, 7))
-    W = rng.normal(size=(30, 5)) * np.array([0.01, 1, 30, 1, 1]) - np.array([0, 0, 0, 5, 0])
+    W = rng.normal(size=rng.integers((20, 6), (40, 9))) * 10 ** rng.uniform(-2, 2)
+    W[:, 0] *= 0.01
+    W[:, 2] *= 30
+    W[:, 3] = -np.abs(W[:, 3])
     W[:, 4] = 0
+    filled = [j for j in range(W.shape[1]) if j != 4]
     case = f"{bits} bits, columns of different size, one all negative, one all zero"
     Q = as_array(answer.call("quantize", W, bits), case=case, shape=W.shape)
     top = 2 ** (bits - 1) - 1
@@ -64,20 +70,20 @@ def quantize(answer, rng):
         codes = Q / step
         return np.abs(codes - np.round(codes)).max() < 1e-3
 
-    own, whole = np.abs(W[:, :4]).max(axis=0) / top, np.abs(W).max() / top
+    own, whole = np.abs(W[:, filled]).max(axis=0) / top, np.abs(W).max() / top
     expect(not on_grid(Q, whole), f"{case}: one step for the whole matrix, so nothing is left of "
            "the small columns. Give every column its own.")
     expect((Q[:, 4] == 0).all(), f"{case}: zeros must stay zeros")
     expect(np.abs(Q[:, 3]).max() > 0, f"{case}: the column of negative entries has come to "
            "nothing. The range has to be symmetric.")
-    expect(not on_grid(Q[:, :4], own * top / (2**bits - 1)), f"{case}: {2**bits - 1} levels on "
-           "each side are twice too many: one of the bits is the sign")
-    expect(on_grid(Q[:, :4], own), f"{case}: the values do not lie on {top} even levels on each "
-           "side of zero, up to the largest size in the column")
-    expect_close(Q[:, :4] / own, np.round(W[:, :4] / own), rtol=0, atol=1.01,
+    expect(not on_grid(Q[:, filled], own * top / (2**bits - 1)), f"{case}: {2**bits - 1} levels "
+           "on each side are twice too many: one of the bits is the sign")
+    expect(on_grid(Q[:, filled], own), f"{case}: the values do not lie on {top} even levels on "
+           "each side of zero, up to the largest size in the column")
+    expect_close(Q[:, filled] / own, np.round(W[:, filled] / own), rtol=0, atol=1.01,
                  case=f"{case}, in steps", usually="entries are cut off, or not rounded to the "
                  "nearest level")
-    worst = np.abs(Q[:, :4] - W[:, :4]).max(axis=0) / own
+    worst = np.abs(Q[:, filled] - W[:, filled]).max(axis=0) / own
     expect(worst.max() < 0.501, f"{case}: an entry is off by {worst.max():.1f} steps; rounding to "
            "the nearest level is off by at most half a step")
 
@@ -127,25 +133,25 @@ def prune(answer, rng):
                "The model must start unchanged, so one factor is zero. If both were, both "
                "gradients would be zero, too, and nothing would ever move."),
               ("What does LoRA save, and what not?",
-               "Optimizer state of the large matrices, and storage per task. Not the forward and "
-               "backward pass through the model.")],
+               "Optimizer state of the large matrices, storage per task, and the gradient of every "
+               "frozen matrix, which need not be formed: up to a third of the products of a step. "
+               "Not the forward pass, nor the way back through the layers.")],
           rows=["R074", "R119"])
 def lora_gradient(answer, rng):
-    m, n, r = 5, 4, 3
-    A, B, dW = rng.normal(size=(m, r)), rng.normal(size=(r, n)), rng.normal(size=(m, n))
-    got = expect_parts(answer.call("lora_gradient", dW, A, B), 2, case="a 5 by 4 matrix, r = 3",
-                       what="the gradients of A and of B")
-    dA, dB = dW @ B.T / r, A.T @ dW / r
-    expect_close(got[0], dA, case="the gradient of A", mistakes={
-        "the factor 1/r is missing": dA * r, "it is divided by r twice": dA / r,
-        "the sign is flipped": -dA},
-        usually="it has A's shape, and holds dW and what A is multiplied with. Compare it with a "
-                "difference of the sum of dW * W, when one entry of A changes a little")
-    expect_close(got[1], dB, case="the gradient of B", mistakes={
-        "the factor 1/r is missing": dB * r, "it is divided by r twice": dB / r,
-        "the sign is flipped": -dB},
-        usually="it has B's shape, and holds dW and what B is multiplied with. Compare it with a "
-                "difference of the sum of dW * W, when one entry of B changes a little")
+    for m, n in rng.permutation([(5, 4), (3, 7)]).tolist():
+        r = int(rng.integers(2, 5))
+        A, B, dW = rng.normal(size=(m, r)), rng.normal(size=(r, n)), rng.normal(size=(m, n))
+        case = f"a {m} by {n} matrix, r = {r}"
+        got = expect_parts(answer.call("lora_gradient", dW, A, B), 2, case=case,
+                           what="the gradients of A and of B")
+        dA, dB = dW @ B.T / r, A.T @ dW / r
+        for part, want, name in zip(got, (dA, dB), "AB", strict=True):
+            expect_close(part, want, case=f"{case}: the gradient of {name}", mistakes={
+                "the factor 1/r is missing": want * r, "it is divided by r twice": want / r,
+                "the sign is flipped": -want},
+                usually=f"it has {name}'s shape, and holds dW and what {name} is multiplied with. "
+                        "Compare it with a difference of the sum of dW * W, when one entry of "
+                        f"{name} changes a little")
 
 
 @exercise("12.5", "GaLore's projection", kind="implement", difficulty=2, minutes=10, points=3,
@@ -185,21 +191,22 @@ def galore(answer, rng):
 
 
 choice(
-    "12.6", "Predict: which cut hurts least?", kind="predict", difficulty=1, minutes=3, points=1,
-    right="a",
+    "12.6", "Predict: which layer minds the rounding?", kind="predict", difficulty=2, minutes=4,
+    points=1, right="a",
     options={
-        "a": "Rounding to eight bits moves each weight by less than half a per cent of the "
-             "largest. Nothing that the model does depends on that.",
-        "b": "The smallest entries hurt little one by one, but sixty per cent of them do.",
-        "c": "To come to 40 % of the numbers, the rank falls to a fifth of the full one. The "
-             "spectrum is far too flat for that.",
-        "d": "They differ by more than a hundred times. Run it."},
-    hints=["How large is the change to a weight in each case?",
-           "Eight bits: 127 levels on each side of zero.",
-           "Compare the rank at 40 % with the break-even rank."],
-    followups=[("So is low rank useless for language models?",
-                "For the weights of this one, nearly. For updates, for attention caches and for "
-                "embeddings of texts it is not.")],
+        "a": "The first. That it costs most is what the run shows, and not why. That all later "
+             "layers read what it gets wrong is a guess that fits.",
+        "b": "The second costs less than half of what the first does.",
+        "c": "What the third gets wrong goes straight into the scores, and yet it costs least.",
+        "d": "The shapes are the same, and so is the rounding. But the first layer's costs more "
+             "than both others together."},
+    hints=["Who reads what a layer gets wrong?",
+           "The rise is compared for equal shapes, equal bits and equal groups.",
+           "An error of the first layer goes through two more; one of the third goes into the "
+           "softmax."],
+    followups=[("What follows for the bits?",
+                "Layers need not get equally many. How to share them is a search: measure what "
+                "each costs, on text to choose on, and give the next bit where it helps most.")],
     rows=["R074", "R075", "R043"],
 )
 
@@ -220,3 +227,107 @@ choice(
                 "8 bits help where the processor has instructions for them.")],
     rows=["R074", "R075", "R133", "E17", "E18"],
 )
+
+
+@exercise("12.8", "Round in groups, and count the bits", kind="implement", difficulty=2,
+          minutes=12, points=3, names=["round_groups"],
+          hints=["One group at a time: which rows are in it, and what is the largest size in each "
+                 "of its columns?",
+                 "A scale per group and column: largest size ÷ (2^(b−1) − 1). Bits: b for each "
+                 "entry, 16 for each scale.",
+                 "for i in range(0, len(W), size): part = W[i:i + size]; ... then count "
+                 "-(-m // size) * n scales"],
+          followups=[
+              ("Why do groups help?",
+               "A scale is set by the largest entry that shares it. In a small group fewer entries "
+               "suffer from one that is large."),
+              ("What do groups of 32 with scales of 16 bits cost per weight?",
+               "Half a bit. QLoRA rounds the scales as well: 8 bits for 64 weights, an eighth.")],
+          rows=["R043", "R075"])
+def round_groups(answer, rng):
+    exact, one_more = int(rng.integers(2, 5)), int(rng.integers(2, 5))
+    sizes = rng.permutation([(4, 4 * exact), (5, 5 * one_more + 1)]).tolist()
+    for size, m in [*sizes, (9, 7)]:
+        n, bits = (int(rng.integers(*ends)) for ends in ((2, 7), (3, 7)))
+        W = rng.normal(size=(m, n)) * 3.0 ** (np.arange(m)[:, None] // size)
+        W[::size] *= 3  # so that a group that takes an entry too many shows
+        W[:size, 0] = 0
+        case = f"{m} by {n}, groups of {size}, {bits} bits"
+        Q, stored = expect_parts(answer.call("round_groups", W.copy(), bits, size), 2, case=case,
+                                 what="the rounded matrix and the bits")
+        want = _in_groups(W, bits, size)
+        expect_close(Q, want, case=case, mistakes={
+            "there are twice as many levels as the bits allow": _in_groups(W, bits + 1, size),
+            "a column has one scale, and not one for each of its groups": _in_groups(W, bits, m),
+            "the groups go along the rows": _in_groups(W.T, bits, size).T,
+            "all columns share the scale of their group": _in_groups(W, bits, size, shared=True)},
+            usually="look at one group by hand: its columns' largest sizes stay as they are, all "
+                    "else goes to the nearest level. The last group may be shorter")
+        groups = -(-m // size)
+        miscounts = {"no scale is counted": bits * W.size,
+                     "the last, shorter group has scales too": bits * W.size + 16 * (m // size) * n,
+                     "each column of a group has a scale": bits * W.size + 16 * groups,
+                     "a scale has 16 bits": bits * (W.size + groups * n)}
+        if m < size:  # then the first two are one
+            del miscounts["the last, shorter group has scales too"]
+        expect_close(stored, bits * W.size + 16 * groups * n, case=f"{case}: the bits stored",
+                     mistakes=miscounts, usually="count what a reader of the file needs: the "
+                                                 "levels' numbers, and every scale")
+
+
+def _in_groups(W, bits, size, shared=False):
+    """The columns of W rounded in groups of so many rows; `shared`: a scale for all columns."""
+    top, Q = 2 ** (bits - 1) - 1, W.copy()
+    for i in range(0, len(W), size):
+        part = W[i:i + size]
+        step = np.abs(part).max(axis=None if shared else 0) / top
+        Q[i:i + size] = np.round(part / np.where(step > 0, step, 1)) * step
+    return Q
+
+
+@exercise("12.9", "GPTQ's update: let the others make up for it", kind="derive", difficulty=3,
+          minutes=15, points=4, names=["make_up"],
+          hints=["Write the change of the outputs as a quadratic function of the rows that may "
+                 "move, and set its gradient to zero.",
+                 "With L for the later rows and δ for the change of row i: G[L, L] Δ + G[L, i] δ = "
+                 "0.",
+                 "np.linalg.solve(G[i+1:, i+1:], ...) for the later rows; one change for each "
+                 "column of W"],
+          followups=[
+              ("Why is it enough to know AᵀA?",
+               "The sum of squares of A Δ is the trace of Δᵀ AᵀA Δ: the inputs enter in no other "
+               "way. So a few hundred thousand inputs are kept as one square matrix."),
+              ("Why does GPTQ take a Cholesky factor, and not a solution for every row?",
+               "Its rows hold all these solutions at once: one factorization in place of as many "
+               "as there are rows.")],
+          rows=["R043"])
+def make_up(answer, rng):
+    sizes = rng.integers((4, 2), (8, 6), size=(3, 2))
+    for place, (m, n) in zip(rng.permutation(3), sizes.tolist(), strict=True):
+        i = (0, int(rng.integers(1, m - 2)), m - 1)[place]
+        A = rng.normal(size=(3 * m, m)) @ (np.eye(m) + 0.3 * rng.normal(size=(m, m)))
+        W = rng.normal(size=(m, n))
+        G, q = A.T @ A, np.round(W[i])
+        case = f"W {m} by {n}, row {i}"
+        later, moved = slice(i + 1, m), q - W[i]
+        want = W.copy()
+        want[i] = q
+        alone, signed, each, full = (want.copy() for _ in range(4))
+        want[later] -= np.linalg.solve(G[later, later], np.outer(G[later, i], moved))
+        signed[later] += want[later] * -1 + W[later]
+        each[later] -= np.outer(G[later, i] / np.diag(G)[later], moved)
+        inverse = np.linalg.inv(G)
+        full[later] += np.outer(inverse[later, i] / inverse[i, i], moved)
+        others = full.copy()
+        others[:i] += np.outer(inverse[:i, i] / inverse[i, i], moved)
+        got = as_array(answer.call("make_up", W.copy(), G.copy(), i, q.copy()), case=case,
+                       shape=W.shape)
+        expect_close(got[i], q, case=f"{case}: the row itself", usually="row i is q in the end")
+        expect_close(got, want, case=case, mistakes={
+            "the later rows stay as they were": alone,
+            "the later rows move the wrong way": signed,
+            "each later row makes up for it by itself, as if the other ones stayed": each,
+            "earlier rows move as well, and those are rounded already": others,
+            "the later rows move as if the earlier ones could move, too": full},
+            usually="with the rows up to i held, the outputs should change as little as they can: "
+                    "is the slope of that change zero in each later row?")

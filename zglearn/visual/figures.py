@@ -207,6 +207,30 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     return ax
 
 
+def plot_boxes(places, arrows, *, ax=None, lit=None):
+    """Boxes with words and arrows between them: {words: (x, y)} and [(from, to, label)].
+
+    The words of ``lit``, if given, are those of the box that stands out.
+    """
+    ax = ax or figure(width=9.5, height=4.5)[1]
+    ax.set_axis_off()
+    x, y = np.array(list(places.values()), dtype=float).T
+    ax.set(xlim=(x.min() - 0.6, x.max() + 0.6), ylim=(y.min() - 0.4, y.max() + 0.4))
+    boxes = {words: ax.text(*place, words, ha="center", va="center", fontsize=9, zorder=3, bbox={
+                 "boxstyle": "round,pad=0.5", "edgecolor": "#333333",
+                 "facecolor": "#ffd9b8" if words == lit else "#ffffff",
+                 "linewidth": 2.5 if words == lit else 1}, **AS_IT_IS)
+             for words, place in places.items()}
+    for start, end, label in arrows:
+        ax.annotate("", places[end], places[start], arrowprops={
+            "arrowstyle": "->", "patchA": boxes[start].get_bbox_patch(),
+            "patchB": boxes[end].get_bbox_patch(), "shrinkA": 2, "shrinkB": 2})
+        ax.text(*np.add(places[start], places[end]) / 2, label, ha="center", va="center",
+                fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+                **AS_IT_IS)
+    return ax
+
+
 def _filled(values) -> np.ndarray:
     """An array, in which what was masked is nan: a hole in the picture."""
     values = values.toarray() if hasattr(values, "toarray") else values

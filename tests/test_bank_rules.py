@@ -24,7 +24,7 @@ SEEDS = range(3)
 SPECIAL = {0, 0.5, 1, 2, -1}
 GRADIENTS = {"g", "gradient", "gradients"}
 
-OPEN = {"09", "11", "12", "15", "16"}  # their sizes are not drawn yet
+OPEN = {"09", "12", "15", "16"}  # their sizes are not drawn yet
 
 # Exceptions, each with its reason or still open. These can only shrink.
 ONLY_SPECIAL: set[tuple[str, str]] = set()

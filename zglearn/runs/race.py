@@ -5,19 +5,23 @@ trained with eight other seeds and measured on other text. That is done for a ra
 zero; once more with equal cost for those whose steps cost more than a gradient; and for some of
 them with a constant rate, and with smaller and larger batches of equally many examples.
 
-`CONTENDERS`, `grids`, `fit` and `step_cost` serve any model, so the chapter uses them for others.
+`CONTENDERS`, `grids`, `fit`, `contest` and `step_cost` serve any model: the chapter races others.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from functools import cache
 from typing import NamedTuple
 
-from ..data import load_byte_pairs, load_documentation
+import numpy as np
+
+from ..data import load_byte_pairs, load_documentation, load_sentences
 from ..data.tokenization import END
-from ..experiments import Knob, geometric, linear, near_one, tune
-from ..models import Transformer, sequences, train
+from ..experiments import Knob, Scored, geometric, linear, near_one, tune
+from ..models import LanguageModel, Transformer, contexts, sequences, train
 from ..objective import GRADIENT_COST
 from . import recorded
 
@@ -81,6 +85,34 @@ def fit(model, contender, data, *, adam_lr=None, **how):
     return train(model, method, data, **(fixed | how))
 
 
+def contest(task, knobs, trials, tuning, final, **how):
+    """Tune on the seeds `tuning`, train on the seeds `final`. `task(seed)` is a model and its data,
+    in (train, validation, test); ``how`` is for `train`.
+
+    Returns the tuning, what it trained, {(method, lr): fits}, and {method: fits} of the rest.
+    """
+    trained, tasks = {}, {seed: task(seed) for seed in (*tuning, *final)}
+
+    def one(method, seed, **settings):
+        model, data = tasks[seed]
+        return fit(model, method, data[0], validation=data[1], seed=seed, **settings, **how)
+
+    def validation_loss(method, **settings):
+        trained[method, settings["lr"]] = fits = [one(method, s, **settings) for s in tuning]
+        return Scored([f.validation_losses.min() for f in fits],
+                      sum(f.forward_equivalents[-1] for f in fits))
+
+    tuned = tune(validation_loss, knobs, trials=trials)
+    return tuned, trained, {name: [one(name, seed, **tuned[name].settings) for seed in final]
+                            for name in knobs}
+
+
+def tested(task, fits, seeds, measure="accuracy"):
+    """The test accuracies (or "loss") of fits that `contest` made with these seeds."""
+    return np.array([getattr(task(seed)[0], measure)(f.p, *task(seed)[1][2])
+                     for f, seed in zip(fits, seeds, strict=True)])
+
+
 # --- the ledger ------------------------------------------------------------------------------
 
 def multiplications(method, m, n) -> float:
@@ -139,6 +171,24 @@ def texts():
             [(X[:size], y[:size]) for (X, y), size in zip(cut, (None, 100, 200), strict=True)])
 
 
+@cache
+def next_words(context=2, classes=200):
+    """The next of the frequent words after so many words, in simple sentences: the model, and
+    (X, y) of the training, the validation and the test words."""
+    corpus = load_sentences()
+    training, held_out = (re.findall(r"[a-z']+|\.", " ".join(sentences).lower())
+                          for sentences in (corpus.train, corpus.validation))
+    frequent = Counter(training).most_common(classes - 1)
+    number = {word: i for i, (word, _) in enumerate(frequent, 1)}
+
+    def examples(words):
+        X, y = contexts(np.array([number.get(word, 0) for word in words]), context)
+        return X[y > 0], y[y > 0]
+
+    return (LanguageModel(classes=classes, context=context, embedding=16, hidden=32),
+            [examples(words) for words in (training, held_out[:3000], held_out[-16000:])])
+
+
 def steps_of(contender, batch, equal) -> int:
     if equal == "cost":
         return round(STEPS * GRADIENT_COST / step_cost(texts()[0], contender, batch))
@@ -164,6 +214,16 @@ def run(contender, schedule, batch, equal, seed):
                 "trials": [[*trial.settings.values(), trial.loss] for trial in tuned.trials]}
     found = trained(seed, report, steps // 8, **tuned_settings(contender, schedule, batch, equal))
     return {"steps": found.steps, "losses": found.validation_losses, "stopped": found.stopped}
+
+
+def finals(schedule="linear", batch=BATCH, equal="steps") -> dict:
+    """{contender: losses (seeds, 8)} of a recorded contest, after each eighth of the training."""
+    found = {}
+    for run in recorded("race"):
+        if (run["schedule"], run["batch"], run["equal"]) == (schedule, batch, equal) \
+                and run["seed"] is not None:
+            found.setdefault(run["contender"], []).append(run["losses"])
+    return {name: np.array(losses) for name, losses in found.items()}
 
 
 def tuned_settings(*contest) -> dict:

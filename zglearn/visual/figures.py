@@ -207,6 +207,20 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     return ax
 
 
+def plot_differences(found, *, ax=None, xlabel="", up=0.0, label=None):
+    """The intervals of {name: Comparison}, the first on top, and a line at zero.
+
+    ``up`` moves them up by so much of a row, so that a second call can set others beside them.
+    """
+    ax = ax or figure(width=6.4, height=0.8 + 0.36 * len(found))[1]
+    ax.errorbar([c.difference for c in found.values()], np.arange(len(found)) - up, fmt="o",
+                xerr=[c.high - c.difference for c in found.values()], label=label)
+    ax.axvline(0, color="#555555", linewidth=1)
+    ax.set(xlabel=xlabel, ylim=(len(found) - 0.5, -0.5))
+    ax.set_yticks(range(len(found)), [str(name) for name in found], **AS_IT_IS)
+    return ax
+
+
 def plot_boxes(places, arrows, *, ax=None, lit=None):
     """Boxes with words and arrows between them: {words: (x, y)} and [(from, to, label)].
 

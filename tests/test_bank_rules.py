@@ -24,8 +24,6 @@ SEEDS = range(3)
 SPECIAL = {0, 0.5, 1, 2, -1}
 GRADIENTS = {"g", "gradient", "gradients"}
 
-OPEN = {"11"}  # is being rewritten
-
 # Exceptions, each with its reason or still open. These can only shrink.
 ONLY_SPECIAL: set[tuple[str, str]] = set()
 ALWAYS_SQUARE = {("03.7", "H"), ("12.9", "G"), ("15.4", "C")}  # Hessian, Gram matrix, covariance
@@ -138,8 +136,7 @@ def test_every_check_asks_what_it_should(answers, notebook):
 
     assert special == here(ONLY_SPECIAL), "a parameter that is only given values that hide slips"
     assert square == here(ALWAYS_SQUARE), "a matrix that is always square"
-    if notebook.name[:2] not in OPEN:
-        assert alike == here(ALWAYS_ALIKE), "a number, or a size, that is always the same"
+    assert alike == here(ALWAYS_ALIKE), "a number, or a size, that is always the same"
     assert never_zero == here(NEVER_ZERO), "a gradient that is never zero anywhere"
 
 

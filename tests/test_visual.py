@@ -21,6 +21,7 @@ from widget_examples import EXAMPLES
 import zglearn.visual as visual
 from zglearn import run
 from zglearn.data import load_byte_pairs
+from zglearn.experiments import compare
 from zglearn.factorization import truncated_svd
 from zglearn.gradient_free_methods import cma_es, random_search, simulated_annealing, spsa
 from zglearn.gradient_methods import adam, gradient_descent, momentum
@@ -201,6 +202,18 @@ def test_lines_bars_and_heat_maps():
     ax = visual.heatmap([[1, -2], [0, 1]], rows="ab", columns="cd", numbers=".0f")
     assert ax.images[0].get_clim() == (-2, 2)  # centred on zero
     assert [t.get_text() for t in ax.texts] == ["1", "-2", "0", "1"]
+
+
+def test_differences_are_drawn_with_their_intervals():
+    found = {"adam": compare([1.0, 2.0, 3.0], [0.0, 1.5, 2.0], test_share=0),
+             "muon": compare([1.0, 2.0, 3.0], [2.0, 2.0, 2.5], test_share=0)}
+    ax = visual.plot_differences(found)
+    (bars,) = ax.collections
+    low_high = [segment[:, 0] for segment in bars.get_segments()]
+    np.testing.assert_allclose(low_high, [(c.low, c.high) for c in found.values()])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["adam", "muon"]
+    above = visual.plot_differences(found, ax=ax, up=0.2).lines[-2]
+    np.testing.assert_allclose(above.get_ydata(), [-0.2, 0.8])  # the axis points down
 
 
 def test_contour_levels_rise():

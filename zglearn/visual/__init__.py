@@ -8,8 +8,9 @@ Everything is loaded when it is first asked for: a chapter pays only for what it
 import importlib
 
 _HOME = dict.fromkeys(
-    ("COLOURS", "DASHES", "MARKERS", "figure", "heatmap", "plot_bars", "plot_landscape",
-     "plot_lines", "plot_losses", "plot_paths", "png", "show"), "figures")
+    ("COLOURS", "DASHES", "MARKERS", "figure", "heatmap", "plot_bars", "plot_boxes",
+     "plot_differences", "plot_landscape", "plot_lines", "plot_losses", "plot_paths", "png",
+     "show"), "figures")
 _HOME |= {name: f"widgets.{name}" for name in (
     "annealing_explorer", "budget_explorer", "compass", "compression_explorer", "descent_loop",
     "difference_gauge", "explorer", "frequency_race", "gradient_gauge", "momentum_plane",

@@ -207,6 +207,44 @@ def heatmap(A, *, ax=None, rows=None, columns=None, title="", label="", numbers=
     return ax
 
 
+def plot_differences(found, *, ax=None, xlabel="", up=0.0, label=None):
+    """The intervals of {name: Comparison}, the first on top, and a line at zero.
+
+    ``up`` moves them up by so much of a row, so that a second call can set others beside them.
+    """
+    ax = ax or figure(width=6.4, height=0.8 + 0.36 * len(found))[1]
+    ax.errorbar([c.difference for c in found.values()], np.arange(len(found)) - up, fmt="o",
+                xerr=[c.high - c.difference for c in found.values()], label=label)
+    ax.axvline(0, color="#555555", linewidth=1)
+    ax.set(xlabel=xlabel, ylim=(len(found) - 0.5, -0.5))
+    ax.set_yticks(range(len(found)), [str(name) for name in found], **AS_IT_IS)
+    return ax
+
+
+def plot_boxes(places, arrows, *, ax=None, lit=None):
+    """Boxes with words and arrows between them: {words: (x, y)} and [(from, to, label)].
+
+    The words of ``lit``, if given, are those of the box that stands out.
+    """
+    ax = ax or figure(width=9.5, height=4.5)[1]
+    ax.set_axis_off()
+    x, y = np.array(list(places.values()), dtype=float).T
+    ax.set(xlim=(x.min() - 0.6, x.max() + 0.6), ylim=(y.min() - 0.4, y.max() + 0.4))
+    boxes = {words: ax.text(*place, words, ha="center", va="center", fontsize=9, zorder=3, bbox={
+                 "boxstyle": "round,pad=0.5", "edgecolor": "#333333",
+                 "facecolor": "#ffd9b8" if words == lit else "#ffffff",
+                 "linewidth": 2.5 if words == lit else 1}, **AS_IT_IS)
+             for words, place in places.items()}
+    for start, end, label in arrows:
+        ax.annotate("", places[end], places[start], arrowprops={
+            "arrowstyle": "->", "patchA": boxes[start].get_bbox_patch(),
+            "patchB": boxes[end].get_bbox_patch(), "shrinkA": 2, "shrinkB": 2})
+        ax.text(*np.add(places[start], places[end]) / 2, label, ha="center", va="center",
+                fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+                **AS_IT_IS)
+    return ax
+
+
 def _filled(values) -> np.ndarray:
     """An array, in which what was masked is nan: a hole in the picture."""
     values = values.toarray() if hasattr(values, "toarray") else values

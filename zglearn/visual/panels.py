@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
 
-from .figures import AS_IT_IS, COLOURS, DASHES, MARKERS, legend, named
+from .figures import AS_IT_IS, COLOURS, DASHES, MARKERS, legend, named, plot_boxes
 
 # One ramp of colours per kind of heat map; the browser gets the same stops, and for "terrain" a
 # dark set as well.
@@ -330,21 +330,11 @@ def _draw_text(ax, layers, span):
 
 
 def _draw_chart(ax, layers):
-    ax.set_axis_off()
     for layer in layers:
-        places = np.array(layer["places"], dtype=float)
-        ax.set(xlim=(-0.6, places[:, 0].max() + 0.6), ylim=(-0.4, places[:, 1].max() + 0.4))
-        boxes = [ax.text(x, y, words, ha="center", va="center", fontsize=9, zorder=3, bbox={
-                     "boxstyle": "round,pad=0.5", "edgecolor": "#333333",
-                     "facecolor": "#ffd9b8" if i == layer["lit"][-1] else "#ffffff",
-                     "linewidth": 2.5 if i == layer["lit"][-1] else 1}, **AS_IT_IS)
-                 for i, ((x, y), words) in enumerate(zip(places, layer["boxes"], strict=True))]
-        for i, j, label in layer["arrows"]:
-            ax.annotate("", places[j], places[i], arrowprops={
-                "arrowstyle": "->", "patchA": boxes[i].get_bbox_patch(),
-                "patchB": boxes[j].get_bbox_patch(), "shrinkA": 2, "shrinkB": 2})
-            ax.annotate(label, (places[i] + places[j]) / 2, xytext=(4, 4), fontsize=9,
-                        textcoords="offset points", **AS_IT_IS)
+        boxes = layer["boxes"]
+        plot_boxes(dict(zip(boxes, layer["places"], strict=True)),
+                   [(boxes[i], boxes[j], label) for i, j, label in layer["arrows"]],
+                   ax=ax, lit=boxes[layer["lit"][-1]])
 
 
 _DRAW = {"line": _draw_line, "frames": _draw_frames, "dots": _draw_dots, "band": _draw_band,

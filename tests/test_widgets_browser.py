@@ -592,6 +592,36 @@ def shows_the_picture_and_one_sentence(notebook):
     assert not any(box.is_visible() for box in outputs.locator(".jupyter-widgets").all())
 
 
+def test_a_wrong_method_is_shown_where_it_diverges(jupyterlab):
+    """The button under the check: the picture stands at the step that differs, and plays on."""
+    write_notebook(jupyterlab.folder / "diverge.ipynb", answer="""
+from zglearn.course import check
+
+class Momentum:
+    def __init__(self, lr, beta):
+        self.lr = lr
+
+    def step(self, weights, gradient):
+        return weights - self.lr * gradient
+""", check='check("04.3")')
+    notebook = jupyterlab.open("diverge.ipynb")
+    notebook.run_all()
+    page = notebook.page
+    page.get_by_role("button", name="Show me where I diverge").click()
+    widget = WidgetOnPage(notebook, "check")
+    expect(widget.root).to_contain_text("Step 2 is the first that differs")
+    expect(page.get_by_text("Not yet", exact=True)).to_be_visible()  # the verdict stays
+    expect(widget.root.get_by_text("step 2 of 40")).to_be_visible()
+    widget.root.get_by_role("button", name="to the start").click()
+    widget.root.get_by_role("button", name="play").click()
+    expect(widget.root.get_by_role("button", name="play")).to_be_visible()  # it has stopped
+    expect(widget.root.get_by_text("step 2 of 40")).to_be_visible()
+    widget.root.get_by_role("button", name="play").click()
+    expect(widget.root.get_by_text("step 40 of 40")).to_be_visible()
+    assert notebook.console_errors == []
+    notebook.close()
+
+
 def test_a_text_of_ones_own(jupyterlab):
     """Every key changes the picture, and none of them is taken for a command of JupyterLab."""
     write_notebook(jupyterlab.folder / "field.ipynb", setup=SETUP,

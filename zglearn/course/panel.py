@@ -42,6 +42,6 @@ class Panel(ipywidgets.VBox):
 
 def button(label: str, pressed: Callable) -> ipywidgets.Button:
     """A button that calls ``pressed(panel)``."""
-    made = ipywidgets.Button(description=label)
+    made = ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
     made.on_click(lambda _: pressed(made.panel))
     return made

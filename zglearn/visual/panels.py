@@ -138,6 +138,11 @@ def clock(steps):
     return _layer("clock", None, x=steps)
 
 
+def pause(step):
+    """Where the play through time stops for once, and the picture begins; None is the end."""
+    return _layer("pause", None, at=step)
+
+
 def status(text):
     """A sentence for the widget's status line, which a screen reader reads out."""
     return _layer("status", None, text=str(text))

@@ -333,12 +333,19 @@ class View {
     this.paint();
   }
 
+  /** Where the time stands at first, and where playing stops for once. */
+  pauseAt(step) {
+    if (step === (this.pause ?? null)) return;
+    Object.assign(this, { pause: step, playing: false, time: step ?? Infinity });
+  }
+
   /** Hand the layers that are shown to their panels. */
   sort() {
     const answers = this.spec.parts.map((part) => this.shown[part.name]).filter(Boolean);
     const layers = answers.flatMap((answer) => answer.layers);
     this.steps = layers.find((layer) => layer.kind === "clock");
     this.end = Math.max(0, ...layers.map((layer) => layer.last ?? 0));
+    this.pauseAt(layers.find((layer) => layer.kind === "pause")?.at ?? null);
     for (const panel of this.panels) {
       panel.take(layers.filter((layer) => layer.panel === panel.spec.name));
     }
@@ -352,8 +359,12 @@ class View {
       this.frame = null;
       if (this.closed) return;
       if (this.playing) {
+        const before = this.time;
         this.time += Math.max(0, stamp - this.last) * Math.max(this.end, 1) / (1000 * PLAY_SECONDS);
         this.last = stamp;
+        if (before < this.pause && this.time >= this.pause) {
+          Object.assign(this, { time: this.pause, playing: false });
+        }
         if (this.time >= this.end) Object.assign(this, { time: Infinity, playing: false });
       }
       this.dress();

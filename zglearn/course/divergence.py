@@ -18,7 +18,8 @@ from zglearn.visual import panels as draw
 from zglearn.visual.widget import Widget, hidden, part, slider
 from zglearn.visual.widgets.explorer import RANGES, surface
 
-from .panel import button
+from .marked import Marked
+from .panel import Keys, button
 from .said import CourseError, Said
 from .solutions import find_exercise, solution_source
 from .two_paths import LANDSCAPE, SOLUTION, STARTS, STEPS, YOURS, compared, solution_of
@@ -66,7 +67,7 @@ def offered(verdict: Verdict, names: dict) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Offered(Verdict):
+class Offered(Marked):
     """A verdict that shows a button under it: where does it diverge?"""
 
     names: dict = field(default_factory=dict, repr=False, compare=False)
@@ -88,11 +89,12 @@ class Offer(ipywidgets.VBox):
 
     def __init__(self, id: str, names: dict):
         self.id, self.names = id, names
-        self.show_me = button("Show me where I diverge", Offer.show)
+        self.show_me, self.keyboard = button("Show me where I diverge", Offer.show), Keys()
         self.show_me.panel = self
         self.show_me.layout.align_self = "flex-start"
-        super().__init__([self.show_me])
+        super().__init__([self.show_me, self.keyboard])
         self.add_class("zg-below")
+        self.add_class("zg-course")
 
     def show(self) -> None:
         """Compare, anew at each press: the answer may have changed."""
@@ -102,7 +104,7 @@ class Offer(ipywidgets.VBox):
             found = Said(str(error))
         if not isinstance(found, ipywidgets.DOMWidget):
             found = ipywidgets.HTML(found._repr_html_())
-        self.children = [self.show_me, found]
+        self.children = [self.show_me, found, self.keyboard]
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)

@@ -24,6 +24,8 @@ from zglearn.exercises.originals import is_update_unfinished, keep_originals
 from . import cells, progress
 from .cells import Waiting
 from .guesses import NONE_YET, is_missing, keepable, plain
+from .marked import marked
+from .overview import DONE
 from .said import CourseError, Said
 from .solutions import find_exercise, solution_source
 
@@ -34,8 +36,10 @@ def check(id: str, names: dict | None = None) -> Verdict:
     if names is None and (unfinished := cells.failure(exercise)):
         return unfinished
     names = _callers(names)
-    verdict = judge_names(exercise, names)
+    verdict, before = judge_names(exercise, names), progress.events("check", id)
     progress.record("check", id, status=verdict.status)
+    if progress.file() is not None:  # in an author's solutions nothing is gained
+        verdict = marked(verdict, not any(e.data["status"] in DONE for e in before))
     if exercise.replay and verdict.status == "incorrect":
         from .divergence import offered
 

@@ -554,6 +554,10 @@ class Verdict:
         return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
+        return framed("".join(self.parts()), COLOUR[self.status])
+
+    def parts(self) -> list[str]:
+        """Its pieces of HTML, one below the other."""
         e = self.exercise
         parts = [f"<b>{LABEL[self.status]}</b> · {e.id} {html.escape(e.title)}"]
         if self.message:
@@ -565,7 +569,7 @@ class Verdict:
                       f"{inline_code(good)}</details>" for question, good in e.followups]
         if self.printed:
             parts.append(f"<div>Your code printed:</div><pre>{html.escape(self.printed)}</pre>")
-        return framed("".join(parts), COLOUR[self.status])
+        return parts
 
 
 def framed(body: str, colour: str = "#888888") -> str:

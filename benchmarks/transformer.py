@@ -4,7 +4,8 @@
 
 A step is forward, back and Adam. PyTorch (eager; its own Adam and the fused one) and JAX (jit for
 each step) train the same model on the same batch. The products are the matrix products of a step
-alone, those of the attention over all pairs of positions.
+alone, those of the attention over all pairs of positions: NumPy's and PyTorch's are the same, made
+by different libraries (OpenBLAS and MKL), and what these differ by no code of ours can win back.
 """
 
 from functools import partial
@@ -40,6 +41,7 @@ def measure():
 def steps(name, model, batch):
     X, y = batch_of(model, batch)
     net, products = of_torch(model), Products(model, batch)
+    theirs = torch and Products(model, batch, torch.matmul, torch.from_numpy)
     seconds = race({
         "step": adam_step(model, X, y),
         "forward": partial(model.loss_of_checked, model.init(0), X, y),
@@ -49,15 +51,32 @@ def steps(name, model, batch):
         "jax": jax_step(model, X, y),
         "products": products.step,
         "products, forward": products.forward,
+        "torch, products": theirs and theirs.step,
+        "torch, products, forward": theirs and theirs.forward,
     })
     yield row(f"{name}: a step against torch", seconds["step"], seconds["torch"], 0.8)
     yield row(f"{name}: a step against torch, fused Adam", seconds["step"],
               seconds["torch, fused"], 0.8)
     yield row(f"{name}: a step against jax, jit per step", seconds["step"], seconds["jax"], 1.0)
     yield row(f"{name}: a step against its products", seconds["step"], seconds["products"], 2.5)
+    yield row(f"{name}: its products against torch's", seconds["products"],
+              seconds["torch, products"])
+    lent = with_their_products(seconds, "step", "products", "torch, products")
+    yield row(f"{name}: a step with torch's products, against torch", lent, seconds["torch"])
+    yield row(f"{name}: a step with torch's products, against torch, fused Adam", lent,
+              seconds["torch, fused"])
     yield row(f"{name}: forward against torch", seconds["forward"], seconds["torch, forward"], 1.0)
     yield row(f"{name}: forward against its products", seconds["forward"],
               seconds["products, forward"])
+    lent = with_their_products(seconds, "forward", "products, forward", "torch, products, forward")
+    yield row(f"{name}: forward with torch's products, against torch", lent,
+              seconds["torch, forward"])
+
+
+def with_their_products(seconds, what, ours, theirs):
+    """What our work would take, were our matrix products as fast as theirs."""
+    return [a - b + c for a, b, c in zip(seconds[what], seconds[ours], seconds[theirs],
+                                         strict=False)]
 
 
 def population(name, model, own):
@@ -115,37 +134,41 @@ class Asked:
 
 
 class Products:
-    """The matrix products of a forward pass, and of a pass forward and back."""
+    """The matrix products of a forward pass, and of a pass forward and back, as `matmul` of a
+    library makes them; ``of`` gives its array of one of NumPy's."""
 
-    def __init__(self, model, batch):
+    def __init__(self, model, batch, matmul=np.matmul, of=np.asarray):
         rng, T, d = np.random.default_rng(0), model.context, model.width
-        normal = partial(rng.standard_normal, dtype=np.float32)
-        self.dense = []
+        self.matmul, self.dense, self.heads = matmul, [], []
+
+        def normal(shape):
+            return of(rng.standard_normal(shape, dtype=np.float32))
+
         for a, b in [(d, 3 * d), (d, d), (d, 4 * d), (4 * d, d)] * model.depth + [
                 (d, model.classes)]:
-            A, W, D = normal((batch * T, a)), normal((a, b)), normal((batch * T, b))
-            self.dense.append((A, W, D, np.empty_like(A), np.empty_like(W), np.empty_like(D)))
+            shapes = (batch * T, a), (a, b), (batch * T, b)
+            self.dense.append([normal(shape) for shape in shapes * 2])
         head = batch, model.heads, T, d // model.heads
-        self.heads = [(normal(head), normal(head), np.empty((batch, model.heads, T, T), "f"),
-                       np.empty(head, "f")) for _ in range(model.depth)]
+        for _ in range(model.depth):
+            self.heads.append([normal(shape) for shape in (head, head, (*head[:3], T), head)])
 
     def forward(self):
         for A, W, *_, out in self.dense:
-            np.matmul(A, W, out=out)
+            self.matmul(A, W, out=out)
         for Q, K, S, O in self.heads:
-            np.matmul(Q, K.swapaxes(-1, -2), out=S)
-            np.matmul(S, K, out=O)
+            self.matmul(Q, K.swapaxes(-1, -2), out=S)
+            self.matmul(S, K, out=O)
 
     def step(self):
         self.forward()
         for A, W, D, dA, dW, _ in self.dense:
-            np.matmul(A.T, D, out=dW)
-            np.matmul(D, W.T, out=dA)
+            self.matmul(A.T, D, out=dW)
+            self.matmul(D, W.T, out=dA)
         for Q, K, S, O in self.heads:
-            np.matmul(Q, K.swapaxes(-1, -2), out=S)
-            np.matmul(S, K, out=O)
-            np.matmul(S, K, out=O)
-            np.matmul(S.swapaxes(-1, -2), Q, out=O)
+            self.matmul(Q, K.swapaxes(-1, -2), out=S)
+            self.matmul(S, K, out=O)
+            self.matmul(S, K, out=O)
+            self.matmul(S.swapaxes(-1, -2), Q, out=O)
 
 
 def of_torch(model):

@@ -317,6 +317,20 @@ def test_a_class_that_shares_its_state_is_refused():
     answer.ask_again()
 
 
+def test_a_class_that_shares_what_each_instance_makes_new_is_refused():
+    source = ("class A:\n    def __init__(self, by):\n        A.by, A.t = by, 0\n"
+              "    def step(self):\n        A.t += A.by\n        return A.t")
+    answer = answer_of(source)
+    made = answer.make("A", 1)
+    assert [made.call("step"), made.call("step"), answer.make("A", 5).call("step")] == [1, 2, 5]
+    with pytest.raises(AnswerFailed, match="a second time"):
+        answer.ask_again()
+    answer = answer_of(source.replace("A.", "self."))
+    made = answer.make("A", 1)
+    assert [made.call("step"), made.call("step"), answer.make("A", 5).call("step")] == [1, 2, 5]
+    answer.ask_again()
+
+
 @pytest.mark.parametrize("got, want", [
     (1.36142, 1.361), (1 + 1e-4, 1.0), (np.array([1.0, 2.0001]), np.array([1.0, 2.0])),
     (np.full(9, 1.0001), np.ones(9)),

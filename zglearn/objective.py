@@ -119,7 +119,7 @@ class Objective:
         self._sloped = self._sloped or bool(g.any())
         if not _all_finite(g):
             self._strange = True
-            if np.isnan(g).any() and np.isfinite(self.peek(x)):
+            if np.isnan(g).any() and np.isfinite(x).all() and np.isfinite(self.peek(x)):
                 raise ValueError("the gradient is nan where the loss is finite: look for 0/0, the "
                                  "root of 0 or inf - inf in it")
         return g

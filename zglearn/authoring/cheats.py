@@ -111,6 +111,21 @@ def _keeps_a_state(exercise, names, name):
             return names | {name: Shared}
 
         yield "keeps its state in the class", shared
+
+        def made_new():
+            class Shared(answer):
+                _state: dict = {}
+
+                def __init__(self, *args, **kwargs):
+                    self.__dict__ = Shared._state
+                    self.__dict__.clear()
+                    super().__init__(*args, **kwargs)
+
+            Shared.__name__ = answer.__name__
+            Shared.__module__ = "__main__"
+            return names | {name: Shared}
+
+        yield "keeps in the class what each instance makes new", made_new
     elif inspect.isgeneratorfunction(answer):
         def goes_on():
             last = {}

@@ -31,10 +31,11 @@ from unittest import mock
 import nbformat
 
 from zglearn import paths
+from zglearn.course import cells
 from zglearn.course.learner import run_source
 from zglearn.course.said import CourseError, command
 from zglearn.exercises import exercise as exercises
-from zglearn.exercises.exercise import Exercise, find, judge_names
+from zglearn.exercises.exercise import Exercise, Verdict, find, judge_names
 from zglearn.exercises.limits import TimeIsUp
 
 from .cheats import cheats, did_something
@@ -114,8 +115,9 @@ def tried(wrong: Wrong, seeds: int, more: int) -> list[tuple[bool, str, str]]:
     has not come into play."""
     try:
         names = wrong.names()
-    except Exception as error:
-        return [(False, "error", f"{type(error).__name__}: {error}")]
+    except Exception as error:  # the cell itself fails, and the check says so
+        verdict = Verdict(wrong.exercise, *cells.failed(error))
+        return [(False, told(verdict), verdict.message)]
     said = []
     for seed in range(seeds + more):
         if seed >= seeds and not any(accepted for accepted, _, _ in said):

@@ -11,6 +11,7 @@ import ast
 import re
 import traceback
 
+from zglearn.exercises.advice import usual_cause
 from zglearn.exercises.answer import described
 from zglearn.exercises.exercise import Exercise, Verdict
 
@@ -74,21 +75,27 @@ def _hear(result, shell) -> None:
     for name in (cell, *_made(source)):
         _failures.pop(name, None)
     if error := result.error_before_exec:  # not a line of it ran
-        _failures.update(dict.fromkeys((cell, *_made(source)), _failed(error)))
+        _failures.update(dict.fromkeys((cell, *_made(source)), failed(error)))
     elif error := result.error_in_exec:
         not_yet = _not_yet(error, shell.user_ns)
-        said = ("not_attempted", not_yet) if not_yet else _failed(error)
+        said = ("not_attempted", not_yet) if not_yet else failed(error)
         _failures.update(dict.fromkeys(_made(source, _line(error, shell.user_ns)), said))
         if not_yet:
             result.error_in_exec = None  # else JupyterLab would not run the cells below
 
 
-def _failed(error: BaseException) -> tuple[str, str, str]:
+def failed(error: BaseException) -> tuple:
+    """What a check says of an answer whose cell ended in this error: a `Verdict` but for the
+    exercise."""
     what = described(error)
     if isinstance(error, SyntaxError):  # its own text names a file that nobody has seen
         what = f"{type(error).__name__}: {error.msg}, line {error.lineno}"
-    return ("incorrect", f"The cell of your answer failed when it ran last ({what}). Mend it, run "
-            "it, then check again: what you had before is not checked.", "error")
+    cause = "" if isinstance(error, SyntaxError | CourseError) else usual_cause(what)
+    said = (f"The cell of your answer failed when it ran last ({what})."
+            + (f" Usual cause: {cause.rstrip('.')}." if cause else "")
+            + " Mend it, run it, then check again: what you had before is not checked.")
+    told = "usually" if cause else "words" if isinstance(error, CourseError) else "error"
+    return "incorrect", said, "error", "", False, told
 
 
 def _made(source: str, since: int = 0) -> set[str]:

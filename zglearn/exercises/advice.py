@@ -29,12 +29,15 @@ CAUSES = [
      "`__init__` does, with `self.` before the name"),
     (r"AttributeError", "the thing before the dot is not what it is taken for: print its type"),
     (r"Singular|singular|positive definite", "the matrix has no inverse"),
+    (r"did not converge", "the matrix holds nan or infinity: print it, and look for what divides "
+     "by zero"),
     (r"integer|slice indices|as an index|indices must be", "a position or a size must be a whole "
      "number: use // or int(...)"),
     (r"axis|AxisError", "the array has fewer axes than this line takes for granted"),
     (r"not callable|not iterable|not subscriptable|unsupported operand|bad operand|not supported "
      r"(?:between|for)|unhashable|must be|can't multiply|can only concatenate|invalid literal|"
-     r"float\(\)|could not convert|has no len|not a number|Cannot cast|argument of type",
+     r"float\(\)|could not convert|has no len|not a number|Cannot cast|argument of type|"
+     r"did not contain a loop|does not support argument",
      "a value is not of the kind that this line needs: print its type and, if it has one, its "
      "shape"),
     (r"empty|zero-size", "nothing was left to take this of: an empty list or array"),

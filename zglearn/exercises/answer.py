@@ -29,6 +29,7 @@ MAX_BYTES = 64 * 2**20
 MAX_ITEMS = 1_000_000
 MAX_DEPTH = 32
 MAX_INTEGER_BITS = 2048
+ASKED_AGAIN = 3  # questions that are put to the first instance of a class once more
 MAX_PRINTED = 2000  # characters of the learner's own prints that a verdict shows
 MAX_SAID = 300  # characters of an exception's message
 DTYPE = re.compile(r"[<>|=]?[biufcU]\d{1,9}")
@@ -265,7 +266,7 @@ class Answer:
     """
 
     def __init__(self, namespace: Namespace, in_place: bool = False, variant: dict | None = None):
-        self._names, self._in_place, self._first = namespace, in_place, {}
+        self._names, self._in_place, self._first, self._made = namespace, in_place, {}, {}
         self.variant = variant or {}
 
     def value(self, name: str):
@@ -306,9 +307,12 @@ class Answer:
 
     def ask_again(self) -> None:
         """Put the first question to each name once more. Raises AnswerFailed if the answer differs:
-        it then depends on what was asked before, or on a random source of its own."""
-        for name, question in self._first.items():
-            if not question.has_the_same_answer():
+        it then depends on what was asked before, or on a random source of its own. Of a class the
+        first instance is made again, and another one beside it, which is asked in between."""
+        again = {name: question.has_the_same_answer for name, question in self._first.items()}
+        again |= {name: made[0].is_the_same_beside(made[-1]) for name, made in self._made.items()}
+        for name, is_same in again.items():
+            if not is_same():
                 raise AnswerFailed(
                     f"{name}, asked the same question a second time, does something else. Usual "
                     "cause: something is kept from one use to the next (in a global name, a "
@@ -334,20 +338,37 @@ class Kept:
     """A learner's object that stays where it is: call its methods, read its attributes."""
 
     def __init__(self, answer: Answer, name: str, make):
-        self._answer, self._names, self._name, self._make = answer, answer._names, name, make
+        self._answer, self._names, self._make, self._questions = answer, answer._names, make, []
         self._number = make()
+        self._is_first = name not in answer._made
+        answer._made.setdefault(name, []).append(self)
 
     def call(self, method: str, /, *args, **kwargs):
         def ask(args, kwargs, number=self._number):
             return self._answer._unchanged(method, self._names.call(method, args, kwargs, number))
 
-        name = f"{self._name}.{method}"
-        if name not in self._answer._first:  # to ask it again takes a fresh instance
-            question = _Question(ask, args, kwargs)
-            question.ask_again = lambda args, kwargs: ask(args, kwargs, self._make())
-            self._answer._first[name] = question
-            return question.answer()
-        return ask(args, kwargs)
+        if not self._is_first or len(self._questions) == ASKED_AGAIN:
+            return ask(args, kwargs)
+        self._questions.append(_Question(ask, args, kwargs))
+        return self._questions[-1].answer()
+
+    def is_the_same_beside(self, other: Kept):
+        """A function that says whether this one, made again, answers its first questions as before,
+        even if they are put to a new one like `other` in between."""
+        def is_same() -> bool:
+            mine, beside = self._make(), other._make()
+            for question in self._questions:
+                def ask(args, kwargs, ask=question.ask):
+                    with contextlib.suppress(AnswerFailed):
+                        ask(*copy.deepcopy((args, kwargs)), beside)
+                    return ask(args, kwargs, mine)
+
+                question.ask_again = ask
+                if not question.has_the_same_answer():
+                    return False
+            return True
+
+        return is_same
 
     def value(self, attribute: str):
         return self._names.value(attribute, kept=self._number)

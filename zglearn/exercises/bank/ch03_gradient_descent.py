@@ -75,6 +75,15 @@ def line_gradient(answer, rng):
             "the two derivatives are swapped: the one by a comes first": want[::-1],
             "∂ŷ/∂b is x, and here it is missing": np.array([error.mean(), error.mean()])},
             usually="go through the chain rule once more with a single point, then take the mean")
+    # Losses of 1e36: their differences have lost all digits, the derivatives none.
+    x, y, (a, b) = rng.normal(2, 1, size=9), 1e18 * rng.normal(size=9), rng.normal(size=2)
+    error = a + b * x - y
+    case = "9 points whose y are about 1e18"
+    got = expect_parts(answer.call("line_gradient", x, y, a, b), 2, case=case,
+                       what="the derivatives by a and by b")
+    expect_close(as_array(got, case=case, shape=(2,)), [error.mean(), (error * x).mean()],
+                 case=case, usually="the differences of two losses are taken, and digits are lost "
+                 "in them: the derivative is a formula")
 
 
 @exercise("03.3", "Check any gradient", kind="implement", difficulty=2, minutes=10, points=3,
@@ -95,9 +104,10 @@ def line_gradient(answer, rng):
                "Chapter 13 looks for the best h.")],
           rows=["R047", "E99"])
 def numerical_gradient(answer, rng):
-    d = 5
+    d = int(rng.integers(4, 8))
     A, c = rng.normal(size=(d, d)), rng.uniform(1, 2, size=d)
     x = rng.uniform(0.5, 1.5, size=d)
+    x[rng.integers(d)] = 0
 
     def f(x):
         x = np.asarray(x, dtype=float)
@@ -106,12 +116,12 @@ def numerical_gradient(answer, rng):
     def gradient(x):
         return 3 * c * x**2 + A.T @ np.cos(A @ x)
 
-    case = "a smooth function of five variables"
+    case = f"a smooth function of {d} variables"
     got = as_array(answer.call("numerical_gradient", f, x), case=case)
     want = gradient(x)
     if got.shape == () or got.size == 1:
         incorrect(f"{case}: one number came back, which is the slope in one direction. There are "
-                  "five slopes, one for each coordinate.")
+                  f"{d} slopes, one for each coordinate.")
     for h in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
         forward = np.array([(f(x + h * e) - f(x)) / h for e in np.eye(d)])
         if h > 1e-6 and np.allclose(got, forward, rtol=1e-9, atol=1e-9):
@@ -125,9 +135,11 @@ def numerical_gradient(answer, rng):
         incorrect(f"{case}: the slopes are nearly right, and a good h gives nine digits. It is too "
                   "large here (the curve bends) or too small (rounding); 1e-5 is fine.")
     expect_close(got, want, case=case, rtol=2e-6, mistakes={
-        "the difference is over a distance of 2h, but divided by h": 2 * want,
+        "the two points are twice as far apart as what their difference is divided by": 2 * want,
         "the sign is flipped: f(x + h) comes first": -want,
-        "all coordinates are moved together": np.full(d, want.sum())})
+        "all coordinates are moved together": np.full(d, want.sum())},
+        usually="print for one coordinate the two points, what f says there, and what you divide "
+                "by: which of them is not what you mean?")
 
 
 def _drifting(f, x, h):
@@ -161,7 +173,7 @@ def _drifting(f, x, h):
                "Standardise the columns with mean and spread of the training data.")],
           rows=["R055", "R103", "R104", "E16", "E79", "E80", "E93", "E94", "E97"])
 def fit_linear(answer, rng):
-    n, d, steps = 30, 3, 4000
+    n, d, steps = int(rng.integers(20, 40)), int(rng.integers(2, 5)), 4000
     X, w, b = rng.normal(size=(n, d)), rng.normal(size=d), rng.uniform(2, 4)
     y = X @ w + b
     Z = np.column_stack([np.ones(n), X])
@@ -178,18 +190,28 @@ def fit_linear(answer, rng):
     expect_close(got, want, case=case, rtol=1e-4, mistakes={
         "the intercept never moves": np.r_[0.0, without]},
         usually="the step is not minus lr times the gradient of the halved mean square")
-    few = as_array(answer.call("fit_linear", X, y, lr, 1), case="one step", shape=(d + 1,))
-    step = lr * Z.T @ y / n
-    expect_close(few, step, case="one step from zero", mistakes={
-        "the ½ was forgotten, which doubles the step": 2 * step},
-        usually="the weights do not start at zero, or the gradient is not the mean over examples")
+    for steps in (1, int(rng.integers(2, 9))):
+        def after(rate, steps=steps):
+            few = np.zeros(d + 1)
+            for _ in range(steps):
+                few = few - rate * Z.T @ (Z @ few - y) / n
+            return few
+
+        case = f"{steps} step{'s' * (steps > 1)} from zero"
+        few = as_array(answer.call("fit_linear", X, y, lr, steps), case=case, shape=(d + 1,))
+        expect_close(few, after(lr), case=case, mistakes={
+            "each step is twice as long as lr times the gradient of the *halved* mean square":
+                after(2 * lr)},
+            usually="the weights do not start at zero, the gradient is not the mean over examples, "
+                    "or the number of steps is not the one asked for")
 
 
 def _finite_weights(got, case):
     value = np.asarray(got)
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        incorrect(f"{case}: the weights run off to infinity. Either the step goes uphill, or the "
-                  "gradient is a sum where this learning rate suits a mean.")
+        incorrect(f"{case}: the weights run off to infinity. Take the first step by hand: is its "
+                  "sign, and is its size, that of minus lr times the gradient of the halved mean "
+                  "square?")
     return as_array(got, case=case)
 
 
@@ -238,7 +260,7 @@ choice(
                "in an accuracy, which moves in jumps.")],
           rows=["R031", "R032"])
 def train_with_patience(answer, rng):
-    target, direction = rng.normal(size=(2, 3))
+    target, direction = rng.normal(size=(2, int(rng.integers(2, 6))))
     scale, shift = rng.uniform(0.5, 2), rng.uniform(-20, 0)  # a loss may be negative
 
     def follow(curve, patience, max_steps):
@@ -250,49 +272,68 @@ def train_with_patience(answer, rng):
             return np.asarray(x) + direction
 
         def loss(x):
-            if np.shape(x) != (3,):
-                raise ValueError(f"a point has shape (3,), not {np.shape(x)}")
+            if np.shape(x) != target.shape:
+                raise ValueError(f"a point has shape {target.shape}, not {np.shape(x)}")
             t = round(float((np.asarray(x) - target) @ direction / (direction @ direction)))
             return float(scale * curve[min(t, len(curve) - 1)] + shift)
 
         x = answer.call("train_with_patience", step, loss, target, patience, max_steps)
         case = f"losses {curve}, patience {patience}, at most {max_steps} steps"
-        x = as_array(x, case=case, shape=(3,))
+        x = as_array(x, case=case, shape=target.shape)
         point = round(float((x - target) @ direction / (direction @ direction)))
         expect_close(x, target + point * direction, case=case,
                      usually="this is none of the points that were met")
         return case, point, len(steps)
 
     falling = list(range(20, 0, -1))
-    cases = [  # losses, patience, max_steps, the best point, steps taken, {point: mistake}
-        ([3, 4, 5, 3.5, 1, 1], 2, 50, 0, 2,
-         {4: "the start is not counted as the first best",
-          3: "the start is not counted as the first best"}),
-        ([9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3], 2, 50, 2, 4, {}),
-        ([9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5], 3, 50, 6, 9,
-         {4: "steps without progress are counted in all; a new best starts the count anew"}),
-        ([5, 4, 4, 4, 3, 3.5, 3.5, 3.5], 2, 50, 1, 3,
-         {4: "an equal loss is taken for progress"}),
-        (falling, 3, 6, 6, 6, {19: "`max_steps` is not kept"}),
-        (falling, 9, 3, 3, 3, {9: "`patience` is taken for the number of steps"})]
-    for n in rng.permutation(len(cases)):
-        curve, patience, max_steps, best, wanted, mistakes = cases[n]
-        case, point, steps = follow(curve, patience, max_steps)
-        if steps == max_steps > wanted:
-            mistakes = {point: "`patience` stops nothing: all steps were taken"}
-        elif point == steps == wanted > best:
-            mistakes = {point: "the point where it stopped came back, and not the best one"}
-        elif point == steps < wanted and point > best:
-            mistakes = {point: "what is kept as the best moves on with x, so that no loss is ever "
-                               "below its own: a copy has to be kept"}
-        mistake = f" It looks as if {mistakes[point]}." if point in mistakes else (
-            " Usual cause: the best point, its loss or the count is not brought up to date after "
-            "each step.")
-        expect(point == best, f"{case}: point {point} came back, expected point {best}, counted "
-               "from the start, which is 0." + mistake)
-        more = "It did not stop" if steps > wanted else "It stopped too early"
-        expect(steps == wanted, f"{case}: {steps} steps were taken, expected {wanted}. {more}: how "
-               "many steps in a row brought no loss below the best?")
+    cases = [  # losses, patience, max_steps
+        ([3, 4, 5, 3.5, 1, 1], 2, 50),
+        ([9, 8, 7, 7.5, 7.2, 7.1, 6, 5, 4, 3], 2, 50),
+        ([9, 8, 8.5, 8.4, 7, 7.5, 6, 7, 7, 7, 5], 3, 50),
+        ([5, 4, 4, 4, 3, 3.5, 3.5, 3.5], 2, 50),
+        (falling, 3, 6), (falling, 9, 3)]
+    cases = [cases[n] for n in rng.permutation(len(cases))]
+    met = [follow(*case) for case in cases]
+    fits = [mistake for mistake, outcome in STOPPED.items()
+            if all(outcome(*case) == came for case, (_, *came) in zip(cases, met, strict=True))]
+    mistake = f"It looks as if {fits[0]}." if len(fits) == 1 else (
+        "Usual cause: the best point, its loss or the count is not brought up to date after each "
+        "step.")
+    for case, (said, *came) in zip(cases, met, strict=True):
+        wanted = _stopped(*case)
+        expect(came == wanted, f"{said}: point {came[0]} came back after {came[1]} steps, expected "
+               f"point {wanted[0]} after {wanted[1]}. The start is point 0. {mistake}")
+
+
+def _stopped(curve, patience, max_steps, start=True, anew=True, ties=False):
+    """The best point and the number of steps of early stopping, or of a usual mistake in it."""
+    best, least, since, t = 0, curve[0] if start else np.inf, 0, 0
+    while t < max_steps and since < patience:
+        t += 1
+        loss = curve[min(t, len(curve) - 1)]
+        progress = loss <= least if ties else loss < least
+        best, least = (t, loss) if progress else (best, least)
+        since = since * (not (progress and anew)) + (not progress)
+    return [best, t]
+
+
+# What comes of the usual mistakes, of (losses, patience, max_steps).
+STOPPED = {
+    "the start is not counted as the first best": lambda *case: _stopped(*case, start=False),
+    "steps without progress are counted in all; a new best starts the count anew":
+        lambda *case: _stopped(*case, anew=False),
+    "an equal loss is taken for progress": lambda *case: _stopped(*case, ties=True),
+    "it stops one step later than patience says": lambda c, p, most: _stopped(c, p + 1, most),
+    "it stops one step sooner than patience says": lambda c, p, most: _stopped(c, p - 1, most),
+    "`patience` stops nothing: all steps were taken": lambda c, p, most: _stopped(c, 1000, most),
+    "it takes one step more than max_steps": lambda c, p, most: _stopped(c, p, most + 1),
+    "it takes one step less than max_steps": lambda c, p, most: _stopped(c, p, most - 1),
+    "`max_steps` is not kept": lambda c, p, most: _stopped(c, p, 1000),
+    "`patience` is taken for the number of steps": lambda c, p, most: [p, p],
+    "the point where it stopped came back, and not the best one":
+        lambda *case: 2 * _stopped(*case)[1:],
+    "what is kept as the best moves on with x, so that no loss is ever below its own: a copy has "
+    "to be kept": lambda c, p, most: 2 * [min(p, most)]}
 
 
 @exercise("03.7", "Newton's step", kind="derive", difficulty=2, minutes=10, points=2,
@@ -388,6 +429,17 @@ def _deal(answer, n, size, rng):
     if np.array_equal(flat, np.arange(n)) or (np.abs(np.diff(flat)) == 1).mean() > 0.5:
         incorrect(f"{case}: neighbours stay together: the examples inside a batch must be "
                   "shuffled, not only the order of the batches.")
-    orders = [np.concatenate(deal(seed)) for seed in rng.integers(2**31, size=3)]
-    if all(np.array_equal(orders[0], other) for other in orders[1:]):
+    if len(np.unique(np.diff(flat) % n)) < n / 4:
+        incorrect(f"{case}: the indices go on in equal steps: each order must be as likely as any "
+                  "other.")
+    deals = [deal(seed) for seed in rng.integers(2**31, size=20)]
+    orders = np.array([np.concatenate(batches) for batches in deals])
+    if (orders == orders[0]).all():
         incorrect(f"{case}: the order is the same for every `rng`. Use the one that is passed in.")
+    still = np.flatnonzero((orders == orders[0]).all(axis=0))
+    expect(still.size == 0, f"{case}: in 20 passes with different `rng`, index "
+           f"{int(orders[0, still[:1]].sum())} came at the same place: shuffle all of them.")
+    someone = int(rng.integers(n))
+    met = set().union(*(b.tolist() for batches in deals for b in batches if someone in b))
+    expect(len(met) > 1.5 * size, f"{case}: in 20 passes index {someone} only ever shares a batch "
+           f"with the same {len(met) - 1} others: who is in a batch must be drawn anew, too.")

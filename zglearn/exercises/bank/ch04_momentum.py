@@ -96,16 +96,17 @@ def terminal_step(answer, rng):
                           {"velocity": ("velocity", "v", "m", "momentum", "buf")}))
 def momentum_class(answer, rng):
     lr, beta = rng.uniform(0.05, 0.2), rng.uniform(0.7, 0.95)
-    weights, gradients = rng.normal(size=6), rng.normal(size=(4, 6))
+    d = int(rng.integers(4, 9))
+    weights, gradients = rng.normal(size=d), rng.normal(size=(4, d))
     gradients[2, :2] = 0  # where the velocity goes on
     optimizer = answer.make("Momentum", lr, beta)
-    velocity, x = np.zeros(6), weights
+    velocity, x = np.zeros(d), weights
     for t, g in enumerate(gradients, 1):
         got = optimizer.call("step", x, g)
         velocity = beta * velocity + g
         if t == 1:
             expect_close(got, x - lr * g, case="the first step", mistakes={
-                "it goes uphill: subtract the velocity": x + lr * g,
+                "it goes uphill": x + lr * g,
                 "the gradient is multiplied by 1 - beta; here the first step should be the plain "
                 "one": x - lr * (1 - beta) * g,
                 "this is Nesterov's step, 1 + beta times as long; here the first step should be "
@@ -120,9 +121,11 @@ def momentum_class(answer, rng):
                  case="the first step of a second optimizer",
                  usually="the velocity belongs to the class, so all optimizers share it: keep it "
                          "on `self`, and set it in `__init__`")
-    matrix, G = rng.normal(size=(2, 3, 4))
+    matrix, G = rng.normal(size=(2, 3, int(rng.integers(4, 7))))
+    lr, beta = lr / 2, beta / 2
     expect_close(answer.make("Momentum", lr, beta).call("step", matrix, G), matrix - lr * G,
-                 case="weights of shape (3, 4)", usually="the shape of the weights is fixed")
+                 case=f"weights of shape {matrix.shape}",
+                 usually="the shape of the weights is fixed")
 
 
 @exercise("04.4", "Repair: the velocity that is always new", kind="debug", difficulty=2,
@@ -148,15 +151,21 @@ def momentum_class(answer, rng):
               lambda made, gradient, gradients, x0, steps, lr, beta:
               made(gradient, x0, lr, beta, steps)))
 def momentum_path(answer, rng):
-    h, x0 = rng.uniform(0.5, 5, size=3), rng.normal(size=3)
-    lr, beta, steps = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9), 12
+    for d in rng.choice(range(2, 6), size=2, replace=False).tolist():
+        _momentum_path(answer, d, rng)
+
+
+def _momentum_path(answer, d, rng):
+    steps = int(rng.integers(9, 14))
+    h, x0 = rng.uniform(0.5, 5, size=d), rng.normal(size=d)
+    lr, beta = rng.uniform(0.02, 0.1), rng.uniform(0.6, 0.9)
 
     def gradient(x):
         return h * np.sinh(np.clip(x, -3, 3))
 
     case = f"{steps} steps, lr = {lr:.3g}, beta = {beta:.3g}"
     path = as_array(answer.call("momentum_path", gradient, x0, lr, beta, steps), case=case,
-                    shape=(steps + 1, 3))
+                    shape=(steps + 1, d))
 
     def right(beta, at_start=False):
         x, v, points = x0, 0.0, [x0]
@@ -167,6 +176,9 @@ def momentum_path(answer, rng):
         return np.array(points)
 
     if np.ptp(path, axis=0).max() == 0:
+        expect((path[0] != x0).any(), f"all {steps + 1} points of the path are the start: nothing "
+               "moves it. Is a velocity other than zero added to it, and is the gradient asked "
+               "there?")
         incorrect(f"all {steps + 1} points of the path are the same: they are one array, changed "
                   "in place. Make a new array at every step, and leave the caller's alone.")
     expect_close(path[0], x0, case="the first point of the path, which is the start",
@@ -194,7 +206,12 @@ def momentum_path(answer, rng):
                "Nesterov is on.")],
           rows=["R007", "R111"])
 def two_forms(answer, rng):
-    n, beta = 8, rng.uniform(0.5, 0.95)
+    for n in rng.choice(range(6, 11), size=2, replace=False).tolist():
+        _two_forms(answer, n, rng)
+
+
+def _two_forms(answer, n, rng):
+    beta = rng.uniform(0.5, 0.95)
     gradients, lrs = rng.normal(size=n), 0.1 * rng.uniform(0.2, 1, size=n)
     gradients[rng.integers(2, n)] = 0
     got = expect_parts(answer.call("two_forms", gradients, lrs, beta), 2,

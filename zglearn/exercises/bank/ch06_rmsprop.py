@@ -133,9 +133,10 @@ def shock(answer, rng):
               "S", "s", "v", "G", "cache", "mean_square", "square_avg")}))
 def rmsprop_class(answer, rng):
     lr, rho, eps = rng.uniform(0.01, 0.1), rng.uniform(0.8, 0.99), 1e-8
-    n, weights = int(rng.integers(5, 8)), rng.normal(size=(2, 3))
-    gradients = rng.choice([-1, 1], size=(n, 2, 3)) * rng.uniform(0.3, 2, size=(n, 2, 3))
-    gradients[:, rng.integers(2), rng.integers(3)] = 0
+    n, shape = int(rng.integers(5, 8)), (2, int(rng.integers(3, 6)))
+    weights = rng.normal(size=shape)
+    gradients = rng.choice([-1, 1], size=(n, *shape)) * rng.uniform(0.3, 2, size=(n, *shape))
+    gradients[:, rng.integers(2), rng.integers(shape[1])] = 0
     ages = np.arange(1, n)[:, None, None]
     means = np.array([(1 - rho) * sum(rho ** (t - k) * gradients[k] ** 2 for k in range(t + 1))
                       for t in range(n)])
@@ -145,14 +146,15 @@ def rmsprop_class(answer, rng):
         return weights + sign * np.cumsum(lr * gradients[:-1] / (np.sqrt(S) + eps), axis=0)
 
     def step(optimizer, x, t, case):
-        return as_array(optimizer.call("step", x.copy(), gradients[t]), case=case, shape=(2, 3))
+        return as_array(optimizer.call("step", x.copy(), gradients[t]), case=case, shape=shape)
 
     optimizer, points = answer.make("RMSProp", lr, rho, eps), [weights]
     for t in range(n - 1):
         points.append(step(optimizer, points[-1], t, f"step {t + 1}").copy())
     afresh = (1 - rho) * gradients[:-1] ** 2
     expect_close(np.array(points[1:]), path(most), start=weights,
-                 case=f"{n - 1} steps from an array 2 by 3, one gradient always 0", mistakes={
+                 case=f"{n - 1} steps from an array 2 by {shape[1]}, one gradient always 0",
+                 mistakes={
         "it goes uphill": path(most, sign=1),
         "S is divided by 1 - rho ** t, Adam's correction; RMSprop has none":
             path(most / (1 - rho**ages)),
@@ -170,13 +172,15 @@ def rmsprop_class(answer, rng):
     expect_close(step(optimizer, points[-1], n - 1, case),
                  points[-1] - lr * gradients[-1] / (np.sqrt(means[-1]) + eps), start=points[-1],
                  case=f"{case}: the next step of the first", usually=SHARED)
-    g, S, eps = gradients[0], afresh[0], rng.uniform(0.1, 0.5)
+    lr, rho, eps, g = lr / 2, rho / 2, rng.uniform(0.1, 0.5), gradients[0]
+    S = (1 - rho) * g * g
     case = f"eps = {eps:.2g}"
     got = step(answer.make("RMSProp", lr, rho, eps), weights, 0, case) - weights
     outside, within = np.sqrt(S) + eps, (np.sqrt(S + eps), np.sqrt(S + eps**2))
     if not any(np.allclose(got, -lr * g / root, rtol=1e-4, atol=1e-6) for root in within):
         expect_close(weights + got, weights - lr * g / outside, start=weights, case=case, mistakes={
-            "eps is not the one that was given, but one of your own": path(most)[0]},
+            "eps is not the one that was given, but one of your own":
+                weights - lr * g / (np.sqrt(S) + 1e-8)},
             usually="eps is added to the root of S, or to S under it, with its plus sign, and it "
                     "is the one that `__init__` was given")
 
@@ -243,10 +247,13 @@ def half_speed(answer, rng):
           rows=["R099", "E65", "E66", "E67", "E68", "E70"])
 def train(answer, rng):
     # An input that is always 0, one that is nearly so, and a hidden unit that is: there ε counts.
-    X = rng.normal(size=(6, 4)) * np.array([0, 1e-7, 0, 1]) + np.array([0, 0, 1, 0])
-    W1, W2, y = rng.normal(size=(4, 5)), rng.normal(size=(5, 1)), rng.uniform(size=(6, 1))
+    n, width, more = (int(size) for size in rng.integers((10, 7, 0), (13, 10, 3)))  # no two equal
+    X = rng.normal(size=(n, 4 + more)) * np.array([0, 1e-7, 0, 1] + [1] * more)
+    X[:, 2] = 1
+    W1, W2 = rng.normal(size=(4 + more, width)), rng.normal(size=(width, 1))
+    y = rng.uniform(size=(n, 1))
     W1[2, 0] = -17
-    order = rng.permutation(4)
+    order = rng.permutation(4 + more)
     X, W1 = X[:, order], W1[order]
     lr, rho, epochs = rng.uniform(0.01, 0.05), rng.uniform(0.8, 0.95), int(rng.integers(5, 10))
     case = f"{epochs} epochs on random data, with an input that is always 0"

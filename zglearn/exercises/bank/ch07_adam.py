@@ -10,6 +10,7 @@ from zglearn.exercises.exercise import (
     expect,
     expect_close,
     expect_form,
+    incorrect,
 )
 from zglearn.exercises.replay import by_iterates, by_path, by_steps
 
@@ -127,14 +128,15 @@ def uncorrected_step(answer, rng):
 def adam_class(answer, rng):
     lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8}
-    weights = rng.normal(size=6)
-    gradients = rng.normal(size=(6, 6)) * np.geomspace(3, 0.1, 6)[:, None]  # AMSGrad would not turn
+    d = int(rng.integers(5, 9))
+    weights = rng.normal(size=d)
+    gradients = rng.normal(size=(6, d)) * np.geomspace(3, 0.1, 6)[:, None]  # AMSGrad would not turn
     gradients[:2, 0] = 0
     first, root = gradients[0], (1 - beta1) / np.sqrt(1 - beta2)
     optimizer = answer.make("Adam", lr, beta1, beta2, 1e-8)
     x = weights
     for t in range(1, 7):
-        got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(6,))
+        got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(d,))
 
         def points(x=weights, t=t, **mistake):
             feed = iter(gradients)
@@ -167,17 +169,19 @@ def adam_class(answer, rng):
                  case="the first step of a second optimizer",
                  usually="the state belongs to the class, so all optimizers share it: set it in "
                          "`__init__`, on `self`")
-    eps, size = 0.1, np.abs(first)
+    eps, size = rng.uniform(0.05, 0.2), np.abs(first)
     expect_close(answer.make("Adam", lr, beta1, beta2, eps).call("step", weights, first),
-                 weights - lr * first / (size + eps), case="the first step with ε = 0.1", mistakes={
+                 weights - lr * first / (size + eps), case=f"the first step with ε = {eps:.2g}",
+                 mistakes={
                      "ε stands inside the root": weights - lr * first / np.sqrt(size**2 + eps),
                      "ε is added before v is corrected":
                          weights - lr * first / (size + eps / np.sqrt(1 - beta2)),
                      "ε is not used": weights - lr * np.sign(first)},
                  usually="ε is not added to the root of the corrected v")
-    matrix, G = rng.normal(size=(2, 3, 4))
+    matrix, G = rng.normal(size=(2, 3, int(rng.integers(4, 7))))
+    lr, beta1, beta2 = lr / 2, beta1 / 2, beta2 - 0.1
     expect_close(answer.make("Adam", lr, beta1, beta2, 1e-8).call("step", matrix, G),
-                 matrix - lr * np.sign(G), case="weights of shape (3, 4)",
+                 matrix - lr * np.sign(G), case=f"weights of shape {matrix.shape}",
                  usually="the shape of the weights is fixed")
 
 
@@ -214,11 +218,13 @@ def _counting_stuck(x, gradients, settings):
                          lambda made, gradient, gradients, x0, steps, lr, beta1, beta2:
                          made(gradient, x0, lr, steps, beta1=beta1, beta2=beta2)))
 def adam_path(answer, rng):
-    steps, lr = 15, rng.uniform(0.05, 0.2)
+    steps, lr = int(rng.integers(12, 17)), rng.uniform(0.05, 0.2)
+    sizes = iter(rng.permutation([3, 4, 5]))
     own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
            "eps": rng.uniform(0.1, 0.3)}
     for settings, scale in ((own, 1), ({}, 1e-8), ({}, 1)):  # 1e-8 shows the ε of the signature
-        h, x0, centre = scale * rng.uniform(1, 5, size=3), *2 * rng.normal(size=(2, 3))
+        d = next(sizes)
+        h, x0, centre = scale * rng.uniform(1, 5, size=d), *2 * rng.normal(size=(2, d))
         h[0] = 0
         case = (f"{steps} steps" + (f", the gradients around {scale:g}" if scale < 1 else "")
                 + "".join(f", {name} = {value:.3g}" for name, value in settings.items()))
@@ -230,14 +236,9 @@ def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
         return h * np.tanh(np.asarray(x, dtype=float) - centre)
 
     got = answer.call("adam_path", gradient, x0, lr, steps, **settings)
-    if got is not None and np.shape(got) == (steps + 1, 3):
-        finite = np.isfinite(np.asarray(got, dtype=float))
-        expect(finite[1, 1:].all(), f"{case}: the path holds nan from the first step on. At t = 0 "
-               "the correction divides by 1 − β⁰ = 0; the first step is t = 1.")
-        expect(finite[:, 0].all() or not finite[:, 1:].all(), f"{case}: the path holds nan where a "
-               "coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which argument "
-               "of the function is meant for this?")
-    path = as_array(got, case=case, shape=(steps + 1, 3))
+    if got is not None and np.shape(got) == (steps + 1, len(x0)):
+        _expect_finite(np.asarray(got, dtype=float), case)
+    path = as_array(got, case=case, shape=(steps + 1, len(x0)))
     expect_close(path[0], x0, case="the first point of the path, which is the start",
                  usually="the start point was changed, or left out")
 
@@ -257,6 +258,19 @@ def _adam_path(answer, h, x0, centre, lr, steps, case, settings):
         "neither v is used nor are the means carried on": right(rooted=False, forget=True),
         "t is 2 at the first step": right(first=2), **used},
         usually="a line that differs from the chapter's formulas: go through them one by one")
+
+
+def _expect_finite(points, case):
+    """Say where the points (steps, d) of Adam cease to be numbers; coordinate 0 has no gradient."""
+    finite = np.isfinite(points)
+    if finite.all():
+        return
+    if finite[:, 1:].all():
+        incorrect(f"{case}: there is nan or infinity in the coordinate that never has a gradient, "
+                  "and in no other. g, m and v are zero there: what is divided by zero?")
+    incorrect(f"{case}: there is nan or infinity, from point {np.argmin(finite.all(axis=1))} on. "
+              "Print t, m, v and both corrections for the step to that point: which of them is "
+              "zero, or negative under a root?")
 
 
 SETTINGS = ("momentum", "rmsprop", "adam", "adam with L2", "adamw")
@@ -357,12 +371,13 @@ def sure_step(answer, rng):
               "second moment": ("v",), "corrected mean": ("m_hat", "mhat"),
               "corrected second moment": ("v_hat", "vhat")}))
 def my_adamw(answer, rng):
-    d, n = 4, 12
+    n, sizes = int(rng.integers(10, 15)), iter(rng.permutation([3, 4, 5]))
     lr, decay = rng.uniform(0.05, 0.1), rng.uniform(0.5, 2)
     own = {"beta1": rng.uniform(0.6, 0.8), "beta2": rng.uniform(0.9, 0.95),
            "eps": rng.uniform(0.1, 0.3)}
     after = []
     for settings, scale in ((own, 1), ({}, 1e-8), ({}, 1)):
+        d = next(sizes)
         h, centre, x0 = scale * rng.uniform(0.5, 5, size=d), *rng.normal(size=(2, d))
         h[0] = 0  # a weight without a gradient decays all the same
         case = (f"{n} steps" + (f", the gradients around {scale:g}" if scale < 1 else "")
@@ -383,9 +398,7 @@ def _my_adamw(answer, h, centre, x0, n, lr, decay, case, settings):
     expect(n <= f.gradients <= n + 1 and not f.evaluations, f"{case}: f.grad was asked "
            f"{f.gradients} times, and f itself {f.evaluations} times. Every step asks for one "
            "gradient, and no loss.")
-    expect(np.isfinite(got).all() or not np.isfinite(got[:, 1:]).all(), f"{case}: the path holds "
-           "nan where a coordinate has no gradient: m and v are zero there, and 0/0 is nan. Which "
-           "argument of the function is meant for this?")
+    _expect_finite(got, case)
 
     def points(**how):
         return adam_points(gradient, x0, n, **{"lr": lr} | settings | how)

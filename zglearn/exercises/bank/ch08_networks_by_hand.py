@@ -105,7 +105,13 @@ def _attention(Q, K, V, b):
                "the row sums; rowsum(P ∘ dP) is rowsum(dO ∘ O) (FlashAttention).")],
           rows=["R036", "R050"])
 def attention_slopes(answer, rng):
-    T, d, m = 6, 3, 4
+    for T in rng.choice(range(5, 8), size=2, replace=False).tolist():
+        _attention_slopes(answer, T, rng)
+
+
+def _attention_slopes(answer, T, rng):
+    d = int(rng.integers(2, 5))
+    m = d + int(rng.integers(1, 3))
     Q, K, V = rng.normal(size=(T, d)), rng.normal(size=(T, d)), rng.normal(size=(T, m))
     b, dO = rng.normal(size=T), rng.normal(size=(T, m))
     case = f"{T} positions, d = {d}"
@@ -123,7 +129,8 @@ def attention_slopes(answer, rng):
     wrong = {"the sum over the row is missing in the slope of the softmax": no_sum,
              "P (1 − P) is only the diagonal of the softmax's Jacobian": elementwise}
     expect_close(got[2], P.T @ dO, case=f"{case}: dV", mistakes={
-        "b is missing in the scores": _attention(Q, K, V, 0 * b)[1].T @ dO,
+        "the weights are those without b: it is missing, or the same in a whole row":
+            _attention(Q, K, V, 0 * b)[1].T @ dO,
         "b was added before the division by √d": _attention(Q, K, V, b / root)[1].T @ dO},
         usually="it has V's shape: are the weights P right? Their rows sum to 1, the first is 1, "
                 "0, 0, …")
@@ -203,12 +210,14 @@ def causal_attention(answer, rng):
                "Above 11.09: the largest number is 65,504. Losses are computed in float32.")],
           rows=["R034"])
 def token_losses(answer, rng):
-    Z, y = rng.normal(size=(5, 4)), rng.integers(4, size=5)
+    n, classes = int(rng.integers(5, 9)), int(rng.integers(4, 7))
+    Z, y = rng.normal(size=(n, classes)), rng.integers(classes, size=n)
+    heights = np.resize([[0.0], [2e5], [-900], [30], [8e4]], (n, 1))
     shifts = {"small scores": 0.0, "scores around 1000": 1000.0, "scores around −1000": -1000.0,
-              "rows at very different heights": np.array([[0.0], [2000], [-900], [30], [800]])}
+              "rows at very different heights": heights}
     for case, shift in shifts.items():
         _expect_losses(answer, case, Z + shift, y)
-    Z[[0, 1], [2, 0]] += 1000
+    Z[[0, 1], [2, 0]] += 1000, 1e5  # farther than any kind of float can raise e to
     y[:2] = 0, 3
     _expect_losses(answer, "two symbols that the model thinks impossible", Z, y)
 
@@ -345,10 +354,11 @@ def _cached(codes, E, pos, Wq, Wk, Wv, window, place=lambda t: t, dropped=(0, 0)
                "from position 0, or uses positions that are relative.")],
           rows=["R050", "R065"])
 def cached_outputs(answer, rng):
-    width, d, m, classes = 5, 3, 4, 9
-    E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
-    Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(14, width))
     for window, length in ((8, 1), (8, 6), (4, 4), (4, 5), (3, 12), (1, 7)):
+        width, d, m, classes, places = (
+            int(size) for size in rng.integers((5, 2, 3, 8, 13), (8, 5, 6, 12, 17)))
+        E, (Wq, Wk) = rng.normal(size=(classes, width)), rng.normal(size=(2, width, d))
+        Wv, pos = rng.normal(size=(width, m)), rng.normal(size=(places, width))
         codes = rng.integers(classes, size=length)
         case = f"{length} symbol{'s' * (length > 1)}, window {window}"
         data = codes, E, pos, Wq, Wk, Wv, window
@@ -358,10 +368,10 @@ def cached_outputs(answer, rng):
             "every symbol has the first position": _cached(*data, place=lambda t: 0),
             "the positions begin anew when the window is full":
                 _cached(*data, place=lambda t, window=window: t % window),
-            "a key goes when the cache is full, and its value stays, so that the two no longer "
-            "belong together": _cached(*data, dropped=(0, None)),
+            "key and value no longer belong together: when the cache is full, what goes is not at "
+            "the same place in both": _cached(*data, dropped=(0, None)),
             "it is the newest that is dropped, not the oldest": _cached(*data, dropped=(-1, -1)),
-            "one symbol more than the window is looked at": _cached(*wider),
+            "more symbols than the window holds are looked at": _cached(*wider),
             "one symbol fewer than the window is looked at": _cached(*narrower),
             "the scores are not divided by √d":
                 _cached(codes, E, pos, Wq * np.sqrt(d), Wk, Wv, window)},

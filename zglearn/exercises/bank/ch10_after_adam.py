@@ -66,7 +66,7 @@ def steepest(answer, rng):
                                  -G / np.abs(G).max(),
                              "G is divided by its largest singular value; every singular value may "
                              "be as large as 1": -G / s[0],
-                             "the singular values are still in it": -(U * s) @ Vt} | others,
+                             "this is −G itself, whose length in this norm is not 1": -G} | others,
                          usually="the step is not the one of length 1 in this norm that lowers the "
                                  "sum of G·Δ the most")
 
@@ -87,7 +87,7 @@ def steepest(answer, rng):
                "On the machines that train large models products of matrices are what is fast, "
                "also in bfloat16. An SVD is many small dependent steps.")])
 def orthogonalised(answer, rng):
-    for shape, rounds in (((4, 7), 1), ((7, 4), 5), ((3, 3), 2), ((5, 2), 0)):
+    for shape, rounds in (((4, 7), 3), ((7, 4), 5), ((3, 3), 1), ((5, 2), 0)):
         G = 10 * rng.normal(size=shape)
         case = f"a {shape[0]} × {shape[1]} matrix, rounds = {rounds}"
         got = as_array(answer.call("orthogonalised", G, rounds), case=case)
@@ -109,8 +109,8 @@ def orthogonalised(answer, rng):
                 "G is divided by its largest entry": made(through(s / np.abs(G).max())),
                 "there is a round too many": made(through(unit, rounds=rounds + 1)),
                 "there is a round too few": made(through(unit, rounds=max(0, rounds - 1))),
-                "the signs of two of the coefficients are not as in the task":
-                    made(through(unit, b=4.7750)),
+                "the sign of a coefficient is not as in the task": made(through(unit, b=4.7750)),
+                "no round changes X": made(unit),
                 "this is the limit U Vᵀ; a few rounds do not come so far": made(np.ones_like(s))},
                 usually="a round is not the polynomial of the task, in X Xᵀ from the left")
 
@@ -134,42 +134,47 @@ def orthogonalised(answer, rng):
               lambda made, gradient, gradients, x0, steps, lr, beta1, beta2, weight_decay:
               made(gradients, x0, lr, beta1, beta2, weight_decay)))
 def lion_path(answer, rng):
-    T, d = 9, 6
+    sizes = rng.choice(range(25, 35), size=2, replace=False).tolist()
+    for d, decay in zip(sizes, (0.0, rng.uniform(0.2, 0.4)), strict=True):
+        _lion_path(answer, d, decay, rng)
+
+
+def _lion_path(answer, d, decay, rng):
+    T = int(rng.integers(8, 12))
     gradients, x0 = rng.normal(size=(T, d)) * np.geomspace(0.1, 10, d), rng.normal(size=d)
     gradients[:2, 2] = 0
-    for decay in (0.0, 0.3):
-        lr, b1, b2 = rng.uniform(0.05, 0.2), 0.6, 0.8
-        case = f"{T} recorded gradients, weight decay {decay}"
-        got = as_array(answer.call("lion_path", gradients, x0, lr, b1, b2, decay), case=case,
-                       shape=(T + 1, d))
-        expect_close(got[0], x0, case=f"{case}, the first point, which is the start",
-                     usually="the start was changed in place, or is missing")
+    lr, b1, b2 = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.65), rng.uniform(0.75, 0.85)
+    case = f"{T} recorded gradients, weight decay {decay:.3g}"
+    got = as_array(answer.call("lion_path", gradients, x0, lr, b1, b2, decay), case=case,
+                   shape=(T + 1, d))
+    expect_close(got[0], x0, case=f"{case}, the first point, which is the start",
+                 usually="the start was changed in place, or is missing")
 
-        def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr):
-            x, m, path = x0, np.zeros(d), [x0]
-            for g in gradients:
-                g = g + decay * x if coupled else g
-                old, m = m, b2 * m + (1 - b2) * g
-                u = np.sign(b1 * (m if first else old) + (1 - b1) * g)
-                x = x - lr * (u + (0 if coupled else decay) * (x - lr * u if late else x))
-                path.append(x)
-            return np.array(path)
+    def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr):
+        x, m, path = x0, np.zeros(d), [x0]
+        for g in gradients:
+            g = g + decay * x if coupled else g
+            old, m = m, b2 * m + (1 - b2) * g
+            u = np.sign(b1 * (m if first else old) + (1 - b1) * g)
+            x = x - lr * (u + (0 if coupled else decay) * (x - lr * u if late else x))
+            path.append(x)
+        return np.array(path)
 
-        mistakes = {
-            "the momentum takes the new gradient in before the sign is taken": walk(first=True),
-            "the betas are exchanged": walk(b1=b2, b2=b1),
-            "there is one beta for both; the other is not used": walk(b1=b2),
-            "there is one beta for both, the first": walk(b2=b1),
-            "it goes uphill": walk(lr=-lr)}
-        if decay:
-            mistakes |= {
-                "the decay is added to the gradient, and goes through the sign": walk(coupled=True),
-                "there is no decay": walk(decay=0.0),
-                "the decay is not multiplied by lr": walk(decay=decay / lr),
-                "the decay comes after the step, not from the x before it": walk(late=True)}
-        expect_close(got, walk(), case=case, mistakes=mistakes,
-                     usually="print m and the signs of the first three steps, and compute them by "
-                             "hand")
+    mistakes = {
+        "the momentum takes the new gradient in before the sign is taken": walk(first=True),
+        "the betas are exchanged": walk(b1=b2, b2=b1),
+        "there is one beta for both; the other is not used": walk(b1=b2),
+        "there is one beta for both, the first": walk(b2=b1),
+        "it goes uphill": walk(lr=-lr)}
+    if decay:
+        mistakes |= {
+            "the decay is added to the gradient, and goes through the sign": walk(coupled=True),
+            "there is no decay": walk(decay=0.0),
+            "the decay is not multiplied by lr": walk(decay=decay / lr),
+            "the decay comes after the step, not from the x before it": walk(late=True)}
+    expect_close(got, walk(), case=case, mistakes=mistakes,
+                 usually="print m and the signs of the first three steps, and compute them by "
+                         "hand")
 
 
 @exercise("10.5", "Predict: two steps on one gradient", kind="predict", difficulty=1, minutes=5,
@@ -221,7 +226,7 @@ def matched_factor(answer, rng):
         got = as_array(answer.call("matched_factor", m, n), case=case)
         expect_form(got.size == 1, f"{case}: return one number.")
         expect_close(got.reshape(()), np.sqrt(max(m, n)), case=case, mistakes={
-            "the smaller side is used": np.sqrt(min(m, n)),
+            "this is the root of the smaller side": np.sqrt(min(m, n)),
             "the root is missing": max(m, n),
             "this is the root mean square itself; the factor is 1 over it": max(m, n) ** -0.5,
             "the number of entries is used as if all were 1": np.sqrt(m * n),
@@ -246,7 +251,7 @@ def matched_factor(answer, rng):
           replay=by_steps("Shampoo", {"lr": 0.3, "eps": 1e-6},
                           {"left matrix L": ("L",), "right matrix R": ("R",)}, shape=(2, 1)))
 def shampoo_class(answer, rng):
-    m, n, lr, eps = 4, 3, rng.uniform(0.1, 0.5), 1e-2
+    m, n, lr, eps = 4, 3, rng.uniform(0.1, 0.5), rng.uniform(0.005, 0.05)
     W, gradients = rng.normal(size=(m, n)), rng.normal(size=(5, m, n))
     optimizer = answer.make("Shampoo", lr, eps)
     x, L, R = W, eps * np.eye(m), eps * np.eye(n)
@@ -269,13 +274,14 @@ def shampoo_class(answer, rng):
             "only the right side is divided by": x - lr * G @ _root(R, 4)},
             usually="compare L and R with sums of G Gᵀ and Gᵀ G, then their powers")
         x = want
-    other = answer.make("Shampoo", lr, eps)
-    G = gradients[2]
+    lr, eps = lr / 2, 2 * eps
+    other, (m, n) = answer.make("Shampoo", lr, eps), rng.integers((2, 3), (3, 7))  # a wide one
+    W, G = rng.normal(size=(2, m, n))
     want = W - lr * _root(eps * np.eye(m) + G @ G.T, 4) @ G @ _root(eps * np.eye(n) + G.T @ G, 4)
-    expect_close(other.call("step", W, G), want, case="the first step of a second optimizer",
-                 start=W, rtol=2e-4,
-                 usually="L and R belong to the class, so all optimizers share them: keep them on "
-                         "`self`")
+    expect_close(other.call("step", W, G), want, start=W, rtol=2e-4,
+                 case=f"the first step of a second optimizer, for a {m} × {n} matrix",
+                 usually="L and R belong to the class, so all optimizers share them (keep them on "
+                         "`self`), or they have a shape of their own and not that of G")
 
 
 def _root(A, k):

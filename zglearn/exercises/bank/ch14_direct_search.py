@@ -145,9 +145,11 @@ def crossover(answer, rng):
             changed += list(children[0]) != list(children[1])
         expect(changed >= 2, f"another {parent} makes no difference to the child, with the same "
                "random numbers: both parents should be in it")
-    same = rng.permutation(n)
-    child = as_array(answer.call("crossover", same, same, rng), case="equal parents", shape=(n,))
-    expect((child == same).all(), "two equal parents must have a child equal to both")
+    for _ in range(60):  # a child that is sometimes changed afterwards shows
+        same = rng.permutation(n)
+        child = as_array(answer.call("crossover", same, same, rng), case="equal parents",
+                         shape=(n,))
+        expect((child == same).all(), "two equal parents must have a child equal to both")
 
 
 @exercise("14.4", "A random search that deserves the name", kind="implement", difficulty=1,
@@ -165,18 +167,19 @@ def crossover(answer, rng):
                "matter.")],
           rows=["R027", "R103", "E13"])
 def random_search(answer, rng):
-    low = rng.uniform(-3, 1, size=3)
-    high = low + rng.uniform(0.5, 4, size=3)
+    d = int(rng.integers(2, 5))
+    low = rng.uniform(-3, 1, size=d)
+    high = low + rng.uniform(0.5, 4, size=d)
     seen = []
     for place in rng.permutation(["first", "last", "any"]).tolist():
         budget = int(rng.integers(150, 250))
-        case = f"a box in 3 dimensions, budget {budget}"
+        case = f"a box in {d} dimensions, budget {budget}"
         losses = rng.normal(size=budget) + rng.choice([-20, 20])
         best = {"first": 0, "last": budget - 1}.get(place, int(np.argmin(losses)))
         losses[best] -= 10
         loss, asked = _scripted(losses)
         got = as_array(answer.call("random_search", Objective(loss), low, high, rng, budget),
-                       case=case, shape=(3,))
+                       case=case, shape=(d,))
         expect(len(asked) == budget, f"{case}: {len(asked)} points were asked. Every question "
                "counts, also one that is asked twice, and none is left over")
         points = np.array(asked)
@@ -192,7 +195,7 @@ def random_search(answer, rng):
     expect(not np.allclose(seen[0][0], seen[1][0]), "the points are the same in every run: draw "
            "them from the `rng` that is passed in, not from a source of your own")
     u = np.concatenate(seen)
-    for i in range(3):
+    for i in range(d):
         below, n = np.sort(u[:, i]), len(u)
         gap = (np.arange(n) + 0.5) / n - below
         worst = np.argmax(np.abs(gap))
@@ -201,9 +204,9 @@ def random_search(answer, rng):
                f"evenly: {(worst + 0.5) / n:.0%} of them lie in the first {below[worst]:.0%} of "
                "its length. Draw each coordinate uniformly between its own low and high")
     # Of n independent pairs a correlation is 0, give or take 1/√n.
-    expect(np.abs(np.corrcoef(u.T) - np.eye(3)).max() < 5.5 / n**0.5, "the coordinates of a point "
+    expect(np.abs(np.corrcoef(u.T) - np.eye(d)).max() < 5.5 / n**0.5, "the coordinates of a point "
            "go together: draw a random number for each, not one for all")
-    pairs = [np.corrcoef(u[:-1, i], u[1:, i])[0, 1] for i in range(3)]
+    pairs = [np.corrcoef(u[:-1, i], u[1:, i])[0, 1] for i in range(d)]
     expect(np.abs(pairs).max() < 5.5 / n**0.5, "each point depends on the one before: this is a "
            "walk, and not a search of the whole box")
 

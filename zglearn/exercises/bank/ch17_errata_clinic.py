@@ -66,7 +66,7 @@ def _perplexity(train, test, V, columns=False, spread=False, base=False, trainin
                "nearer to 18 than to 90.")],
           rows=["R141", "R144", "E95", "E21"])
 def held_out_perplexity(answer, rng):
-    V = 6
+    V, (longer, shorter) = int(rng.integers(5, 8)), rng.integers((55, 35), (66, 46))
     favourite = rng.permutation(V)
 
     def text(n, faithful):
@@ -85,7 +85,7 @@ def held_out_perplexity(answer, rng):
         return _perplexity(train, test, V, **left)
 
     for _ in range(200):
-        train, test = text(60, 0.8), text(40, 0.4)
+        train, test = text(longer, 0.8), text(shorter, 0.4)
         known = _left_over(reference, mistakes) | {
             "a row of sums is spread over the rows: `keepdims=True` makes it a column":
                 reference(spread=True),
@@ -135,7 +135,7 @@ def _selection(train, validation, test, strengths, everywhere=False, on_test=Fal
                "The error is that of a reader who has seen the file. Split by file.")],
           rows=["R144", "R143", "E96"])
 def select(answer, rng):
-    strengths = [float(s) for s in rng.permutation([0.01, 0.1, 1.0, 10.0, 100.0])]
+    strengths = rng.permutation(np.geomspace(0.01, 100, rng.integers(5, 8))).tolist()
     mistakes = {
         "everywhere": "s is added to every entry of XᵗX, not to its diagonal",
         "on_test": "the strength was chosen on the test part, which is for the report only",
@@ -198,7 +198,8 @@ def select(answer, rng):
                "program was never run. Run it.")],
           rows=["R025"])
 def anneal(answer, rng):
-    box = _Annealed(rng)
+    d = int(rng.integers(240, 261))
+    box = _Annealed(rng, d)
     end = as_array(box.search(answer), case=f"{box.steps} steps", shape=box.x.shape)
     trials, accepted = len(box.chances), np.array(box.accepted)
     step = np.array(box.moves) / 0.1
@@ -256,7 +257,7 @@ def anneal(answer, rng):
     expect(got == lowest, f"the point that came back has the loss {got:.6g}; one with "
            f"{lowest:.6g} was met. Return the best point met.")
 
-    uphill = _Annealed(rng, steps=8, only_worse=True)
+    uphill = _Annealed(rng, d, steps=8, only_worse=True)
     end = as_array(uphill.search(answer), case="8 worse trials", shape=uphill.x.shape)
     expect(np.array_equal(end, uphill.x), "all trials were worse than the start, and another point "
            "came back. The start counts as well.")
@@ -272,10 +273,10 @@ class _Annealed:
     whatever temperature the search should have by then.
     """
 
-    def __init__(self, rng, steps=1500, only_worse=False):
+    def __init__(self, rng, d, steps=1500, only_worse=False):
         self.rng, self.steps, self.only_worse = rng, steps, only_worse
         self.first = rng.uniform(2, 4) if rng.random() < 0.5 else rng.uniform(20, 40)
-        self.x = rng.normal(size=250)
+        self.x = rng.normal(size=d)
         self.current, self.current_loss = self.x, 0.0
         self.losses = {self.x.tobytes(): 0.0}
         self.trial = None
@@ -364,13 +365,14 @@ def make_data(answer, rng):
 
 
 def _fit(answer, rng):
-    x = rng.uniform(size=40)
-    y = rng.normal() + rng.uniform(1, 3) * x + 0.1 * rng.normal(size=40)
+    n = int(rng.integers(30, 50))
+    x = rng.uniform(size=n)
+    y = rng.normal() + rng.uniform(1, 3) * x + 0.1 * rng.normal(size=n)
     lr, steps = 0.5, 3000
     stale = lr * steps * np.array([y.mean(), (x * y).mean()])
     want = np.polyfit(x, y, 1)[::-1]
     expect_close(answer.call("fit", x, y, lr, steps), want, rtol=1e-4,
-                 case="fit on 40 random points, with lr = 0.5 and 3000 steps", mistakes={
+                 case=f"fit on {n} random points, with lr = 0.5 and 3000 steps", mistakes={
                      "the prediction is made once, before the loop: θ walks on with the first "
                      "error": stale,
                      "the prediction is made once, before the loop, and θ walks on with the first "
@@ -582,7 +584,7 @@ def same_run(answer, rng):
                "It does not exist: the right formula divides by zero there. Go near, not there.")],
           rows=["R007", "R009", "E37"])
 def failed(answer, rng):
-    k = rng.uniform(2, 4)
+    k, p = rng.uniform(2, 4), rng.choice([0.25, 0.75, 0.8, 0.9])  # where this one is right
     formulas = [
         ("1/(1 − γ)", lambda g: 1 / (1 - g), []),
         (f"1/(1 − γ) up to γ = 0.45, {k:.2f}/(1 − γ) above",
@@ -590,6 +592,8 @@ def failed(answer, rng):
         ("1/√(1 − γ²)", lambda g: 1 / np.sqrt(1 - g * g), ["between"]),
         (f"1/(1 − γ)^{k:.2f}", lambda g: (1 - g) ** -k, ["between"]),
         (f"1 + {k:.2f} γ", lambda g: 1 + k * g, ["between", "end"]),
+        (f"(1 + 2γ(γ − {p:g}))/(1 − γ)", lambda g: (1 + 2 * g * (g - p)) / (1 - g), ["between"]),
+        ("(1 + 2γ(γ − ½))/(1 − γ)", lambda g: (1 + 2 * g * (g - 0.5)) / (1 - g), ["between"]),
         ("γ/(1 − γ)", lambda g: g / (1 - g), ["between", "start"]),
         (f"{k:.2f}/(1 − γ)", lambda g: k / (1 - g), ["between", "start"]),
         ("1 − γ", lambda g: 1 - g, ["between", "end"]),
@@ -904,6 +908,7 @@ def leaks(answer, rng):
 
     known, fresh = [text() for _ in range(4)], [text() + " too" for _ in range(4)]
     train = [("a.py", known[0]), ("b.py", known[1]), ("c.py", known[2]), ("c.py", known[3])]
+    train += [(f"more{i}.py", text() + " more") for i in range(rng.integers(4))]
     spaced = "  ".join(known[2].split()).replace(" ", "\n", 1)
     kinds = [
         (("x.py", fresh[0]), False, "neither its file nor its words are in the training part"),

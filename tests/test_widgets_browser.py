@@ -13,6 +13,9 @@ import pytest
 from playwright.sync_api import expect
 from widget_examples import EXAMPLES
 
+from zglearn.course.learner import solution_source
+from zglearn.exercises.exercise import find
+
 HANG = 60  # seconds: a busy machine may be slow, but not that slow
 expect.set_options(timeout=HANG * 1000)
 
@@ -619,6 +622,52 @@ class Momentum:
     widget.root.get_by_role("button", name="play").click()
     expect(widget.root.get_by_text("step 40 of 40")).to_be_visible()
     assert notebook.console_errors == []
+    notebook.close()
+
+
+def test_an_interview_by_keyboard(jupyterlab):
+    """Tab indents in code, Escape leaves it, Ctrl + Enter presses the blue button; an answer and
+    a good one stand side by side."""
+    write_notebook(jupyterlab.folder / "interview.ipynb", setup="""
+from zglearn.course import interview
+from zglearn.course.mock_interview import talk
+from zglearn.exercises.exercise import find
+
+talk.draw = lambda *_: [find("04.3")]
+""", panel="interview()")
+    notebook = jupyterlab.open("interview.ipynb")
+    notebook.run_all()
+    page, count = notebook.page, len(notebook.cells())
+    page.get_by_role("button", name="Start", exact=True).press("Enter")
+    code = page.locator(".zg-code textarea")
+    expect(code).to_be_focused()
+    for key in ("ControlOrMeta+a", "i", "f", "Space", "1", ":", "Enter", "a", "=", "1", "Enter",
+                "Shift+Tab", "b", "Tab", "Enter"):
+        page.keyboard.press(key)
+    expect(code).to_have_value("if 1:\n    a=1\nb   \n")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Check my code")).to_be_focused()
+    code.fill("print(40 + 2)")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("42", exact=True)).to_be_visible()
+    code.fill(solution_source(find("04.3")))
+    code.press("ControlOrMeta+Enter")
+    words = page.get_by_placeholder("Your answer, in words")
+    yes = page.get_by_role("button", name="yes", exact=True)
+    for _ in find("04.3").followups:
+        expect(words).to_be_focused()
+        page.keyboard.insert_text("As many again as the model has.")
+        page.keyboard.press("ControlOrMeta+Enter")
+        expect(page.get_by_text("A good answer", exact=True)).to_be_visible()
+        boxes = [page.get_by_text(part, exact=True).bounding_box()
+                 for part in ("The question", "Your answer", "A good answer")]
+        assert len({box["y"] for box in boxes}) == 1
+        assert boxes[0]["x"] < boxes[1]["x"] < boxes[2]["x"]
+        yes.press("Enter")
+        yes.press("ControlOrMeta+Enter")
+    expect(page.get_by_text("100% in")).to_be_visible()
+    expect(page.get_by_role("button", name="Another interview")).to_be_focused()
+    assert len(notebook.cells()) == count and notebook.console_errors == []
     notebook.close()
 
 

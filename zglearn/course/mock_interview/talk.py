@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import html
 import os
 import shlex
 import shutil
@@ -322,13 +323,15 @@ def _feedback(verdict: Verdict) -> str:
 
 
 def model_answer(exercise: Exercise) -> str:
-    """The course's own answer in Markdown: an essay as text, all else as code; "" without one."""
+    """The course's own answer in Markdown: an essay as text, a choice as the letter that is right
+    and all else as code; "" without one."""
     source = solution_source(exercise)
     if not source:
         return ""
-    if exercise.is_open:
+    if exercise.is_open or exercise.options:
         with contextlib.suppress(ValueError, SyntaxError, AttributeError, IndexError):
-            return ast.literal_eval(ast.parse(source).body[-1].value).strip()
+            said = ast.literal_eval(ast.parse(source).body[-1].value).strip()
+            return said if exercise.is_open else f"**{said}**"
     return as_code(source)
 
 
@@ -401,7 +404,8 @@ def _where(exercise: Exercise) -> list:
 
 
 def _links(exercise: Exercise) -> str:
-    return ", ".join(f"<a href='{link_to(path)}'>{path.parent.name}/{path.stem}</a>"
+    named = {"chapters": chapter_name(exercise.chapter), "exercises": "exercises"}
+    return ", ".join(f"<a href='{link_to(path)}'>{html.escape(named[path.parent.name])}</a>"
                      for path in _where(exercise))
 
 

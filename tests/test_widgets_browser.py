@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 from widget_examples import EXAMPLES
 
 from zglearn.course.learner import solution_source
 from zglearn.exercises.exercise import find
+from zglearn.landscapes import rosenbrock
 
 HANG = 60  # seconds: a busy machine may be slow, but not that slow
 expect.set_options(timeout=HANG * 1000)
@@ -202,7 +204,7 @@ def setting(notebook, name):
 def place_of(handle) -> float:
     """Where the start point is, as its label says: its first coordinate."""
     label = handle.get_attribute("aria-label")
-    return float(re.match("start point: (.*), ", label)[1].replace("−", "-"))
+    return float(re.match("start point: x₁ (.*?), ", label)[1].replace("−", "-"))
 
 
 def test_a_key_on_a_slider_moves_the_picture(explorer, notebook):
@@ -270,6 +272,42 @@ def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer, notebook)
                                             lambda: mouse.dblclick(*there))
     assert changes_while_the_kernel_is_deaf(explorer.slider("lr").focus,
                                             lambda: keyboard.press("ArrowRight"))
+
+
+def test_a_reading_has_names_and_the_loss(explorer):
+    """For the mouse below the map, for the keyboard in what the start point is called."""
+    explorer.root.get_by_role("button", name="reset").click()
+    explorer.settle()
+    explorer.page.mouse.move(*point_on(explorer.root.locator("canvas").first, 0.4))
+    reading = explorer.root.locator(".zg-readout").first
+    named = re.compile(r"x₁ (\S+), x₂ (\S+), loss ([^\s.]+(\.\d+)?)")
+    expect(reading).to_have_text(named)
+    handle = explorer.root.get_by_role("button", name="start point")
+    for said in (reading.inner_text(), handle.get_attribute("aria-label")):
+        x1, x2, loss = (float(n.replace("−", "-")) for n in named.search(said).groups()[:3])
+        assert loss == pytest.approx(rosenbrock().f(np.array([x1, x2])), rel=0.05, abs=1)
+
+
+def test_a_setting_is_shared_as_code(explorer):
+    root = explorer.root
+    root.get_by_role("button", name="reset").click()
+    root.get_by_role("button", name="share").click()
+    code = root.get_by_label("this setting as code")
+    expect(code).to_have_value(".at({})")
+    explorer.slider("lr").focus()
+    explorer.page.keyboard.press("End")
+    expect(code).to_have_value('.at({"momentum:lr": 10})')
+    root.get_by_role("button", name="reset").click()
+    root.get_by_role("button", name="share").click()
+    expect(code).to_be_hidden()
+    explorer.settle()
+
+
+def test_one_legend_is_enough(explorer):
+    """A method that has sliders is marked there, and not below each picture again."""
+    assert "momentum" in explorer.root.locator("legend").all_inner_texts()
+    below = explorer.root.locator(".zg-legend").all_inner_texts()
+    assert not any("momentum" in text for text in below)
 
 
 def test_touching_the_start_point(explorer, notebook):

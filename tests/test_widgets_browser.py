@@ -292,7 +292,7 @@ def test_a_setting_is_shared_as_code(explorer):
     root = explorer.root
     root.get_by_role("button", name="reset").click()
     root.get_by_role("button", name="share").click()
-    code = root.get_by_label("this setting as code")
+    code = root.get_by_role("textbox", name="this setting as code")
     expect(code).to_have_value(".at({})")
     explorer.slider("lr").focus()
     explorer.page.keyboard.press("End")
@@ -384,8 +384,8 @@ def test_zooming_and_choosing_what_is_inside(explorer):
     assert explorer.changes(
         lambda: explorer.root.get_by_role("button", name="show the whole landscape").click())
     inside = explorer.root.get_by_label("inside: what to show")
-    assert explorer.changes(lambda: inside.select_option("adam: effective learning rate"))
-    assert explorer.changes(lambda: inside.select_option("simulated_annealing: temperature T"))
+    assert explorer.changes(lambda: inside.select_option("Adam: effective learning rate"))
+    assert explorer.changes(lambda: inside.select_option("simulated annealing: temperature T"))
 
 
 def test_the_map_under_the_mouse_is_zoomed_and_moved(explorer, notebook):

@@ -87,7 +87,7 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     controls += [slider("steps", "steps", 10, 1000, steps, scale="log", whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
                  choice("against", "loss against", ("cost", "steps"))]
-    holding = [title for m, title in zip(methods, titles, strict=True) if _may_hold(m)]
+    holding = [method_name(m) for m in methods if _may_hold(m)]
     inside = [draw.Panel("inside", "inside", "step", span=5, height=160)] if holding else []
     return Widget(
         f"{' and '.join(titles) if len(titles) < 3 else 'Methods'} on {landscape.name}",
@@ -97,11 +97,11 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
                            height=210 if holding else 430), *inside],
         controls=controls, parts=parts, timed=True,
         groups={title: i for i, title in enumerate(titles)},
-        alt=alt or _in_words(titles, holding, landscape))
+        alt=alt or _in_words(names, holding, landscape))
 
 
 def _in_words(names, holding, landscape):
-    """The still picture in words."""
+    """The still picture in words; it names the methods as the code above it does."""
     seen = [f"Paths of {', '.join(names)} on the contours of {landscape.name}",
             "their loss against cost on a logarithmic axis"]
     if holding:

@@ -64,7 +64,7 @@ def frequency_race(problems, x0, methods, groups, *, steps=100, alt=""):
                 draw.Panel("rare", groups[-1], "gradients", what, log="y", height=220)],
         alt=alt or (f"The loss above its minimum for each group of classes, from {groups[0]} to "
                     f"{groups[-1]}, and against the number of gradients for the first and the "
-                    f"last group, a line for each of {', '.join(map(method_title, methods))}."))
+                    f"last group, a line for each of {', '.join(map(method_name, methods))}."))
 
 
 def learned(iterates, losses, x0, steps):

@@ -40,7 +40,8 @@ class InterviewPanel(Panel):
         self.topic = ipywidgets.Dropdown(description="Topic", options=topics)
         self.difficulty = ipywidgets.Dropdown(
             description="Difficulty", options=[("any", 0), ("1", 1), ("2", 2), ("3", 3)])
-        self.minutes = ipywidgets.IntSlider(30, 10, 90, 5, description="Minutes")
+        self.minutes = ipywidgets.Dropdown(  # a slider of ipywidgets has no name for a reader
+            description="Minutes", options=(10, 15, 20, 30, 45, 60, 90), value=30)
         super().__init__(self.to_html, self.to_text)
         self.show_form()
 

@@ -1,6 +1,7 @@
 """The mock interview: what it draws, how it talks and scores, its report, and what comes back."""
 
 import builtins
+import re
 import shlex
 import sys
 
@@ -13,6 +14,7 @@ from zglearn.course.mock_interview import reviews
 from zglearn.course.mock_interview import talk as talks
 from zglearn.course.mock_interview.talk import SKIP, Interview
 from zglearn.course.progress import Event
+from zglearn.course.terminal import terminal_text
 from zglearn.exercises import exercise as bank
 
 DAY = reviews.DAY
@@ -101,6 +103,8 @@ def test_a_talk_from_the_first_question_to_the_report(small_course):
     assert talk.ask.text == "Follow-up: Why not x * x?" and "Correct" in talk.ask.feedback
     talk.reply("It is the square.")
     assert talk.ask.kind == "score" and talk.ask.lines == ("That is the square.",)
+    assert (talk.ask.text, talk.ask.said, talk.ask.model) == (
+        "Follow-up: Why not x * x?", "It is the square.", "That is the square.")
     talk.reply([0.5])
     assert (talk.ask.kind, talk.ask.options) == ("choice", ("a", "b"))
     talk.reply("a")
@@ -109,7 +113,8 @@ def test_a_talk_from_the_first_question_to_the_report(small_course):
     assert talk.ask.kind == "text"
     talk.reply(PROSE)
     assert talk.ask.lines == ("It says why", "It says twice")
-    assert "The course's answer" in talk.ask.text
+    assert (talk.ask.text, talk.ask.said, talk.ask.model) == (talks.task(bank.find("98.4")), PROSE,
+                                                              PROSE)
     talk.reply([1.0, 0.0])
     assert talk.ask is None
     assert [s.score for s in talk.report().scored] == [0.75 + 0.25 * 0.5, 0.5, 0.5]
@@ -156,6 +161,23 @@ def test_code_that_does_not_work_is_told(small_course, monkeypatch, source, comp
     talk = Interview(the("98.1"), 30)
     talk.reply(source)
     assert talk.ask.kind == "code" and complaint in talk.ask.feedback
+
+
+def test_what_is_not_written_yet_is_no_try(small_course):
+    talk = Interview(the("98.1"), 30)
+    for _ in range(5):
+        talk.reply("x = 1")
+        assert "Your code defines no `twice`." in talk.ask.feedback
+    talk.reply(RIGHT)
+    talk.reply(SKIP)
+    assert talk.report().scored[0].score == 0.75
+
+
+def test_code_can_be_tried_without_being_checked(small_course):
+    said = [talks.tried(bank.find("98.1"), source)
+            for source in (f"{RIGHT}\nprint(twice(4))", RIGHT, "print(1)\n1 / 0")]
+    assert said == ["8", "It runs, and prints nothing.",
+                    "1\nYour code raised ZeroDivisionError: division by zero (line 2)"]
 
 
 def test_code_may_come_from_the_notebooks_names(small_course):
@@ -239,14 +261,70 @@ def test_the_terminal_takes_a_choice_and_says_unknown_topics(small_course, monke
     assert "Topics:" in capsys.readouterr().err
 
 
+MARKDOWN = """## A title
+
+Use *this* `code` and $\\beta_1 m$,
+with $x \\leftarrow x - \\frac{a}{b}
+\\nabla f$:
+
+- one item that is long enough to be wrapped on a narrow terminal
+- two
+
+```python
+x  =  1
+```
+
+| a | bc |
+|---|---|
+| 12 | 3 |
+"""
+
+
+def test_markdown_is_rendered_on_a_terminal():
+    assert terminal_text(MARKDOWN, 40) == """A title
+=======
+
+Use this code and β_1 m, with x ← x -
+(a)/(b) ∇ f:
+
+- one item that is long enough to be
+  wrapped on a narrow terminal
+- two
+
+    x  =  1
+
+a   bc
+------
+12  3"""
+    assert terminal_text("## A\n\n**b** c", styled=True) == "\033[1mA\033[0m\n\n\033[1mb\033[0m c"
+
+
+def test_no_task_shows_its_markdown_on_a_terminal():
+    for exercise in bank.all_exercises():
+        shown = terminal_text(talks.task(exercise), 80)
+        prose = "\n".join(line for line in shown.split("\n") if not line.startswith("    "))
+        marks = re.search(r"^#|(?<!\w)\*\*|\\[a-z]|\$[^$]*\$|^\|", prose, re.M)
+        assert not marks, (exercise.id, prose)
+
+
 # --- in the notebook --------------------------------------------------------------------------
 
 
+def controls(parts):
+    for part in parts:
+        yield part
+        yield from controls(getattr(part, "children", ()))
+
+
 def press(panel, label):
-    for control in panel.children[1].children:
-        if getattr(control, "description", "") == label:
-            return control.click()
-    raise AssertionError(f"no button {label!r}")
+    next(c for c in controls(panel.children) if getattr(c, "description", "") == label).click()
+
+
+def primary(panel):
+    """What the one button says that leads on."""
+    found = [c.description for c in controls(panel.children) if "zg-primary" in c._dom_classes]
+    assert len(found) == 1
+    return found[0]
 
 
 @pytest.fixture
@@ -258,18 +336,59 @@ def test_the_widget_holds_an_interview(panel):
     panel.topic.value = "98 · Fake"
     panel.difficulty.value = 1
     panel.minutes.value = 30
-    press(panel, "Start")
+    press(panel, primary(panel))
     answers = {"98.1": RIGHT, "98.2": "b", "98.3": "a"}
     while panel.talk.ask:
         ask = panel.talk.ask
         if ask.kind == "score":
+            for part in ("Why not x * x?", "the square", "That is the square."):
+                assert part in panel.body.value  # the question, one's own answer, a good one
             panel.inputs[0].value = 1.0
-            press(panel, "That is my score")
         else:
             panel.inputs[0].value = "the square" if ask.kind == "text" else answers[ask.exercise.id]
-            press(panel, "Check my code" if ask.kind == "code" else "Answer")
+        press(panel, primary(panel))
     assert "100% in" in panel.body.value
     assert "100% in" in panel._repr_mimebundle_()["text/plain"]
+    press(panel, "Another interview")
+    assert primary(panel) == "Start" and panel.topic.value == "98 · Fake"
+
+
+def test_the_widget_runs_code_where_it_stands(panel):
+    panel.difficulty.value = 1
+    panel.topic.value = "98 · Fake"
+    press(panel, "Start")
+    while panel.talk.ask.kind != "code":
+        press(panel, "Skip")
+    press(panel, "Check my code")
+    assert "as it was given" in panel.body.value and panel.talk.ask.kind == "code"
+    panel.inputs[0].value = "def twice(x):\n    return x * x\nprint(twice(4))"
+    press(panel, "Run")
+    assert "<code>16\n</code>" in panel.body.value
+    press(panel, "Check my code")
+    assert "this is the square" in panel.body.value
+    assert panel.inputs[0].value.startswith("def twice")  # it stays to be mended
+
+
+def test_nothing_is_counted_before_there_is_an_answer(panel):
+    panel.topic.value = "98 · Fake"
+    panel.minutes.value = 60
+    press(panel, "Start")
+    while panel.talk.ask:
+        before = panel.talk.ask
+        if before.kind in ("choice", "text", "score"):
+            press(panel, primary(panel))
+            assert panel.talk.ask is before and "first" in panel.body.value
+            if before.kind == "text":
+                panel.inputs[0].value = PROSE
+                press(panel, "Answer")
+                continue
+        if before.kind == "score":
+            for given in panel.inputs:
+                given.value = 0.0
+            press(panel, primary(panel))
+        else:
+            press(panel, "Skip")
+    assert len(panel.talk.report().scored) == 4
 
 
 def test_the_widget_gives_hints_hides_the_clock_skips_and_stops(panel):
@@ -280,10 +399,10 @@ def test_the_widget_gives_hints_hides_the_clock_skips_and_stops(panel):
     assert panel.clock.value == ""
     press(panel, "Hint")
     assert "nudge" in panel.body.value
-    press(panel, "Answer" if panel.talk.ask.kind == "choice" else "Check my code")
     press(panel, "Skip")
+    press(panel, "Hint")
     press(panel, "Stop")
-    assert panel.talk.ask is None
+    assert panel.talk.ask is None and "Hint" not in panel.body.value
 
 
 def test_the_widget_says_that_nothing_fits(panel):

@@ -8,10 +8,12 @@ import sys
 import time
 
 import pytest
+from small_course import PROSE
 
 from zglearn import paths
 from zglearn.authoring import notebooks
 from zglearn.course import learner, overview, progress
+from zglearn.course.said import BAD, CROSS, GOOD, TICK
 from zglearn.exercises import exercise as bank
 
 
@@ -119,12 +121,61 @@ def test_the_dashboard_has_text_and_still_html(small_course, monkeypatch):
     monkeypatch.chdir(small_course)
     board = overview.dashboard()
     bundle = board._repr_mimebundle_()
-    assert "98 · Fake" in bundle["text/plain"] and "0 of 4 solved" in bundle["text/html"]
+    assert "98 · Fake" in bundle["text/plain"] and "0 of 4</td>" in bundle["text/html"]
     assert "href='exercises/98_fake.ipynb'" in bundle["text/html"]
     solve_some()
-    board.children[-1].children[0].click()
-    assert "2 of 4 solved" in board.body.value
+    board.children[1].children[0].click()
+    assert "2 of 4</td>" in board.body.value
     assert "<a target='_blank' href='exercises/98_fake.ipynb'" in board.body.value
+
+
+def test_the_dashboard_has_a_total_and_says_what_is_next_and_what_is_due(small_course, monkeypatch):
+    monkeypatch.chdir(small_course)
+    assert "Next: 98.1 Double it." in overview.as_text(progress.events())
+    solve_some()
+    events = progress.events()
+    text, shown = overview.as_text(events), overview.as_html(events)
+    assert "All chapters                                   2/4       3/8" in text
+    assert "Next: 98.2 Choose." in text and "Due" not in text
+    assert "<b>Next:</b> <a href='exercises/98_fake.ipynb'>98.2 Choose</a>." in shown
+    late = events[0].at + 2 * 24 * 3600
+    assert [e.id for e in overview.due(events, late)] == ["98.1"]
+    monkeypatch.setattr(overview.time, "time", lambda: late)
+    assert ("Due for repetition (1): 98.1 Double it. An interview asks these first."
+            in overview.as_text(events))
+    learner.check("98.2", {"answer_98_2": "b"})
+    learner.predict("98.3", "a")
+    learner.check("98.3", {"answer_98_3": "a"})
+    assert "All solved. An interview asks again" in overview.as_text(progress.events())
+
+
+def test_a_year_of_history_is_no_burden():
+    """Every exercise of the course once a day: it is counted, and the lists stay short."""
+    bank_ids = [e.id for e in bank.all_exercises()]
+    year = [progress.Event(day * 24 * 3600.0, kind, id, data)
+            for day in range(365) for id in bank_ids
+            for kind, data in (("check", {"status": "correct"}), ("review", {"score": day % 2}))]
+    shown = overview.as_html(year)
+    assert len(shown) < 20_000 and f"Due for repetition ({len(bank_ids)}):" in shown
+    assert f"and {len(bank_ids) - overview.SHOWN} more. An interview asks these first." in shown
+
+
+def test_what_is_right_is_celebrated_once_and_what_is_wrong_looks_different(small_course):
+    wrong, right = ({"twice": f} for f in (lambda x: x * x, lambda x: x + x))
+    no, yes, again = (learner.check("98.1", names) for names in (wrong, right, right))
+    assert "+2 points. 1 of 4 solved in chapter 98. Next: 98.2 Choose." in repr(yes)
+    assert "points" not in repr(again) and "1 of 4 solved" in repr(again)
+    signs = [v._repr_html_() for v in (no, yes)]
+    assert TICK in signs[1] and CROSS in signs[0] and TICK not in signs[0]
+    assert GOOD in signs[1] and BAD in signs[0]
+    assert "Not yet" in signs[0] and "Correct" in signs[1]  # colour never alone
+    open_one = learner.check("98.4", {"answer_98_4": PROSE})
+    assert "+2" not in repr(open_one) and 'Next: score("98.4", ...).' in repr(open_one)
+
+
+def test_a_file_without_progress_gains_nothing(small_course, monkeypatch):
+    monkeypatch.setenv("ZGLEARN_PROGRESS", ":memory:")
+    assert "solved in chapter" not in repr(learner.check("98.1", {"twice": lambda x: x + x}))
 
 
 def test_the_command_prints_and_exports(small_course, tmp_path, capsys):

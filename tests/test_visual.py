@@ -23,7 +23,13 @@ from zglearn import run
 from zglearn.data import load_byte_pairs
 from zglearn.experiments import compare
 from zglearn.factorization import truncated_svd
-from zglearn.gradient_free_methods import cma_es, random_search, simulated_annealing, spsa
+from zglearn.gradient_free_methods import (
+    cma_es,
+    one_plus_one_es,
+    random_search,
+    simulated_annealing,
+    spsa,
+)
 from zglearn.gradient_methods import adam, gradient_descent, momentum
 from zglearn.landscapes import himmelblau, ravine, rosenbrock
 from zglearn.models import pretrained
@@ -754,7 +760,7 @@ def test_a_widget_knows_methods_without_a_name():
     widget = explorer(ravine(10), [functools.partial(adam, lr=0.3, beta1=0.5), Mine()])
     assert list(widget.parts) == ["surface", "adam", "Mine"]
     assert widget.settings["adam:lr"] == 0.3 and widget.settings["Mine:lr"] == 0.1
-    assert {y.get("label") for y in widget.layers()} >= {"adam", "Mine"}
+    assert {y.get("label") for y in widget.layers()} >= {"Adam", "Mine"}
 
 
 @pytest.mark.parametrize("name, wrong", [
@@ -765,6 +771,31 @@ def test_a_setting_of_the_wrong_form_is_refused(name, wrong):
     widget = explorer(ravine(10), [momentum])
     with pytest.raises(ValueError, match=f"{name} cannot be"):
         widget.settings |= {name: wrong}
+
+
+def test_a_method_has_the_fields_name_and_a_learners_own_the_one_it_was_given():
+    def adam(f, x, *, lr=0.1):
+        yield x
+
+    widget = explorer(ravine(10), {one_plus_one_es: {"sigma": 0.3}, adam: {"lr": 0.1}})
+    assert [widget.controls[name].group for name in ("one_plus_one_es:sigma", "adam:lr")] == [
+        "(1+1)-ES", "adam"]
+    assert widget.title == f"(1+1)-ES and adam on {ravine(10).name}"
+
+
+def test_a_learners_own_may_be_called_as_ours_is_titled():
+    def Adam(f, x, *, lr=0.1):
+        yield x
+
+    widget = explorer(ravine(10), [adam, Adam])
+    assert {widget.controls[name].group for name in ("adam:lr", "Adam:lr")} == {"adam", "Adam"}
+
+
+def test_a_setting_is_put_behind_the_call():
+    widget = explorer(ravine(10), [momentum]).at({"steps": 100, "against": "steps"})
+    assert (widget.settings["steps"], widget.settings["against"]) == (100, "steps")
+    with pytest.raises(ValueError, match="there is no setting 'lr'"):
+        widget.at({"lr": 1})
 
 
 def test_hyperparameters_become_sliders():

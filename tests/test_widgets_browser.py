@@ -9,9 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 from widget_examples import EXAMPLES
+
+from zglearn.course.learner import solution_source
+from zglearn.exercises.exercise import find
+from zglearn.landscapes import rosenbrock
 
 HANG = 60  # seconds: a busy machine may be slow, but not that slow
 expect.set_options(timeout=HANG * 1000)
@@ -199,7 +204,7 @@ def setting(notebook, name):
 def place_of(handle) -> float:
     """Where the start point is, as its label says: its first coordinate."""
     label = handle.get_attribute("aria-label")
-    return float(re.match("start point: (.*), ", label)[1].replace("−", "-"))
+    return float(re.match("start point: x₁ (.*?), ", label)[1].replace("−", "-"))
 
 
 def test_a_key_on_a_slider_moves_the_picture(explorer, notebook):
@@ -267,6 +272,42 @@ def test_what_the_hand_comes_to_is_fetched_ahead(jupyterlab, explorer, notebook)
                                             lambda: mouse.dblclick(*there))
     assert changes_while_the_kernel_is_deaf(explorer.slider("lr").focus,
                                             lambda: keyboard.press("ArrowRight"))
+
+
+def test_a_reading_has_names_and_the_loss(explorer):
+    """For the mouse below the map, for the keyboard in what the start point is called."""
+    explorer.root.get_by_role("button", name="reset").click()
+    explorer.settle()
+    explorer.page.mouse.move(*point_on(explorer.root.locator("canvas").first, 0.4))
+    reading = explorer.root.locator(".zg-readout").first
+    named = re.compile(r"x₁ (\S+), x₂ (\S+), loss ([^\s.]+(\.\d+)?)")
+    expect(reading).to_have_text(named)
+    handle = explorer.root.get_by_role("button", name="start point")
+    for said in (reading.inner_text(), handle.get_attribute("aria-label")):
+        x1, x2, loss = (float(n.replace("−", "-")) for n in named.search(said).groups()[:3])
+        assert loss == pytest.approx(rosenbrock().f(np.array([x1, x2])), rel=0.05, abs=1)
+
+
+def test_a_setting_is_shared_as_code(explorer):
+    root = explorer.root
+    root.get_by_role("button", name="reset").click()
+    root.get_by_role("button", name="share").click()
+    code = root.get_by_role("textbox", name="this setting as code")
+    expect(code).to_have_value(".at({})")
+    explorer.slider("lr").focus()
+    explorer.page.keyboard.press("End")
+    expect(code).to_have_value('.at({"momentum:lr": 10})')
+    root.get_by_role("button", name="reset").click()
+    root.get_by_role("button", name="share").click()
+    expect(code).to_be_hidden()
+    explorer.settle()
+
+
+def test_one_legend_is_enough(explorer):
+    """A method that has sliders is marked there, and not below each picture again."""
+    assert "momentum" in explorer.root.locator("legend").all_inner_texts()
+    below = explorer.root.locator(".zg-legend").all_inner_texts()
+    assert not any("momentum" in text for text in below)
 
 
 def test_touching_the_start_point(explorer, notebook):
@@ -343,8 +384,8 @@ def test_zooming_and_choosing_what_is_inside(explorer):
     assert explorer.changes(
         lambda: explorer.root.get_by_role("button", name="show the whole landscape").click())
     inside = explorer.root.get_by_label("inside: what to show")
-    assert explorer.changes(lambda: inside.select_option("adam: effective learning rate"))
-    assert explorer.changes(lambda: inside.select_option("simulated_annealing: temperature T"))
+    assert explorer.changes(lambda: inside.select_option("Adam: effective learning rate"))
+    assert explorer.changes(lambda: inside.select_option("simulated annealing: temperature T"))
 
 
 def test_the_map_under_the_mouse_is_zoomed_and_moved(explorer, notebook):
@@ -590,6 +631,82 @@ def shows_the_picture_and_one_sentence(notebook):
     lines = [line for line in outputs.inner_text().splitlines() if line.strip()]
     assert len(lines) == 2, lines  # the caption and the sentence
     assert not any(box.is_visible() for box in outputs.locator(".jupyter-widgets").all())
+
+
+def test_a_wrong_method_is_shown_where_it_diverges(jupyterlab):
+    """The button under the check: the picture stands at the step that differs, and plays on."""
+    write_notebook(jupyterlab.folder / "diverge.ipynb", answer="""
+from zglearn.course import check
+
+class Momentum:
+    def __init__(self, lr, beta):
+        self.lr = lr
+
+    def step(self, weights, gradient):
+        return weights - self.lr * gradient
+""", check='check("04.3")')
+    notebook = jupyterlab.open("diverge.ipynb")
+    notebook.run_all()
+    page = notebook.page
+    page.get_by_role("button", name="Show me where I diverge").click()
+    widget = WidgetOnPage(notebook, "check")
+    expect(widget.root).to_contain_text("Step 2 is the first that differs")
+    expect(page.get_by_text("Not yet", exact=True)).to_be_visible()  # the verdict stays
+    expect(widget.root.get_by_text("step 2 of 40")).to_be_visible()
+    widget.root.get_by_role("button", name="to the start").click()
+    widget.root.get_by_role("button", name="play").click()
+    expect(widget.root.get_by_role("button", name="play")).to_be_visible()  # it has stopped
+    expect(widget.root.get_by_text("step 2 of 40")).to_be_visible()
+    widget.root.get_by_role("button", name="play").click()
+    expect(widget.root.get_by_text("step 40 of 40")).to_be_visible()
+    assert notebook.console_errors == []
+    notebook.close()
+
+
+def test_an_interview_by_keyboard(jupyterlab):
+    """Tab indents in code, Escape leaves it, Ctrl + Enter presses the blue button; an answer and
+    a good one stand side by side."""
+    write_notebook(jupyterlab.folder / "interview.ipynb", setup="""
+from zglearn.course import interview
+from zglearn.course.mock_interview import talk
+from zglearn.exercises.exercise import find
+
+talk.draw = lambda *_: [find("04.3")]
+""", panel="interview()")
+    notebook = jupyterlab.open("interview.ipynb")
+    notebook.run_all()
+    page, count = notebook.page, len(notebook.cells())
+    page.get_by_role("button", name="Start", exact=True).press("Enter")
+    code = page.locator(".zg-code textarea")
+    expect(code).to_be_focused()
+    for key in ("ControlOrMeta+a", "i", "f", "Space", "1", ":", "Enter", "a", "=", "1", "Enter",
+                "Shift+Tab", "b", "Tab", "Enter"):
+        page.keyboard.press(key)
+    expect(code).to_have_value("if 1:\n    a=1\nb   \n")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Check my code")).to_be_focused()
+    code.fill("print(40 + 2)")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("42", exact=True)).to_be_visible()
+    code.fill(solution_source(find("04.3")))
+    code.press("ControlOrMeta+Enter")
+    words = page.get_by_placeholder("Your answer, in words")
+    yes = page.get_by_role("button", name="yes", exact=True)
+    for _ in find("04.3").followups:
+        expect(words).to_be_focused()
+        page.keyboard.insert_text("As many again as the model has.")
+        page.keyboard.press("ControlOrMeta+Enter")
+        expect(page.get_by_text("A good answer", exact=True)).to_be_visible()
+        boxes = [page.get_by_text(part, exact=True).bounding_box()
+                 for part in ("The question", "Your answer", "A good answer")]
+        assert len({box["y"] for box in boxes}) == 1
+        assert boxes[0]["x"] < boxes[1]["x"] < boxes[2]["x"]
+        yes.press("Enter")
+        yes.press("ControlOrMeta+Enter")
+    expect(page.get_by_text("100% in")).to_be_visible()
+    expect(page.get_by_role("button", name="Another interview")).to_be_focused()
+    assert len(notebook.cells()) == count and notebook.console_errors == []
+    notebook.close()
 
 
 def test_a_text_of_ones_own(jupyterlab):

@@ -125,6 +125,19 @@ def method_name(method) -> str:
     return getattr(method, "__name__", type(method).__name__)
 
 
+TITLES = {"adam": "Adam", "adamw": "AdamW", "adagrad": "Adagrad", "amsgrad": "AMSGrad",
+          "rmsprop": "RMSprop", "nesterov": "Nesterov", "lion": "Lion", "soap": "SOAP",
+          "muon": "Muon", "shampoo": "Shampoo", "adafactor": "Adafactor",
+          "nelder_mead": "Nelder-Mead", "one_plus_one_es": "(1+1)-ES", "cma_es": "CMA-ES",
+          "sep_cma_es": "sep-CMA-ES", "spsa": "SPSA", "mezo": "MeZO"}
+
+
+def method_title(method) -> str:
+    """What the field calls a method of this package; a learner's own has the name it was given."""
+    name = method_name(method)
+    return TITLES.get(name, name.replace("_", " ")) if is_ours(method) else name
+
+
 def is_method(method) -> bool:
     """Whether calling it makes a generator of iterates."""
     return inspect.isgeneratorfunction(method) or (

@@ -16,6 +16,7 @@ _HOME = {
     "outcome": "guesses",
     "course_map": "map",
     "dashboard": "overview",
+    "divergence": "divergence",
     "interview": "mock_interview.panel",
     "show_code": "reading",
     "clinic": "clinic_panel",

@@ -14,7 +14,8 @@ from zglearn.exercises.exercise import framed, inline_code
 
 from . import progress
 from .overview import link_to
-from .panel import Panel, button
+from .panel import Panel, button, row
+from .said import CROSS, TICK
 
 COLOUR = {"true": "#0072b2", "false": "#d55e00", "it depends": "#888888"}
 TEXT = "Cards to vote on: run this cell in JupyterLab."
@@ -104,12 +105,12 @@ class ClinicPanel(Panel):
                       for verdict in VERDICTS]
         for vote in self.votes:
             vote.tooltip = VERDICTS[vote.description]
-        self.next = button("Next card", ClinicPanel.next_card)
+        self.next = button("Next card", ClinicPanel.next_card, primary=True)
         self.answer = ipywidgets.HTMLMath()
         self.right, self.asked = Counter(), Counter()
         self.queue, self.before, self.vote, self.found = [], {}, "", ""
-        super().__init__(self.to_html, lambda: TEXT, [*self.votes, self.next])
-        self.children = [*self.children, self.answer, self.theme]
+        super().__init__(self.to_html, lambda: TEXT)
+        self.show_controls([row(*self.votes, self.next), self.answer, self.theme])
         self.begin()
 
     def begin(self) -> None:
@@ -142,7 +143,7 @@ class ClinicPanel(Panel):
         self.answer.value = f"<div style='line-height: 1.5'>{self.verdict()}{self.score()}</div>"
         for vote in self.votes:
             vote.disabled = bool(self.vote) or not self.queue
-            vote.button_style = "primary" if vote.description == self.vote else ""
+            (vote.add_class if vote.description == self.vote else vote.remove_class)("zg-picked")
         self.next.disabled = bool(self.queue) and not self.vote
         self.next.description = "Next card" if self.queue else "Once more"
 
@@ -162,7 +163,8 @@ class ClinicPanel(Panel):
         if not self.vote:
             return ""
         card = self.queue[0]
-        hit = "You agree with the run." if self.vote == card.verdict else f"You said: {self.vote}."
+        hit = (f"{TICK}<b>You agree with the run.</b>" if self.vote == card.verdict else
+               f"{CROSS}<b>You said: {self.vote}.</b> The run says: {card.verdict}.")
         return f"<p>{hit}</p>" + _verdict(card, self.found, linked=False)
 
     def score(self) -> str:

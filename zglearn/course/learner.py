@@ -12,37 +12,44 @@ import linecache
 import re
 import sys
 
-from zglearn import paths
 from zglearn.exercises import variants
 from zglearn.exercises.exercise import (
     Exercise,
-    UnknownExercise,
     Verdict,
     answer_name,
-    find,
     judge_names,
 )
-from zglearn.exercises.originals import is_update_unfinished, keep_originals, source_of
+from zglearn.exercises.originals import is_update_unfinished, keep_originals
 
 from . import cells, progress
 from .cells import Waiting
 from .guesses import NONE_YET, is_missing, keepable, plain
+from .marked import marked
+from .overview import DONE
 from .said import CourseError, Said
+from .solutions import find_exercise, solution_source
 
 
 def check(id: str, names: dict | None = None) -> Verdict:
     """Check your answer to an exercise: ``check("04.2")``."""
-    exercise = _find(id)
+    exercise = find_exercise(id)
     if names is None and (unfinished := cells.failure(exercise)):
         return unfinished
-    verdict = judge_names(exercise, _callers(names))
+    names = _callers(names)
+    verdict, before = judge_names(exercise, names), progress.events("check", id)
     progress.record("check", id, status=verdict.status)
+    if progress.file() is not None:  # in an author's solutions nothing is gained
+        verdict = marked(verdict, not any(e.data["status"] in DONE for e in before))
+    if exercise.replay and verdict.status == "incorrect":
+        from .divergence import offered
+
+        return offered(verdict, names)
     return verdict
 
 
 def hint(id: str) -> Said:
     """The next hint: first a nudge, then the formula, then the skeleton."""
-    exercise = _find(id)
+    exercise = find_exercise(id)
     given = len(progress.events("hint", id))
     if given >= len(exercise.hints):
         every = "\n".join(f"{n}. {text}" for n, text in enumerate(exercise.hints, 1))
@@ -54,7 +61,7 @@ def hint(id: str) -> Said:
 
 def solution(id: str) -> Said:
     """The course's own answer. That you saw it is remembered, in your own progress file only."""
-    exercise = _find(id)
+    exercise = find_exercise(id)
     source = solution_source(exercise)
     if source is None:
         return Said(f"The solution of {id} is not in this copy of the course: your instructor has "
@@ -64,19 +71,9 @@ def solution(id: str) -> Said:
     return Said(f"{head}:\n{source}", f"<b>{head}</b><pre>{html.escape(source)}</pre>")
 
 
-def solution_source(exercise: Exercise) -> str | None:
-    """The answer cell of the solutions notebook without its markers, if the notebook is here."""
-    source = source_of(paths.notebook("solutions", exercise.chapter),
-                       "ans-" + exercise.id.replace(".", "-"))
-    if source is None:
-        return None
-    source = re.sub(r"^ *# INSTEAD\n(.*\n)*?(?= *# END SOLUTION)", "", source, flags=re.M)
-    return re.sub(r"^ *# (BEGIN|END) SOLUTION(\n|$)|  # SOLUTION$", "", source, flags=re.M).strip()
-
-
 def predict(id: str, value) -> Said:
     """Commit a prediction, before its experiment may run. The first one is what counts."""
-    exercise = _find(id)
+    exercise = find_exercise(id)
     if exercise.kind != "predict":
         raise CourseError(f"{id} asks for no prediction")
     if is_missing(value):
@@ -91,7 +88,7 @@ def predict(id: str, value) -> Said:
 
 def reveal(id: str) -> None:
     """The first line of an experiment: it goes no further until a prediction is committed."""
-    _find(id)
+    find_exercise(id)
     made = progress.events("prediction", id)
     if not made:
         raise Waiting("Predict first: this experiment runs once you have committed a "
@@ -101,7 +98,7 @@ def reveal(id: str) -> None:
 
 def score(id: str, lines: float) -> Said:
     """Score your own answer to an open question: how many lines of its rubric it says."""
-    exercise = _find(id)
+    exercise = find_exercise(id)
     if not exercise.is_open:
         raise CourseError(f'{id} is not an open question: check("{id}") scores it')
     if isinstance(lines, bool) or not isinstance(lines, int | float) or not (
@@ -110,13 +107,6 @@ def score(id: str, lines: float) -> Said:
                           f"from 0 to {len(exercise.rubric)}")
     progress.record("score", id, score=lines / len(exercise.rubric))
     return Said(f"{lines:g} of {len(exercise.rubric)} lines of {id}: remembered.")
-
-
-def _find(id) -> Exercise:
-    try:
-        return find(id)
-    except UnknownExercise as error:
-        raise CourseError(str(error)) from None
 
 
 def _callers(names: dict | None) -> dict:
@@ -159,7 +149,7 @@ def parse_trial(line: str) -> tuple[Exercise, bool, str]:
         raise CourseError(f"%%trial {line}: write an id, `wrong` or `right`, and a name, such as "
                           "`%%trial 04.2 wrong forgets the velocity`")
     id, kind, name = match.groups()
-    return _find(id), kind == "right", name
+    return find_exercise(id), kind == "right", name
 
 
 def run_source(source: str, names: dict, filename: str) -> None:

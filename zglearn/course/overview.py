@@ -7,6 +7,8 @@ import csv
 import html
 import json
 import os
+import time
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from zglearn import paths
 from zglearn.exercises.exercise import Exercise, all_exercises, framed
 
 from . import progress
+from .mock_interview.reviews import cards
 from .said import CourseError, command
 
 DONE = ("correct", "answered")
@@ -24,6 +27,7 @@ DONE = ("correct", "answered")
 class ChapterProgress:
     """One chapter: its exercises, how many are solved, and the points of both."""
 
+    number: str
     name: str
     exercises: int
     solved: int
@@ -43,14 +47,43 @@ def score_of(exercise: Exercise, events: list[progress.Event]) -> float | None:
 
 def chapters(events: list[progress.Event]) -> list[ChapterProgress]:
     """The progress in each chapter that has exercises."""
-    bank, rows = all_exercises(), []
+    bank, rows, of = all_exercises(), [], by_exercise(events)
     for number in dict.fromkeys(e.chapter for e in bank):
         own = [e for e in bank if e.chapter == number]
-        scores = [(e, score) for e in own if (score := score_of(e, events)) is not None]
+        scores = [(e, score) for e in own if (score := score_of(e, of[e.id])) is not None]
         rows.append(ChapterProgress(
-            chapter_name(number), len(own), len(scores),
+            number, chapter_name(number), len(own), len(scores),
             sum(e.points * score for e, score in scores), sum(e.points for e in own)))
     return rows
+
+
+def by_exercise(events: list[progress.Event]) -> dict[str, list[progress.Event]]:
+    """The events of each exercise: a year of them is looked through once."""
+    found = defaultdict(list)
+    for event in events:
+        found[event.exercise].append(event)
+    return found
+
+
+def total(rows: list[ChapterProgress]) -> ChapterProgress:
+    """All chapters in one."""
+    sums = [sum(getattr(row, name) for row in rows)
+            for name in ("exercises", "solved", "points", "of_points")]
+    return ChapterProgress("", "All chapters", *sums)
+
+
+def next_exercise(events: list[progress.Event], after: Exercise | None = None) -> Exercise | None:
+    """The first unsolved exercise after one, or else of all."""
+    order, of = all_exercises(), by_exercise(events)
+    at = order.index(after) + 1 if after else 0
+    return next((e for e in order[at:] + order[:at] if score_of(e, of[e.id]) is None), None)
+
+
+def due(events: list[progress.Event], now: float | None = None) -> list[Exercise]:
+    """The exercises that are to be repeated by now, the longest overdue first."""
+    now, known = time.time() if now is None else now, cards(events)
+    waiting = [e for e in all_exercises() if e.id in known and known[e.id].due <= now]
+    return sorted(waiting, key=lambda e: known[e.id].due)
 
 
 def chapter_name(number: str) -> str:
@@ -86,35 +119,80 @@ def summary(events: list[progress.Event]) -> list[str]:
 
 def as_text(events: list[progress.Event]) -> str:
     """The whole overview as plain text."""
-    lines = [f"{'chapter':<40} {'solved':>9} {'points':>9}"]
-    for row in chapters(events):
+    lines, rows = [f"{'chapter':<40} {'solved':>9} {'points':>9}"], chapters(events)
+    for row in [*rows, total(rows)]:
         solved, points = f"{row.solved}/{row.exercises}", f"{row.points:g}/{row.of_points}"
         lines.append(f"{row.name:<40} {solved:>9} {points:>9}")
-    return "\n".join([*lines, "", *summary(events)])
+    steps = [f"{head} {said}" for head, said in next_steps(events, lambda e: f"{e.id} {e.title}")]
+    return "\n".join([*lines, "", *steps, "", *summary(events)])
 
 
 def as_html(events: list[progress.Event]) -> str:
     """The whole overview as HTML, with a link to each chapter and its exercises."""
-    rows = "".join(
-        f"<tr><td style='text-align: left'>{_links(row.name)}</td><td>{_bar(row)}</td>"
-        f"<td style='padding: 0 1em'>{row.solved} of {row.exercises} solved</td>"
-        f"<td>{row.points:g} of {row.of_points} points</td></tr>" for row in chapters(events))
+    rows = chapters(events)
+    steps = "".join(f"<div><b>{head}</b> {said}</div>"
+                    for head, said in next_steps(events, _linked))
+    body = "".join(_table_row(row) for row in rows) + _table_row(total(rows), last=True)
+    head = "".join(f"<th scope='col' style='text-align: left; padding: 0 1em 0.2em 0'>{name}</th>"
+                   for name in ("Chapter", "Exercises", "Solved", "Points"))
     said = "".join(f"<div>{html.escape(line)}</div>" for line in summary(events))
-    return framed(f"<table style='color: inherit'>{rows}</table>{said}", "#0072b2")
+    table = ("<div style='overflow-x: auto'><table style='color: inherit; margin: 0.6em 0; "
+             f"border-collapse: collapse'><thead><tr>{head}</tr></thead>{body}</table></div>")
+    return framed(f"{steps}{table}{said}", "#0072b2")
+
+
+SHOWN = 5  # of what is due; the rest is counted
+
+
+def next_steps(events: list[progress.Event], named) -> list[tuple[str, str]]:
+    """What to do now: (head, text), in which ``named(exercise)`` stands for each exercise."""
+    steps, waiting = [], due(events)
+    if left := next_exercise(events):
+        steps.append(("Next:", f"{named(left)}."))
+    else:
+        steps.append(("All solved.", "An interview asks again what is due."))
+    if waiting:
+        few = ", ".join(map(named, waiting[:SHOWN]))
+        more = f", and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
+        steps.append((f"Due for repetition ({len(waiting)}):",
+                      f"{few}{more}. An interview asks these first."))
+    return steps
+
+
+def _linked(exercise: Exercise) -> str:
+    path = paths.notebook("exercises", exercise.chapter)
+    text = html.escape(f"{exercise.id} {exercise.title}")
+    return f"<a href='{link_to(path)}'>{text}</a>" if path else text
+
+
+def _table_row(row: ChapterProgress, last: bool = False) -> str:
+    line = " style='border-top: 1px solid #888; font-weight: bold'" if last else ""
+    cells = (_chapter(row), _to_exercises(row), f"{_bar(row)} {row.solved} of {row.exercises}",
+             f"{row.points:g} of {row.of_points}")
+    return f"<tr{line}>" + "".join(
+        f"<td style='text-align: left; padding: 0.1em 1em 0.1em 0'>{cell}</td>"
+        for cell in cells) + "</tr>"
 
 
 def _bar(row: ChapterProgress) -> str:
     part = row.solved / row.exercises
-    return ("<div style='width: 8em; border: 1px solid #888' role='img' "
-            f"aria-label='{part:.0%} solved'><div style='width: {part:.0%}; height: 0.7em; "
-            "background: #0072b2'></div></div>")
+    return ("<span style='display: inline-block; width: 6em; border: 1px solid #888; "
+            "margin-right: 0.4em' aria-hidden='true'><span style='display: block; "
+            f"width: {part:.0%}; height: 0.7em; background: #0072b2'></span></span>")
 
 
-def _links(name: str) -> str:
-    found = [(paths.notebook(kind, name[:2]), text)
-             for kind, text in (("chapters", name), ("exercises", "exercises"))]
-    return " · ".join(f"<a href='{link_to(path)}'>{html.escape(text)}</a>" if path else
-                      html.escape(text) for path, text in found)
+def _chapter(row: ChapterProgress) -> str:
+    return _link("chapters", row.number, row.name) if row.number else row.name
+
+
+def _to_exercises(row: ChapterProgress) -> str:
+    return _link("exercises", row.number, "exercises") if row.number else ""
+
+
+def _link(kind: str, number: str, text: str) -> str:
+    path = paths.notebook(kind, number)
+    said = html.escape(text)
+    return f"<a href='{link_to(path)}'>{said}</a>" if path else said
 
 
 def link_to(path: Path) -> str:
@@ -127,7 +205,7 @@ def dashboard():
     from .panel import Panel, button
 
     return Panel(lambda: as_html(progress.events()), lambda: as_text(progress.events()),
-                 [button("Refresh", lambda panel: panel.refresh())])
+                 [button("Read again", lambda panel: panel.refresh())])
 
 
 @command

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import anywidget
 import ipywidgets
+
+WIDE = ipywidgets.Layout(width="100%")
+
+
+class Keys(anywidget.AnyWidget):
+    """Unseen: it gives the panel that it is in its keys and its looks (`panel.js`, `panel.css`)."""
+
+    _esm = Path(__file__).with_name("panel.js")
+    _css = Path(__file__).with_name("panel.css")
 
 
 class Panel(ipywidgets.VBox):
@@ -16,17 +27,22 @@ class Panel(ipywidgets.VBox):
 
     def __init__(self, as_html: Callable[[], str], as_text: Callable[[], str], controls=()):
         self.as_html, self.as_text = as_html, as_text
-        self.body = ipywidgets.HTMLMath()
+        self.body, self.keyboard = ipywidgets.HTMLMath(), Keys()
         super().__init__([self.body])
-        self.show_controls(controls)
+        self.add_class("zg-course")
+        self.show_controls([row(*controls)])
         self.refresh()
 
-    def show_controls(self, controls) -> None:
-        """Put these controls, in rows, under the text."""
-        for control in controls:
-            control.panel = self
-        self.children = [self.body, ipywidgets.HBox(
-            list(controls), layout=ipywidgets.Layout(flex_flow="row wrap"))]
+    def show_controls(self, parts) -> None:
+        """Put these under the text, one below the other; buttons in them act on this panel."""
+        for part in parts:
+            for control in (part, *getattr(part, "children", ())):
+                control.panel = self
+        self.children = [self.body, *parts, self.keyboard]
+
+    def focus_first(self) -> None:
+        """Put the focus on what `first` has marked, or else on the button that leads on."""
+        self.keyboard.send({"focus": True})
 
     def refresh(self) -> None:
         # JupyterLab opens the links of an output itself, but not those of a widget: without a
@@ -40,8 +56,30 @@ class Panel(ipywidgets.VBox):
         return bundle
 
 
-def button(label: str, pressed: Callable) -> ipywidgets.Button:
-    """A button that calls ``pressed(panel)``."""
-    made = ipywidgets.Button(description=label)
+def row(*controls) -> ipywidgets.HBox:
+    """Controls beside one another, and below where it is narrow."""
+    made = ipywidgets.HBox(list(controls))
+    made.add_class("zg-row")
+    return made
+
+
+def button(label: str, pressed: Callable, primary: bool = False) -> ipywidgets.Button:
+    """A button that calls ``pressed(panel)``. The one that leads on is primary: Ctrl + Enter
+    presses it, wherever in the panel the focus is."""
+    made = ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
     made.on_click(lambda _: pressed(made.panel))
+    made.add_class("zg-primary" if primary else "zg-quiet")
+    return made
+
+
+def first(control):
+    """The control, marked as where the focus begins."""
+    control.add_class("zg-first")
+    return control
+
+
+def code_box(value: str, rows: int = 12) -> ipywidgets.Textarea:
+    """A box for code: Tab indents in it, Escape leaves it."""
+    made = ipywidgets.Textarea(value, rows=rows, layout=WIDE)
+    made.add_class("zg-code")
     return made

@@ -7,6 +7,14 @@ import sys
 
 from zglearn.exercises.exercise import framed, inline_code
 
+GOOD, BAD = "#1a7f37", "#d55e00"
+# Drawn: a font may lack them.
+_SIGN = ("<svg width='1em' height='1em' viewBox='0 0 16 16' aria-hidden='true' "
+         "style='vertical-align: -0.1em; margin-right: 0.35em'><path d='{}' fill='none' "
+         "stroke='{}' stroke-width='3'/></svg>")
+TICK = _SIGN.format("M2 9l4 4 8-10", GOOD)
+CROSS = _SIGN.format("M3 3l10 10M13 3l-10 10", BAD)
+
 
 class Said:
     """A short text for a learner: plain, and as HTML that is legible in light and dark."""

@@ -35,6 +35,7 @@ from . import variants
 from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
 from .limits import TimeIsUp, bounded
 from .renumbered import new_id
+from .replay import Replay
 
 KINDS = ("concept", "derive", "implement", "debug", "predict")
 STATUSES = ("correct", "incorrect", "not_attempted", "answered")
@@ -83,6 +84,7 @@ class Exercise:
     options: tuple[str, ...] = ()
     in_place: bool = False
     variants: tuple[dict, ...] = field(default=(), hash=False)
+    replay: Replay | None = field(default=None, hash=False)
 
     @property
     def chapter(self) -> str:
@@ -104,7 +106,7 @@ class Exercise:
 
 def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
              names: Iterable[str], hints: Iterable[str], followups=(), rows=(),
-             in_place: bool = False, variants: Iterable[dict] = ()):
+             in_place: bool = False, variants: Iterable[dict] = (), replay: Replay | None = None):
     """Register the decorated function ``check(answer, rng)`` as an exercise.
 
     Parameters
@@ -119,6 +121,7 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     rows : ids of the coverage and errata tables that this exercise serves
     in_place : whether its functions may change the arrays that they are given
     variants : what may differ from student to student, the course's own first: see `variants.py`
+    replay : how a method's path is laid beside the solution's: see `replay.py`
 
     Raises ValueError, naming the exercise, for whatever of this is missing or malformed.
     """
@@ -126,7 +129,7 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     def register(check):
         _register(Exercise(id, title, kind, difficulty, minutes, points, tuple(names),
                            tuple(hints), tuple(followups), tuple(rows), check,
-                           in_place=in_place, variants=tuple(variants)))
+                           in_place=in_place, variants=tuple(variants), replay=replay))
         return check
 
     return register
@@ -551,6 +554,10 @@ class Verdict:
         return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
+        return framed("".join(self.parts()), COLOUR[self.status])
+
+    def parts(self) -> list[str]:
+        """Its pieces of HTML, one below the other."""
         e = self.exercise
         parts = [f"<b>{LABEL[self.status]}</b> · {e.id} {html.escape(e.title)}"]
         if self.message:
@@ -562,7 +569,7 @@ class Verdict:
                       f"{inline_code(good)}</details>" for question, good in e.followups]
         if self.printed:
             parts.append(f"<div>Your code printed:</div><pre>{html.escape(self.printed)}</pre>")
-        return framed("".join(parts), COLOUR[self.status])
+        return parts
 
 
 def framed(body: str, colour: str = "#888888") -> str:

@@ -16,7 +16,16 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
 
-from .figures import AS_IT_IS, COLOURS, DASHES, MARKERS, legend, named, plot_boxes
+from .figures import (
+    AS_IT_IS,
+    COLOURS,
+    DASHES,
+    MARKERS,
+    contour_levels,
+    legend,
+    named,
+    plot_boxes,
+)
 
 # One ramp of colours per kind of heat map; the browser gets the same stops, and for "terrain" a
 # dark set as well.
@@ -100,12 +109,20 @@ def rule(panel, *, x=None, y=None, label="", colour=GREY, **look):
 def heat(panel, z, extent, *, ramp="sequential", low=None, high=None, label="", **look):
     """A matrix z (rows, columns) as colours between ``low`` and ``high``, first row at the bottom.
 
-    ``extent`` is (left, low, right, high), the outer edges. The ramp "terrain" draws contours.
+    ``extent`` is (left, low, right, high), the outer edges. The ramp "terrain" draws contours; its
+    z may stand for places among ``levels`` (n,), from 0 to 1. ``reads`` names what is read there.
     """
     z = np.asarray(z, dtype=np.float32)
     return _layer("heat", panel, z=z, extent=[float(e) for e in extent], ramp=ramp, label=label,
                   low=float(np.nanmin(z) if low is None else low),
                   high=float(np.nanmax(z) if high is None else high), **look)
+
+
+def terrain(panel, Z, extent):
+    """The contours of the losses Z (rows, columns): narrow valleys and their walls alike."""
+    levels = contour_levels(Z)
+    bands = np.interp(Z, levels, np.linspace(0, 1, len(levels)))
+    return heat(panel, bands, extent, ramp="terrain", low=0, high=1, levels=levels, reads="loss")
 
 
 def axis(panel, **style):
@@ -136,6 +153,11 @@ def chart(panel, boxes, places, arrows, lit):
 def clock(steps):
     """The step that each time stands for, where not every step is shown."""
     return _layer("clock", None, x=steps)
+
+
+def pause(step):
+    """Where the play through time stops for once, and the picture begins; None is the end."""
+    return _layer("pause", None, at=step)
 
 
 def status(text):

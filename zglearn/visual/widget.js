@@ -70,6 +70,9 @@ class View {
     this.wait = node("div", { class: "zg-wait", hidden: true });
     this.alert = node("div", { class: "zg-alert", role: "alert" });
     this.lost = node("div", { class: "zg-lost", "aria-live": "assertive", hidden: true }, LOST);
+    this.code = node("input", { type: "text", readonly: true, "aria-label": "this setting as code" });
+    this.shared = node("div", { class: "zg-share", hidden: true },
+      node("span", {}, "Write this behind the call that makes the widget:"), this.code);
     this.panels = panels.map((panel) => new PANELS[panel.kind](this, panel));
     const groups = new Map();
     for (const control of controls.filter((c) => c.kind !== "hidden")) {
@@ -83,7 +86,8 @@ class View {
     this.el.replaceChildren(
       node("section", { "aria-label": title },
         node("div", { class: "zg-head" }, node("span", { class: "zg-title" }, title),
-          button("reset", "reset: all as it began", () => this.reset())), this.lost,
+          button("share", "share: this setting as code", () => this.showShared()),
+          button("reset", "reset: all as it began", () => this.reset())), this.shared, this.lost,
         node("div", { class: "zg-controls" }, ...fieldsets),
         timed ? this.player() : "", this.wait, this.alert,
         node("div", { class: "zg-panels" }, ...this.panels.map((p) => p.el)),
@@ -130,6 +134,12 @@ class View {
     this.inputs[name] = input;
     return node("div", { class: `zg-control zg-${kind}` },
       node("label", { for: id }, label), input, kind === "slider" ? output : "");
+  }
+
+  /** Whether the controls show already which colour this layer has: one legend is enough. */
+  isMarked({ label, colour, kind, thin, mark }) {
+    return kind === "line" && !thin && !mark && (this.spec.groups || {})[label] === colour
+      && this.spec.controls.some((c) => c.group === label && c.kind !== "hidden");
   }
 
   swatch(group) {
@@ -182,6 +192,25 @@ class View {
     this.set(Object.fromEntries(this.spec.controls.map((c) => [c.name, c.default])));
   }
 
+  /** Show or hide the setting as code; shown, it is selected, and copied where that is allowed. */
+  showShared() {
+    this.shared.hidden = !this.shared.hidden;
+    if (this.shared.hidden) return;
+    this.code.value = this.asCode();
+    this.code.select();
+    navigator.clipboard?.writeText(this.code.value).catch(() => {}); // it is selected anyway
+  }
+
+  /** What differs from the beginning, as Python writes it. */
+  asCode() {
+    const python = (value) => typeof value === "boolean" ? (value ? "True" : "False")
+      : JSON.stringify(value);
+    const changed = this.spec.controls.map(({ name, default: first }) => [name, first])
+      .filter(([name, first]) => python(this.settings[name]) !== python(first))
+      .map(([name]) => `${python(name)}: ${python(this.settings[name])}`);
+    return `.at({${changed.join(", ")}})`;
+  }
+
   follow() {
     Object.assign(this.settings, this.model.get("settings"), this.untold);
     this.change();
@@ -189,6 +218,7 @@ class View {
 
   change() {
     for (const [name, input] of Object.entries(this.inputs)) input.show(this.settings[name]);
+    if (!this.shared.hidden) this.code.value = this.asCode();
     const boxes = this.spec.panels.map((panel) => panel.zoom && this.settings[panel.zoom]).join();
     let news = boxes !== this.boxes;
     this.boxes = boxes;
@@ -333,12 +363,19 @@ class View {
     this.paint();
   }
 
+  /** Where the time stands at first, and where playing stops for once. */
+  pauseAt(step) {
+    if (step === (this.pause ?? null)) return;
+    Object.assign(this, { pause: step, playing: false, time: step ?? Infinity });
+  }
+
   /** Hand the layers that are shown to their panels. */
   sort() {
     const answers = this.spec.parts.map((part) => this.shown[part.name]).filter(Boolean);
     const layers = answers.flatMap((answer) => answer.layers);
     this.steps = layers.find((layer) => layer.kind === "clock");
     this.end = Math.max(0, ...layers.map((layer) => layer.last ?? 0));
+    this.pauseAt(layers.find((layer) => layer.kind === "pause")?.at ?? null);
     for (const panel of this.panels) {
       panel.take(layers.filter((layer) => layer.panel === panel.spec.name));
     }
@@ -352,8 +389,12 @@ class View {
       this.frame = null;
       if (this.closed) return;
       if (this.playing) {
+        const before = this.time;
         this.time += Math.max(0, stamp - this.last) * Math.max(this.end, 1) / (1000 * PLAY_SECONDS);
         this.last = stamp;
+        if (before < this.pause && this.time >= this.pause) {
+          Object.assign(this, { time: this.pause, playing: false });
+        }
         if (this.time >= this.end) Object.assign(this, { time: Infinity, playing: false });
       }
       this.dress();
@@ -576,7 +617,8 @@ class Axes extends PanelView {
                                       && layer.colour === this.described[i].colour))) return;
     this.described = layers;
     const named = layers.filter((y) => y.label && y.kind !== "rule" && y.kind !== "heat");
-    this.legend.replaceChildren(...named.map((y) =>
+    const unmarked = named.filter((y) => !this.view.isMarked(y));
+    this.legend.replaceChildren(...unmarked.map((y) =>
       node("span", {}, swatch(this.view.spec, y.colour, y), y.label)));
     const { title, xlabel, ylabel } = this.style();
     const axes = ylabel && xlabel ? `${ylabel} against ${xlabel}` : "";
@@ -593,7 +635,17 @@ class Axes extends PanelView {
   point(event) {
     if (!this.x) return;
     const [x, y] = this.at(event);
-    setText(this.readout, `${number(x)}, ${number(y)}`);
+    setText(this.readout, this.reading(x, y));
+  }
+
+  /** A place with the names of its axes, and what the map says there. */
+  reading(x, y) {
+    const { title, xlabel, ylabel } = this.style(), short = (label) => label.replace(/ \(.*\)$/, "");
+    const parts = [[xlabel || "x", x], [ylabel || title || "y", y]];
+    const map = this.visible().find((layer) => layer.kind === "heat" && (layer.reads || layer.label));
+    const value = map && heightOf(map, x, y);
+    if (Number.isFinite(value)) parts.push([map.reads || map.label, value]);
+    return parts.map(([label, v]) => `${short(label)} ${number(v)}`).join(", ");
   }
 
   // dragging a point
@@ -652,7 +704,7 @@ class Axes extends PanelView {
     const [a, b] = this.spec.drag.map((name) => this.view.settings[name]);
     handle.style.left = `${clamp(x(a), area.left, area.right)}px`;
     handle.style.top = `${clamp(y(b), area.top, area.bottom)}px`;
-    const label = `${this.spec.handle}: ${number(a)}, ${number(b)}. Move it with the arrow keys.`;
+    const label = `${this.spec.handle}: ${this.reading(a, b)}. Move it with the arrow keys.`;
     if (handle.title !== label) {
       handle.title = label;
       handle.setAttribute("aria-label", label);
@@ -933,6 +985,24 @@ function fill(canvas, width, height, colourAt) {
     }
   }
   context.putImageData(image, 0, 0);
+}
+
+/** What a map says at a place: of its cell, or between the points of a terrain. */
+function heightOf({ z, extent: [left, low, right, high], ramp, levels }, x, y) {
+  const [rows, columns] = z.shape, u = (x - left) / (right - left), v = (y - low) / (high - low);
+  if (!(u >= 0 && u <= 1 && v >= 0 && v <= 1)) return NaN;
+  if (ramp !== "terrain") {
+    return z[Math.min(Math.floor(v * rows), rows - 1) * columns
+      + Math.min(Math.floor(u * columns), columns - 1)];
+  }
+  const j = Math.min(Math.floor(u * (columns - 1)), columns - 2), s = u * (columns - 1) - j;
+  const i = Math.min(Math.floor(v * (rows - 1)), rows - 2), t = v * (rows - 1) - i;
+  const k = i * columns + j;
+  const value = (1 - t) * ((1 - s) * z[k] + s * z[k + 1])
+    + t * ((1 - s) * z[k + columns] + s * z[k + columns + 1]);
+  if (!levels) return value;
+  const at = clamp(value, 0, 1) * (levels.length - 1), l = Math.min(Math.floor(at), levels.length - 2);
+  return levels[l] + (at - l) * (levels[l + 1] - levels[l]);
 }
 
 function cells(canvas, { z, low, high, ramp }, look) {

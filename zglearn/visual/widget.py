@@ -164,6 +164,14 @@ class Widget(anywidget.AnyWidget):
     def _complete(self, proposal):
         return Settings(self.settings | self._checked(proposal["value"]))
 
+    def at(self, settings: dict):
+        """The widget itself, with some settings changed: what its button "share" writes.
+
+        Raises ValueError as `layers` does.
+        """
+        self.settings |= settings
+        return self
+
     def layers(self, part=None, **changes) -> list[dict]:
         """What the widget draws at its settings, with some changed: all parts, or one.
 

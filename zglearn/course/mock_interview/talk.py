@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import html
 import os
 import shlex
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +28,14 @@ import numpy as np
 from zglearn import paths
 from zglearn.course import progress
 from zglearn.course.cells import without_magics
-from zglearn.course.learner import run_source, solution_source
+from zglearn.course.learner import run_source
 from zglearn.course.overview import chapter_name, link_to
 from zglearn.course.said import CourseError, command
+from zglearn.course.solutions import solution_source
+from zglearn.course.terminal import terminal_text
+from zglearn.exercises.answer import MAX_PRINTED, BoundedText, described
 from zglearn.exercises.exercise import (
+    LABEL,
     TIME_LIMIT,
     Exercise,
     Verdict,
@@ -113,7 +122,8 @@ class Ask:
     """What the interviewer says next. `kind` tells what is wanted as a reply:
 
     "choice" one of `options`; "value" a Python literal; "code" source, or a dict of names;
-    "text" prose; "score" a number from 0 to 1 for each of `lines`. SKIP skips any of them.
+    "text" prose; "score" a number from 0 to 1 for each of `lines`, with what was `said` and a
+    `model` answer to compare. SKIP skips any of them. All texts are Markdown.
     """
 
     exercise: Exercise
@@ -122,6 +132,8 @@ class Ask:
     feedback: str = ""
     options: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    said: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,45 +200,51 @@ class Interview:
         main = yield from (self._open(exercise) if exercise.is_open else self._checked(exercise))
         whys = []
         for question, good in exercise.followups:
-            said = yield self._next(exercise, "text", f"Follow-up: {question}")
+            asked = f"Follow-up: {question}"
+            said = yield self._next(exercise, "text", asked)
             if said is SKIP:
                 whys.append(0.0)
                 self.last_feedback = f"A good answer says: {good}"
             else:
-                whys.append((yield from self._self_score(exercise, "Compare with a good answer.",
-                                                         (good,))))
+                whys.append((yield from self._self_score(exercise, asked, said, good, (good,))))
         return main if not whys else MAIN_SHARE * main + (1 - MAIN_SHARE) * float(np.mean(whys))
 
     def _checked(self, exercise: Exercise):
-        """An exercise that a check decides: full marks at the first try, less at each more."""
+        """An exercise that a check decides: full marks at the first try, less at each more.
+
+        What is not written yet is no try.
+        """
         kind = "choice" if exercise.options else "value" if _is_value(exercise) else "code"
-        text = task(exercise)
-        for tries in range(1, 4):
-            given = yield self._next(exercise, kind, text)
+        tries = 0
+        while tries < 3:
+            given = yield self._next(exercise, kind, task(exercise))
             if given is SKIP:
                 break
             verdict = _judge(exercise, given)
             self.last_feedback = verdict if isinstance(verdict, str) else _feedback(verdict)
+            tries += isinstance(verdict, str) or verdict.status != "not_attempted"
             if isinstance(verdict, Verdict) and verdict.accepted:
                 return 1 / tries * (1 - self.hints / 4)
-        self.last_feedback += _model_answer(exercise)
+        if model := model_answer(exercise):
+            self.last_feedback += f"\n\nThe course's answer:\n\n{model}"
         return 0.0
 
     def _open(self, exercise: Exercise):
-        given = yield self._next(exercise, "text", task(exercise))
-        if given is SKIP:
-            self.last_feedback = _model_answer(exercise)
+        said, model = (yield self._next(exercise, "text", task(exercise))), model_answer(exercise)
+        if said is SKIP:
+            self.last_feedback = f"The course's answer:\n\n{model}" if model else ""
             return 0.0
-        head = "Which of these does your answer say?" + _model_answer(exercise)
-        return (yield from self._self_score(exercise, head, exercise.rubric))
+        return (yield from self._self_score(exercise, task(exercise), said, model,
+                                            exercise.rubric))
 
-    def _self_score(self, exercise, text, lines):
-        scores = yield self._next(exercise, "score", text, lines=lines)
+    def _self_score(self, exercise, text, said, model, lines):
+        scores = yield self._next(exercise, "score", text, lines=lines, said=said, model=model)
         return 0.0 if scores is SKIP else float(np.mean(scores))
 
-    def _next(self, exercise, kind, text, lines=()) -> Ask:
+    def _next(self, exercise, kind, text, **more) -> Ask:
         feedback, self.last_feedback = self.last_feedback, ""
-        return Ask(exercise, kind, text, feedback, exercise.options, tuple(lines))
+        return Ask(exercise, kind, text, feedback, exercise.options,
+                   **{name: tuple(v) if name == "lines" else v for name, v in more.items()})
 
 
 def _is_value(exercise: Exercise) -> bool:
@@ -240,14 +258,44 @@ def _judge(exercise: Exercise, given) -> Verdict | str:
     if _is_value(exercise):
         return judge_names(exercise, {exercise.names[0]: _value(given)})
     try:
-        names = bounded(lambda: _names_from(exercise, given), TIME_LIMIT)
-    except TimeIsUp:
-        return f"Your code was still running after {TIME_LIMIT} seconds, so it was stopped."
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return f"Your code raised {type(error).__name__}: {error}"
+        names = _bounded(lambda: _names_from(exercise, given))
+    except CodeFailed as failed:
+        return str(failed)
+    missing = [name for name in exercise.names if name not in names]
+    if missing:
+        return Verdict(exercise, "not_attempted", f"Your code defines no `{missing[0]}`.")
     return judge_names(exercise, names)
+
+
+def tried(exercise: Exercise, source: str) -> str:
+    """What source prints when it runs as the answer, or how it fails. It counts as no try."""
+    printed = BoundedText(MAX_PRINTED)
+    with contextlib.redirect_stdout(printed):
+        try:
+            _bounded(lambda: _names_from(exercise, source))
+        except CodeFailed as failed:
+            return f"{str(printed).rstrip()}\n{failed}".strip()
+    return str(printed).strip() or "It runs, and prints nothing."
+
+
+class CodeFailed(Exception):
+    """The candidate's code did not run to its end."""
+
+
+def _bounded(run):
+    """What ``run()`` returns, within the time limit. CodeFailed says how it failed."""
+    try:
+        return bounded(run, TIME_LIMIT)
+    except TimeIsUp:
+        raise CodeFailed(f"Your code was still running after {TIME_LIMIT} seconds, so it was "
+                         "stopped.") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may raise anything, SystemExit too
+        line = next((line for frame, line in reversed(list(traceback.walk_tb(error.__traceback__)))
+                     if frame.f_code.co_filename.startswith("<answer")), None)
+        where = f" (line {line})" if line else ""
+        raise CodeFailed(f"Your code raised {described(error)}{where}") from None
 
 
 def _value(text: str):
@@ -268,12 +316,28 @@ def _names_from(exercise: Exercise, source: str) -> dict:
 
 
 def _feedback(verdict: Verdict) -> str:
-    return repr(verdict).partition("\nFollow-up: ")[0]
+    """A verdict in Markdown."""
+    head = f"**{LABEL[verdict.status]}** · {verdict.exercise.id} {verdict.exercise.title}"
+    printed = f"Your code printed:\n\n```\n{verdict.printed}\n```" if verdict.printed else ""
+    return "\n\n".join(filter(None, [head, verdict.message, printed]))
 
 
-def _model_answer(exercise: Exercise) -> str:
+def model_answer(exercise: Exercise) -> str:
+    """The course's own answer in Markdown: an essay as text, a choice as the letter that is right
+    and all else as code; "" without one."""
     source = solution_source(exercise)
-    return f"\nThe course's answer:\n{source}" if source else ""
+    if not source:
+        return ""
+    if exercise.is_open or exercise.options:
+        with contextlib.suppress(ValueError, SyntaxError, AttributeError, IndexError):
+            said = ast.literal_eval(ast.parse(source).body[-1].value).strip()
+            return said if exercise.is_open else f"**{said}**"
+    return as_code(source)
+
+
+def as_code(source: str) -> str:
+    """Source as Markdown shows it."""
+    return f"```python\n{source}\n```"
 
 
 # --- the report -------------------------------------------------------------------------------
@@ -340,7 +404,8 @@ def _where(exercise: Exercise) -> list:
 
 
 def _links(exercise: Exercise) -> str:
-    return ", ".join(f"<a href='{link_to(path)}'>{path.parent.name}/{path.stem}</a>"
+    named = {"chapters": chapter_name(exercise.chapter), "exercises": "exercises"}
+    return ", ".join(f"<a href='{link_to(path)}'>{html.escape(named[path.parent.name])}</a>"
                      for path in _where(exercise))
 
 
@@ -377,7 +442,7 @@ def main(argv: list[str]) -> int:
             terminal.turn()
     except (Quit, EOFError, KeyboardInterrupt):
         talk.stop()
-    print("\n".join(["", *filter(None, [talk.last_feedback.strip()]), repr(talk.report())]))
+    print("\n".join(["", *filter(None, [terminal.plain(talk.last_feedback)]), repr(talk.report())]))
     return 0
 
 
@@ -391,8 +456,13 @@ class Terminal:
         """One question and its reply."""
         ask = self.talk.ask
         if ask.feedback:
-            print("\n" + ask.feedback.strip())
-        print(f"\n{self.time()}{ask.text}")
+            print("\n" + self.plain(ask.feedback))
+        place = 1 + self.talk.exercises.index(ask.exercise)
+        print(f"\n--- {place} of {len(self.talk.exercises)} {self.time()}".ljust(60, "-") + "\n")
+        if ask.kind == "score":
+            print(self.plain(f"Compare with a good answer:\n\n{ask.model}"))
+        else:
+            print(self.plain(ask.text))
         if ask.kind == "code":
             print("\n" + start_of(ask.exercise))
         self.talk.reply(self.scores(ask.lines) if ask.kind == "score" else self.answer(ask))
@@ -400,7 +470,11 @@ class Terminal:
     def time(self) -> str:
         if not self.clock:
             return ""
-        return f"[{self.talk.seconds / 60:.0f} of {self.talk.minutes:.0f} minutes]\n"
+        return f"[{self.talk.seconds / 60:.0f} of {self.talk.minutes:.0f} minutes] "
+
+    def plain(self, markdown: str) -> str:
+        """Markdown for this screen."""
+        return terminal_text(markdown, shutil.get_terminal_size().columns, sys.stdout.isatty())
 
     def answer(self, ask: Ask):
         kind, lines = ask.kind, []
@@ -435,13 +509,13 @@ class Terminal:
             self.clock = not self.clock
             print(self.time().strip() or "The clock is hidden.")
         else:
-            print(self.talk.hint() if wish == ":hint" else HELP)
+            print(self.plain(self.talk.hint()) if wish == ":hint" else HELP)
 
     def scores(self, lines):
         """y, p or n for each line of a rubric: yes, partly, no."""
         given = []
         for line in lines:
-            print(f"  - {line}")
+            print(self.plain(f"- {line}"))
             reply = ""
             while reply not in SCORES:
                 reply = input("    did you say so? y(es), p(artly), n(o) > ")[:1].lower()

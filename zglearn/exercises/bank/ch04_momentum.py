@@ -12,6 +12,7 @@ from zglearn.exercises.exercise import (
     expect_parts,
     incorrect,
 )
+from zglearn.exercises.replay import by_path, by_steps
 
 choice(
     "04.1", "What is missing from this signature?", difficulty=1, minutes=3, points=1,
@@ -90,7 +91,9 @@ def terminal_step(answer, rng):
               ("Why is a velocity stored on the class a bug?",
                "All instances share it: two models, or two runs in one notebook, push each "
                "other.")],
-          rows=["R111", "R095", "R087", "E38", "E39"])
+          rows=["R111", "R095", "R087", "E38", "E39"],
+          replay=by_steps("Momentum", {"lr": 0.02, "beta": 0.9},
+                          {"velocity": ("velocity", "v", "m", "momentum", "buf")}))
 def momentum_class(answer, rng):
     lr, beta = rng.uniform(0.05, 0.2), rng.uniform(0.7, 0.95)
     d = int(rng.integers(4, 9))
@@ -142,7 +145,11 @@ def momentum_class(answer, rng):
                "function that does not own an array should not change it.")],
           rows=["E38", "E39", "R095"], variants=[
               {"trap": "velocity = 0.0\n        velocity = beta * velocity - lr * gradient(x)"},
-              {"trap": "velocity = np.zeros_like(x)\n        velocity -= lr * gradient(x)"}])
+              {"trap": "velocity = np.zeros_like(x)\n        velocity -= lr * gradient(x)"}],
+          replay=by_path(
+              "momentum_path", {"lr": 0.02, "beta": 0.9}, {"velocity": ("velocity", "v")},
+              lambda made, gradient, gradients, x0, steps, lr, beta:
+              made(gradient, x0, lr, beta, steps)))
 def momentum_path(answer, rng):
     for d in rng.choice(range(2, 6), size=2, replace=False).tolist():
         _momentum_path(answer, d, rng)

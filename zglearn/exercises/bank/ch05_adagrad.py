@@ -11,6 +11,7 @@ from zglearn.exercises.exercise import (
     expect_parts,
     incorrect,
 )
+from zglearn.exercises.replay import by_path, by_steps
 
 choice(
     "05.1", "What is sparse here?", difficulty=1, minutes=4, points=1,
@@ -55,7 +56,9 @@ choice(
               ("What must a checkpoint save?",
                "The weights and G. With G lost, training starts again with steps that are far too "
                "long.")],
-          rows=["R010", "R011", "R018", "R097", "E51", "E52", "E53"])
+          rows=["R010", "R011", "R018", "R097", "E51", "E52", "E53"],
+          replay=by_steps("Adagrad", {"lr": 0.3}, {"sum of squares": (
+              "G", "s", "S", "v", "cache", "squares", "total")}))
 def adagrad_class(answer, rng):
     lr = rng.uniform(0.05, 0.4)
     steps = int(rng.integers(6, 9))
@@ -129,7 +132,10 @@ def _step(g, G, lr):
               ("Where does eps belong, inside or outside the root?",
                "Both are in use. Inside, 1e-8 means a floor of 1e-4 for the root; outside, 1e-8. "
                "They differ for small gradients only.")],
-          rows=["R097", "R018", "E51", "E52", "E53"])
+          rows=["R097", "R018", "E51", "E52", "E53"],
+          replay=by_path(
+              "adagrad_path", {"lr": 0.3}, {"sum of squares": ("G", "s", "S", "v", "cache")},
+              lambda made, gradient, gradients, x0, steps, lr: made(gradients, x0, lr)))
 def adagrad_path(answer, rng):
     T, d, lr = int(rng.integers(6, 10)), int(rng.integers(3, 5)), rng.uniform(0.1, 0.4)
     gradients, x0 = _gradients(rng, T, d), rng.normal(size=d)

@@ -12,6 +12,7 @@ from zglearn.exercises.exercise import (
     expect_parts,
     incorrect,
 )
+from zglearn.exercises.replay import by_steps
 
 choice(
     "06.1", "A cure for vanishing gradients?", difficulty=1, minutes=4, points=1, right="d",
@@ -127,7 +128,9 @@ def shock(answer, rng):
               ("Why does `S = S`, before the loop of a program, not help?",
                "It assigns a name to itself. If it was never set, this is where the error comes; "
                "what was meant is S = zeros, once, where it will be kept.")],
-          rows=["R098", "R012", "R018", "E61", "E62"])
+          rows=["R098", "R012", "R018", "E61", "E62"],
+          replay=by_steps("RMSProp", {"lr": 0.1, "rho": 0.9, "eps": 1e-8}, {"mean of the squares": (
+              "S", "s", "v", "G", "cache", "mean_square", "square_avg")}))
 def rmsprop_class(answer, rng):
     lr, rho, eps = rng.uniform(0.01, 0.1), rng.uniform(0.8, 0.99), 1e-8
     n, shape = int(rng.integers(5, 8)), (2, int(rng.integers(3, 6)))

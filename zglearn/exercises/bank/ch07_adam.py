@@ -12,6 +12,7 @@ from zglearn.exercises.exercise import (
     expect_form,
     incorrect,
 )
+from zglearn.exercises.replay import by_iterates, by_path, by_steps
 
 
 def adam_points(gradient, x, steps, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, first=1,
@@ -119,7 +120,11 @@ def uncorrected_step(answer, rng):
                "defaults: the bound in the paper. It is none: if gradients go on after the "
                "silence, steps reach 6.57 α, and if they grow by β₂/β₁ a step, 7.27 α. By Cauchy "
                "and Schwarz that is the longest: the paper's number over √(1 − β₁²/β₂).")],
-          rows=["R112", "R088", "R096", "R014", "R017", "E40", "E45"])
+          rows=["R112", "R088", "R096", "R014", "R017", "E40", "E45"],
+          replay=by_steps("Adam", {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}, {
+              "count of the steps": ("t", "step_count", "count", "n", "k"),
+              "mean of the gradients": ("m", "first", "exp_avg"),
+              "second moment": ("v", "second", "exp_avg_sq")}))
 def adam_class(answer, rng):
     lr, beta1, beta2 = rng.uniform(0.01, 0.1), rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8}
@@ -205,7 +210,13 @@ def _counting_stuck(x, gradients, settings):
               ("Why is a warning from NumPy about a division worth an exception?",
                "One nan in one weight spreads to all of them at the next step; the loss tells you "
                "only that something went wrong somewhere, some time ago.")],
-          rows=["R096", "E43", "E44", "E45"])
+          rows=["R096", "E43", "E44", "E45"],
+          replay=by_path("adam_path", {"lr": 0.1, "beta1": 0.9, "beta2": 0.99}, {
+              "count of the steps": ("t",), "mean of the gradients": ("m",),
+              "second moment": ("v",), "corrected mean": ("m_hat", "mhat"),
+              "corrected second moment": ("v_hat", "vhat")},
+                         lambda made, gradient, gradients, x0, steps, lr, beta1, beta2:
+                         made(gradient, x0, lr, steps, beta1=beta1, beta2=beta2)))
 def adam_path(answer, rng):
     steps, lr = int(rng.integers(12, 17)), rng.uniform(0.05, 0.2)
     sizes = iter(rng.permutation([3, 4, 5]))
@@ -353,7 +364,12 @@ def sure_step(answer, rng):
               ("Why is the decay usually switched off for biases and normalization gains?",
                "Shrinking them does not make the function smoother, and can make it useless: a "
                "gain of zero is a dead layer.")],
-          rows=["R040", "R014", "E50"])
+          rows=["R040", "R014", "E50"],
+          replay=by_iterates(
+              "my_adamw", {"lr": 0.1, "weight_decay": 0.5, "beta1": 0.9, "beta2": 0.99}, {
+              "count of the steps": ("t",), "mean of the gradients": ("m",),
+              "second moment": ("v",), "corrected mean": ("m_hat", "mhat"),
+              "corrected second moment": ("v_hat", "vhat")}))
 def my_adamw(answer, rng):
     n, sizes = int(rng.integers(10, 15)), iter(rng.permutation([3, 4, 5]))
     lr, decay = rng.uniform(0.05, 0.1), rng.uniform(0.5, 2)

@@ -11,6 +11,7 @@ from zglearn.exercises.exercise import (
     expect_parts,
     incorrect,
 )
+from zglearn.exercises.replay import by_path, by_steps
 
 choice(
     "10.1", "What the spectral step forgets", difficulty=1, minutes=4, points=1, right="c",
@@ -126,7 +127,12 @@ def orthogonalised(answer, rng):
                "(β₁ = 0.9): that gives the newest gradient ten times the weight."),
               ("Why is Lion's learning rate chosen smaller than Adam's, and its decay larger?",
                "Every entry of its step is ±1, where Adam's are mostly smaller. The decay acts by "
-               "lr times λ, so λ grows as lr falls.")])
+               "lr times λ, so λ grows as lr falls.")],
+          replay=by_path(
+              "lion_path", {"lr": 0.05, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.5},
+              {"direction": ("u", "update"), "momentum": ("m",)},
+              lambda made, gradient, gradients, x0, steps, lr, beta1, beta2, weight_decay:
+              made(gradients, x0, lr, beta1, beta2, weight_decay)))
 def lion_path(answer, rng):
     sizes = rng.choice(range(25, 35), size=2, replace=False).tolist()
     for d, decay in zip(sizes, (0.0, rng.uniform(0.2, 0.4)), strict=True):
@@ -241,7 +247,9 @@ def matched_factor(answer, rng):
                "matrix of (mn)² numbers, approximated by a product of two small ones."),
               ("What would a vector get?",
                "For a tensor with k sides each power is −1/(2k): for a vector, k = 1, the inverse "
-               "square root of one matrix. That is Adagrad with a full matrix.")])
+               "square root of one matrix. That is Adagrad with a full matrix.")],
+          replay=by_steps("Shampoo", {"lr": 0.3, "eps": 1e-6},
+                          {"left matrix L": ("L",), "right matrix R": ("R",)}, shape=(2, 1)))
 def shampoo_class(answer, rng):
     m, n, lr, eps = 4, 3, rng.uniform(0.1, 0.5), rng.uniform(0.005, 0.05)
     W, gradients = rng.normal(size=(m, n)), rng.normal(size=(5, m, n))

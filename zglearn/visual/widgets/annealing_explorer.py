@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...gradient_free_methods import simulated_annealing
-from ...hyperparameters import check_method, check_value, is_method, method_name
+from ...hyperparameters import check_method, check_value, is_method, method_title
 from ...objective import Objective
 from .. import panels as draw
 from ..widget import Widget, part, slider
@@ -47,7 +47,7 @@ def annealing_explorer(loss, decode, start, neighbour, *, temperature=1.0, cooli
             draw.line("loss", some, path.losses[some], label="loss", timed=True),
             draw.line("moves", some, share[some], label="share of moves accepted", colour=1,
                       timed=True),
-            draw.status(f"{method_name(method)}: lowest loss {path.losses[path.best]:.4g} after "
+            draw.status(f"{method_title(method)}: lowest loss {path.losses[path.best]:.4g} after "
                         f"{path.evaluations[-1]} evaluations.")]
         if "T" in held:
             layers.append(draw.line("cold", some, held["T"][some], label="temperature T", colour=2,

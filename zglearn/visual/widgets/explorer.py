@@ -14,10 +14,16 @@ import time
 
 import numpy as np
 
-from ...hyperparameters import check_method, check_value, is_method, is_number, method_name
+from ...hyperparameters import (
+    check_method,
+    check_value,
+    is_method,
+    is_number,
+    method_name,
+    method_title,
+)
 from ...trajectory import run
 from .. import panels as draw
-from ..figures import contour_levels
 from ..widget import Widget, choice, hidden, part, slider
 
 SECONDS = 2.0  # a path that takes longer is shown as far as it came
@@ -63,6 +69,9 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     names = [method_name(m) for m in methods]
     if len(set(names)) < len(names):
         raise ValueError("two methods have the same name: rename one of them")
+    titles = [method_title(m) for m in methods]
+    if len(set(titles)) < len(titles):  # a learner's own may be called as ours are titled
+        titles = names
     start = landscape.start if start is None else np.asarray(start, dtype=float)
     if start.shape != (2,) or not np.isfinite(start).all():
         raise ValueError(f"start must be two finite numbers, not {start}")
@@ -71,9 +80,9 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     controls, parts = [hidden("x0", float(x0)), hidden("y0", float(y0)), hidden("box", home)], []
     parts.append(part(functools.partial(surface, landscape), "surface", needs=["box"]))
     for i, (method, hyper) in enumerate(methods.items()):
-        own = [_slider(names[i], name, value) for name, value in hyper.items()]
+        own = [_slider(names[i], titles[i], name, value) for name, value in hyper.items()]
         controls += own
-        parts.append(part(_racer(landscape, method, i), names[i], needs=[
+        parts.append(part(_racer(landscape, method, titles[i], i), names[i], needs=[
             "x0", "y0", "steps", "seed", "against", *(c.name for c in own)]))
     controls += [slider("steps", "steps", 10, 1000, steps, scale="log", whole=True),
                  slider("seed", "seed", 0, 20, seed, whole=True, positions=21),
@@ -81,18 +90,18 @@ def explorer(landscape, methods, *, start=None, steps=200, seed=0, alt=""):
     holding = [method_name(m) for m in methods if _may_hold(m)]
     inside = [draw.Panel("inside", "inside", "step", span=5, height=160)] if holding else []
     return Widget(
-        f"{' and '.join(names) if len(names) < 3 else 'Methods'} on {landscape.name}",
+        f"{' and '.join(titles) if len(titles) < 3 else 'Methods'} on {landscape.name}",
         panels=[draw.Panel("map", "paths", "x₁", "x₂", drag=("x0", "y0"), handle="start point",
                            zoom="box", span=7, rows=2 if holding else 1, height=430),
                 draw.Panel("loss", "loss above the minimum", log="y", span=5,
                            height=210 if holding else 430), *inside],
         controls=controls, parts=parts, timed=True,
-        groups={name: i for i, name in enumerate(names)},
+        groups={title: i for i, title in enumerate(titles)},
         alt=alt or _in_words(names, holding, landscape))
 
 
 def _in_words(names, holding, landscape):
-    """The still picture in words."""
+    """The still picture in words; it names the methods as the code above it does."""
     seen = [f"Paths of {', '.join(names)} on the contours of {landscape.name}",
             "their loss against cost on a logarithmic axis"]
     if holding:
@@ -107,9 +116,7 @@ def surface(landscape, box):
     rows, columns = GRID
     x, y = np.linspace(left, right, columns), np.linspace(low, high, rows)
     Z = landscape.f(np.stack(np.meshgrid(x, y), axis=-1))
-    levels = contour_levels(Z)
-    bands = np.interp(Z, levels, np.linspace(0, 1, len(levels)))
-    return [draw.heat("map", bands, box, ramp="terrain", low=0, high=1),
+    return [draw.terrain("map", Z, box),
             draw.dots("map", *landscape.minima.T, colour=draw.GREY, star=True)]
 
 
@@ -188,9 +195,8 @@ def ellipses(centre, C):
     return np.moveaxis(np.concatenate([centre[:, :, None], axes], axis=2), 1, 0)
 
 
-def _racer(landscape, method, colour):
+def _racer(landscape, method, name, colour):
     """The part that runs one method and lays out its path, its loss and its inner state."""
-    name = method_name(method)
 
     def compute(x0, y0, steps, seed, against, **own):
         hyper = {setting.split(":")[1]: value for setting, value in own.items()}
@@ -272,11 +278,11 @@ def _defaults(method):
             if is_number(p.default)}
 
 
-def _slider(method, name, value):
+def _slider(method, title, name, value):
     check_value(name, value, "(-inf, inf)")  # anything else can be fixed by functools.partial
     low, high, scale = RANGES.get(name, (0, 2 * value or 1, "linear"))
     if scale == "log" and value <= 0 or scale == "near 1" and value >= 1:
         scale = "linear"
     whole = isinstance(value, int) and name == "population"
     return slider(f"{method}:{name}", name.replace("_", " "), min(low, value), max(high, value),
-                  value, scale=scale, whole=whole, group=method)
+                  value, scale=scale, whole=whole, group=title)

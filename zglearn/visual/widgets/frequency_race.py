@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ...hyperparameters import check_value, method_name
+from ...hyperparameters import check_value, method_name, method_title
 from .. import panels as draw
 from ..widget import Widget, choice, part, slider
 
@@ -35,13 +35,13 @@ def frequency_race(problems, x0, methods, groups, *, steps=100, alt=""):
             held = learned(method(f, np.array(x0), lr=lr), losses, x0, steps)
             t = np.arange(len(held))
             held = np.where(held > 0, held, np.nan)  # for the logarithm
-            look = dict(colour=colour, label=method_name(method))
+            look = dict(colour=colour, label=method_title(method))
             return [
                 draw.frames("profile", np.broadcast_to(middle, held.shape), held, mark="dots",
                             **look),
                 draw.line("frequent", t, held[:, 0], timed=True, **look),
                 draw.line("rare", t, held[:, -1], timed=True, **look),
-                draw.status(f"{method_name(method)}: {held[-1, 0]:.2g} left on the most frequent, "
+                draw.status(f"{method_title(method)}: {held[-1, 0]:.2g} left on the most frequent, "
                             f"{held[-1, -1]:.2g} on the rarest after {len(held) - 1} gradients.")]
 
         return race
@@ -51,12 +51,12 @@ def frequency_race(problems, x0, methods, groups, *, steps=100, alt=""):
         name = method_name(method)
         check_value("lr", lr, "(0, inf)")
         controls.append(slider(f"{name}:lr", "lr", lr / 100, 10 * lr, lr, scale="log",
-                               positions=31, group=name))
+                               positions=31, group=method_title(method)))
         parts.append(part(racer(method, i), name, needs=["problem", f"{name}:lr"]))
     what = "loss above the minimum"
     return Widget(
         "Frequent and rare words", timed=True, controls=controls, parts=parts,
-        groups={method_name(method): i for i, method in enumerate(methods)},
+        groups={method_title(method): i for i, method in enumerate(methods)},
         panels=[draw.Panel("profile", "what is left to learn of each group, now",
                            f"from {groups[0]} (0) to {groups[-1]} (1)", what, log="y", xlim=(0, 1),
                            span=12, height=240),

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...hyperparameters import check_value
 from .. import panels as draw
-from ..figures import contour_levels
 from ..widget import Widget, choice, part, slider
 
 PRINCIPAL, RANDOM = "the paths' principal plane", "two random directions, filter-normalised"
@@ -46,9 +45,7 @@ def real_landscape(f, paths, *, shapes, centre=None, resolution=31, seed=0, seco
         (a, b), _ = plane(kind, seed)
         box = _box([project(points - centre, a, b) for points in paths.values()], kind, zoom)
         Z = loss_on_plane(f, centre, a, b, box, resolution)
-        levels = contour_levels(Z)
-        bands = np.interp(Z, levels, np.linspace(0, 1, len(levels)))
-        return [draw.heat("slice", bands, box, ramp="terrain", low=0, high=1),
+        return [draw.terrain("slice", Z, box),
                 draw.status(f"Loss on this plane from {np.nanmin(Z):.3f} to {np.nanmax(Z):.3f}.")]
 
     def walked(kind, seed):

@@ -52,13 +52,13 @@ class SoftmaxRegression:
 
     def probabilities(self, p, X) -> np.ndarray:
         """Shape (n, classes); every row sums to 1."""
-        Z = X @ p.reshape(self.shape)
+        Z = self.scores(p, X)
         E = np.exp(Z - Z.max(axis=1, keepdims=True))
         return E / E.sum(axis=1, keepdims=True)
 
     def loss(self, p, X, y) -> float:
         """Mean cross-entropy plus the ridge penalty."""
-        Z = X @ p.reshape(self.shape)
+        Z = self.scores(p, X)
         Z = Z - Z.max(axis=1, keepdims=True)
         log_p = Z[np.arange(len(y)), y] - np.log(np.exp(Z).sum(axis=1))
         return -log_p.mean() + self.ridge / 2 * (p @ p)
@@ -71,7 +71,11 @@ class SoftmaxRegression:
 
     def predict(self, p, X) -> np.ndarray:
         """The most likely class of each row, shape (n,)."""
-        return (X @ p.reshape(self.shape)).argmax(axis=1)
+        return self.scores(p, X).argmax(axis=1)
+
+    def scores(self, p, X) -> np.ndarray:
+        """Shape (n, classes), stored by columns: over few classes sums are faster then."""
+        return np.asfortranarray(X @ p.reshape(self.shape))
 
     # The formulas stand as in a book. What they are given is checked before it reaches them.
     probabilities, loss, gradient, predict = map(

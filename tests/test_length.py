@@ -1,10 +1,14 @@
 """A chapter says how long it takes to read, and no chapter is too long."""
 
+import re
+
 import nbformat
 import pytest
 
 from zglearn import paths
 from zglearn.authoring import length, notebooks
+from zglearn.exercises import exercise
+from zglearn.exercises.cards import cards
 
 CHAPTERS = sorted((paths.home() / "chapters").glob("[0-9][0-9]_*.ipynb"))
 
@@ -13,6 +17,17 @@ CHAPTERS = sorted((paths.home() / "chapters").glob("[0-9][0-9]_*.ipynb"))
 def test_a_chapter_is_short_enough(path):
     measured = length.length(notebooks.read(path))
     assert measured.words <= length.MOST_WORDS and measured.lines <= length.MOST_LINES, measured
+
+
+def test_the_front_page_counts_what_is_there():
+    page = (paths.home() / "README.md").read_text(encoding="utf-8")
+    exercises = exercise.all_exercises()
+    for what, count in (("exercises", len(exercises)), ("claims", len(cards()))):
+        stated = int(re.search(rf"More than (\d+) {what}", page)[1])
+        assert stated < count <= stated + 20
+    reading = sum(length.length(notebooks.read(path)).minutes for path in CHAPTERS) / 60
+    assert f"About {round(reading)} hours of reading" in page
+    assert f"{sum(e.minutes for e in exercises) / 60:.0f} of exercises" in page
 
 
 def cells(*sources):

@@ -344,7 +344,12 @@ def _about_a_theme(sentences, terms, n, rng):
         told_apart = n == 1 or (by_score < 0).any() and (n == 2 or (by_score > 0).any())
         if ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1] and told_apart and not any(
                 np.array_equal(best, mistake) for mistake in mistakes):
-            return counts[:, rng.permutation(terms)], best, dict(zip(others, mistakes, strict=True))
+            # The aside leads the second component, and may be the longest: then none is named.
+            _, _, second, *_ = mistakes
+            alike = sum(np.array_equal(mistake, second) for mistake in mistakes)
+            told = {name: mistake for name, mistake in zip(others, mistakes, strict=True)
+                    if alike == 1 or not np.array_equal(mistake, second)}
+            return counts[:, rng.permutation(terms)], best, told
 
 
 def _highest(n, values):

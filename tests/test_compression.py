@@ -6,6 +6,7 @@ import pytest
 from zglearn.compression import (
     INNER,
     by_bits,
+    by_bits_in_turn,
     by_bits_with_some_apart,
     by_entries,
     by_rank,
@@ -22,10 +23,11 @@ from zglearn.compression import (
     rounded,
     stored_bits,
     weights,
+    with_updates,
 )
 from zglearn.models import Transformer
-from zglearn.models.transformer import attention, losses_in_place, rms_norm, scores, scores_backward
-from zglearn.runs.compression import GaLore, LoRA, softmax
+from zglearn.models.transformer import attention, rms_norm
+from zglearn.runs import compression as runs
 
 
 @pytest.fixture
@@ -140,6 +142,37 @@ def test_gptq_solves_for_the_rows_to_come_and_keeps_the_outputs(correlated):
     assert np.linalg.norm(A @ (W - Q)) < np.linalg.norm(A @ (W - rounded(W, levels)))
 
 
+def test_in_turn_each_matrix_sees_the_inputs_of_the_model_as_it_is_rounded_so_far(model, rng):
+    p, X, levels = model.init(0), rng.integers(20, size=(40, 8)), even_levels(3)
+    q, bits = compressed(model, p, by_bits_in_turn(levels, 6, model, p, X))
+    so_far = p.copy()
+    for name, W in weights(model, p).items():
+        G = gram(layer_inputs(model, so_far, X)[name])
+        so_far[model.parts[name]] = gptq(W, G, levels, 6).ravel()
+    np.testing.assert_array_equal(q, so_far)
+    G = {name: gram(A) for name, A in layer_inputs(model, p, X).items()}
+    at_once, same_bits = compressed(model, p, by_bits(levels, 6, G))
+    changed = {name for name, part in model.parts.items() if (q[part] != at_once[part]).any()}
+    assert bits == same_bits
+    assert changed == set(weights(model, p)) - {"qkv1"}  # which nothing comes before
+
+
+def test_updates_are_cut_in_the_inner_matrices_alone(model, rng):
+    p = model.init(0)
+    tuned = p + 0.1 * rng.normal(size=p.size)
+    none, two, same = with_updates(model, p, tuned, [lambda s: 0 * s, lambda s: s * (s >= s[1]),
+                                                     lambda s: s])
+    np.testing.assert_allclose(same, tuned)
+    inner = weights(model, tuned)
+    for name, part in model.parts.items():
+        if name in inner:
+            np.testing.assert_allclose(none[part], p[part])
+            nearest = np.matmul(*low_rank(inner[name] - weights(model, p)[name], 2))
+            np.testing.assert_allclose((two - p)[part], nearest.ravel(), atol=1e-12)
+        else:
+            assert (none[part] == tuned[part]).all() and (two[part] == tuned[part]).all()
+
+
 def test_what_is_stored_is_counted(rng):
     W = rng.normal(size=(10, 6))
     assert stored_bits(W) == 16 * 60
@@ -156,29 +189,31 @@ def test_what_is_stored_is_counted(rng):
     assert np.sum(some[0] == W) >= 6
 
 
-def test_the_way_back_takes_any_slope_of_the_scores(model, rng):
-    p, X, y = model.init(0), rng.integers(20, size=(3, 8)), rng.integers(20, size=24)
-    kept, g = [], np.empty_like(p)
-    layers, slopes = model.layers(p), model.layers(g)
-    E, pos, blocks, U, c = layers
-    N = model.states(blocks, E[X] + pos[:8], kept)
-    target = rng.dirichlet(np.ones(20), size=24).T
-    D = softmax(scores(N, U, c), y) - target
-    model.way_back(layers, slopes, X, scores_backward(D, N, U, *slopes[3:]), kept)
+@pytest.mark.parametrize("mix", [0.0, 0.3, 1.0])
+def test_a_distilled_gradient_is_that_of_the_cross_entropy_with_mixed_targets(mix, model, rng,
+                                                                              monkeypatch):
+    p, X, y = model.init(0), rng.integers(20, size=(3, 8)), rng.integers(20, size=(3, 8))
+    logits = 3 * rng.normal(size=(20, 24))
+    monkeypatch.setattr(runs, "teacher", lambda X: logits.copy())
+    target = mix * np.exp(logits) / np.exp(logits).sum(axis=0)
+    target[y.ravel(), np.arange(24)] += 1 - mix
 
     def loss(p):
         Z = model.logits(p, X)
-        return np.sum(losses_in_place(Z.copy(), y)[0] + Z[y, np.arange(24)]) - np.sum(target * Z)
+        return np.mean(np.log(np.exp(Z).sum(axis=0)) - np.sum(target * Z, axis=0))
 
-    u = rng.normal(size=p.size)
+    g, u = runs.gradient(model, p, X, y, mix), rng.normal(size=p.size)
     slope = (loss(p + 1e-6 * u) - loss(p - 1e-6 * u)) / 2e-6
     np.testing.assert_allclose(g @ u, slope, rtol=1e-5)
+    for name, part in model.parts.items():  # one that is left out would hardly show in the sum
+        v = np.where(np.arange(p.size) == part.start + np.argmax(np.abs(g[part])), 1e-5, 0)
+        np.testing.assert_allclose(g @ v, (loss(p + v) - loss(p - v)) / 2, rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12)])
 def test_lora_and_galore_lower_a_quadratic_in_place_and_within_their_rank(shape, rng):
     goal = rng.normal(size=shape)
-    for way, directions in ((LoRA, 2), (GaLore, 2)):
+    for way, directions in ((runs.LoRA, 2), (runs.GaLore, 2)):
         W = np.zeros(shape)
         step = way(W, 2, 0)
         for t in range(1, 25):

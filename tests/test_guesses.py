@@ -28,6 +28,12 @@ def test_a_guess_is_compared_with_what_is_measured():
     assert "Predictions: 1 of 2 came true." in overview.as_text(progress.events())
 
 
+def test_words_are_right_if_they_are_the_same_and_no_factor_is_spoken_of():
+    assert "Right is: the same." in repr(outcome("98-race", {"first": "Adam", "steady": True}))
+    assert "within a factor of 3" in repr(outcome("98-race", {"a": "Adam", "b": 2}, factor=3))
+    assert "off by 0.1 at most" in repr(outcome("98-race", 0.5, off=0.1))
+
+
 @pytest.mark.parametrize("nothing", [..., None, "", {"a": ..., "b": ...}])
 def test_no_guess_is_said_and_the_measurement_is_shown_all_the_same(nothing):
     assert "No prediction for 98-race yet" in repr(guess("98-race", nothing))

@@ -97,6 +97,17 @@ def damped(G, share=0.01) -> np.ndarray:
     return G + share * np.trace(G) / len(G) * np.eye(len(G))
 
 
+def with_updates(model, p, tuned, changes) -> list[np.ndarray]:
+    """For each of some functions ``change``, a copy of ``tuned``, to which p was fine-tuned, with
+    change(s) for the singular values s of the update of each inner matrix."""
+    before, copies = weights(model, p), [tuned.copy() for _ in changes]
+    for name, W in weights(model, tuned).items():
+        U, s, Vt = np.linalg.svd(W - before[name], full_matrices=False)
+        for q, change in zip(copies, changes, strict=True):
+            q[model.parts[name]] = (before[name] + U * change(s) @ Vt).ravel()
+    return copies
+
+
 # --- entries ---------------------------------------------------------------------------------
 
 def pruned(W, share, G=None) -> np.ndarray:
@@ -191,6 +202,19 @@ def by_bits(levels, group=None, G=None):
     def how(name, W):
         new = gptq(W, G[name], levels, group) if G else rounded(W, levels, group)
         return new, stored_bits(W, int(np.ceil(np.log2(len(levels)))), group)
+    return how
+
+
+def by_bits_in_turn(levels, group, model, p, X):
+    """For `compressed`: GPTQ with the inputs on the data X of the model as it is rounded so far
+    (Frantar et al. 2023, section 4)."""
+    q = p.copy()
+
+    def how(name, W):
+        G = {name: gram(layer_inputs(model, q, X)[name])}
+        new, bits = by_bits(levels, group, G)(name, W)
+        q[model.parts[name]] = new.ravel()
+        return new, bits
     return how
 
 

@@ -43,9 +43,11 @@ def outcome(question: str, measured, *, factor: float = 2, off: float | None = N
     """
     guesses = progress.events("guess", question)
     kept = guesses[-1].data["values"] if guesses else {}
-    rows, close = [], f"off by {off:g} at most" if off else f"within a factor of {factor:g}"
+    rows, close = [], "the same"
     for name, truth in _named(question, measured).items():
         truth, mark = keepable(plain(truth)), ""
+        if _is_number(truth):
+            close = f"off by {off:g} at most" if off else f"within a factor of {factor:g}"
         if name in kept:
             right = _right(kept[name], truth, factor, off)
             mark = "right" if right else "no"
@@ -85,11 +87,15 @@ def _named(question, value) -> dict:
 
 
 def _right(guessed, truth, factor, off) -> bool:
-    if not (isinstance(guessed, Real) and isinstance(truth, Real)) or isinstance(truth, bool):
+    if not (isinstance(guessed, Real) and _is_number(truth)):
         return guessed == truth
     if off is not None:
         return abs(guessed - truth) <= off + 1e-9
     return guessed == truth or guessed * truth > 0 and 1 / factor <= guessed / truth <= factor
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _shown(value) -> str:

@@ -3,10 +3,11 @@
 import math
 import types
 
+import numpy as np
 import pytest
 
 from zglearn import runs
-from zglearn.runs import experiment, experiments, made, record, recorded
+from zglearn.runs import experiment, experiments, halving, made, recipe, record, recorded
 
 
 @pytest.mark.parametrize("name", experiments())
@@ -64,3 +65,15 @@ def test_an_unknown_experiment_is_told_which_there_are(monkeypatch):
     monkeypatch.setattr(runs, "experiments", lambda: ["recipe", "race"])
     with pytest.raises(ValueError, match="recipe, race"):
         recorded("recipes")
+
+
+def test_halving_trains_on_only_what_is_left_and_puts_what_diverged_last():
+    losses = np.tile(np.arange(halving.COUNT, dtype=float)[:, None], len(halving.RUNGS))
+    losses[0] = np.nan
+    chosen, trained = halving.search(losses, [(27, 10), (9, 30), (3, 90), (1, 270)])
+    assert chosen == 1 and trained[0] == 10 and sum(trained.values()) == 3 * 270
+    assert [number for number, steps in trained.items() if steps >= 90] == [1, 2, 3]
+
+
+def test_no_text_is_met_twice_where_the_loss_met_counts_as_held_out():
+    assert halving.RUNGS[-1] * recipe.BATCH <= len(recipe.data()[1][1])

@@ -58,6 +58,7 @@ _HOME = {
     "load_newsgroups": "loaders",
     "tfidf": "tasks",
     "ALPHABET": "sentences",
+    "SECRET": "sentences",
     "decode": "sentences",
     "encode": "sentences",
     "BytePairs": "tokenization",

@@ -17,6 +17,16 @@ ALPHABET = "\n abcdefghijklmnopqrstuvwxyz.,'-"
 _CODE_OF = np.zeros(128, dtype=np.uint8)
 _CODE_OF[[ord(character) for character in ALPHABET]] = range(len(ALPHABET))
 
+# What chapter 14 puts in cipher: there nobody should see it before it is read.
+SECRET = (
+    "a method that sees only the value of a loss is like a climber in fog. it can feel whether "
+    "the last step went up or down, and nothing else. some climbers only ever step down, and so "
+    "they rest in the first hollow that they meet. others take a step up now and then, boldly "
+    "while the day is young, more rarely as it gets cold, and by evening they have seen more of "
+    "the valley. which of them comes home first depends on the hills, on the fog, and on how "
+    "long the day is. no climber is the best in all landscapes, but in a given landscape some "
+    "are much better than others.")
+
 
 @dataclass(frozen=True, repr=False)
 class Corpus:

@@ -11,6 +11,7 @@ from zglearn.exercises.exercise import (
     exercise,
     expect,
     expect_close,
+    expect_parts,
     incorrect,
     open_question,
 )
@@ -308,3 +309,95 @@ open_question(
                 "it at the same budget.")],
     rows=["R129", "R143", "R150", "E19"],
 )
+
+
+@exercise("14.9", "Successive halving, on a ledger", kind="implement", difficulty=2, minutes=12,
+          points=3, names=["halving"],
+          hints=["Who is still in, how far have they been trained, how far are they trained next? "
+                 "Keep these three up to date, and the count.",
+                 "A rung costs (settings left) times (end minus begin). A comparison with nan is "
+                 "False, so sorting by losses that hold one goes wrong; np.argsort puts nan last.",
+                 "left, begin = list(range(n)), 0; loop: losses = [train(i, begin, steps) for i in "
+                 "left]; add to the total; if one is left return it; keep the best max(1, "
+                 "len(left) // eta); begin, steps = steps, eta * steps"],
+          followups=[
+              ("What does it assume of a learning curve?",
+               "That who is behind early stays behind. Curves cross: a small rate, a long warm-up "
+               "or much weight decay lose at first and may win in the end."),
+              ("Nobody knows whether they cross. What does Hyperband do about that?",
+               "It shares the budget among several ladders, from many settings that are cut early "
+               "to a few that are all trained to the end (Li et al. 2018)."),
+              ("Everything else equal, what do n = 27 and eta = 3 cost, in trainings to the end?",
+               "1 + 2/3 + 2/3 + 2/3: three trainings, for 27 settings that were tried.")],
+          rows=["R143"])
+def halving(answer, rng):
+    cases, met = [], []
+    for n, eta in rng.permutation([(20, 3), (9, 3), (int(rng.integers(24, 33)), 2),
+                                   (int(rng.integers(9, 15)), 4)]).tolist():
+        cases.append((n, int(rng.integers(3, 9)), eta, _learning_curves(n, rng)))
+    for n, steps, eta, loss in cases:
+        asked = []
+
+        def train(i, begin, end, loss=loss, asked=asked):
+            asked.append((int(i), int(begin), int(end)))
+            return loss(int(i), int(end))
+
+        case = f"n = {n}, steps = {steps}, eta = {eta}"
+        best, total = expect_parts(answer.call("halving", train, n, steps, eta), 2, case=case,
+                                   what="the setting that is left and the steps in all")
+        met.append([int(as_array(best, case=case, shape=())), sorted(asked),
+                    float(as_array(total, case=case, shape=()))])
+    fits = [what for what, slip in SLIPS.items()
+            if all(_halved(*case, **slip) == came for case, came in zip(cases, met, strict=True))]
+    mistake = f"It looks as if {fits[0]}." if len(fits) == 1 else (
+        "Usual cause: a nan among the losses, which spoils a sort, or a place in the list of "
+        "losses that is taken for the setting's own number.")
+    for (n, steps, eta, loss), (best, asked, total) in zip(cases, met, strict=True):
+        right, wanted, in_all = _halved(n, steps, eta, loss)
+        case = f"n = {n}, steps = {steps}, eta = {eta}"
+        for end in sorted({end for *_, end in wanted + asked}):
+            got, due = ([part[:2] for part in parts if part[2] == end] for parts in (asked, wanted))
+            expect(got == due, f"{case}: to step {end} there were trained {_told(got)}; it should "
+                   f"be {_told(due)}. {mistake}")
+        expect(best == right, f"{case}: setting {best} came back, but {right} is left. {mistake}")
+        expect_close(total, in_all, case=f"{case}: the steps trained in all", usually="a training "
+                     "that goes on costs only the steps that are new")
+
+
+def _learning_curves(n, rng):
+    """A loss for each setting and number of steps. They cross, and a quarter diverges at once."""
+    seed, lost = int(rng.integers(2**32)), set(rng.choice(n, size=n // 4, replace=False).tolist())
+
+    def loss(i, end):
+        return math.nan if i in lost else float(np.random.default_rng([seed, i, end]).normal())
+
+    return loss
+
+
+def _halved(n, steps, eta, loss, *, anew=False, worst=False, up=False, idle=False):
+    """[setting, what was trained (setting, begin, end), steps in all], or that of a usual slip."""
+    left, begin, asked = list(range(n)), 0, []
+    while True:
+        if not (idle and len(left) == 1):
+            asked += [(i, 0 if anew else begin, steps) for i in left]
+        if len(left) == 1:
+            return [left[0], sorted(asked), sum(end - begin for _, begin, end in asked)]
+        losses = {i: loss(i, steps) for i in left}
+        left.sort(key=lambda i: (math.isnan(losses[i]), -losses[i] if worst else losses[i]))
+        left = left[:max(1, -(-len(left) // eta) if up else len(left) // eta)]
+        begin, steps = steps, eta * steps
+
+
+SLIPS = {
+    "every rung begins anew: what is trained already is paid for twice": {"anew": True},
+    "the worst go on, and not the best": {"worst": True},
+    "the number that goes on is rounded up": {"up": True},
+    "the last one is not trained on": {"idle": True},
+}
+
+
+def _told(parts):
+    """Settings (number, begin) in words, from where they were trained."""
+    begins = sorted({begin for _, begin in parts})
+    return " and ".join(f"{[i for i, at in parts if at == begin]} from step {begin}"
+                        for begin in begins) or "none"

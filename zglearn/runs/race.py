@@ -129,9 +129,10 @@ def multiplications(method, m, n) -> float:
             "soap": 4 * both + (4 / 3 + 1) * cubes / REFRESH}.get(method, 0.0)
 
 
-def step_cost(model, contender, examples) -> float:
+def step_cost(model, contender, examples, along=None) -> float:
     """Forward-equivalents of a step on so many examples: 3 for the gradient, and what the method
-    multiplies, in forward passes of this batch."""
+    multiplies, in forward passes of this batch. ``along`` names the matrices that it steps along,
+    the `hidden` ones if not given."""
     products = [shape for name, shape in model.shapes.items()
                 if len(shape) == 2 and name not in ("E", "pos")]
     forward = sum(map(math.prod, products))
@@ -139,7 +140,7 @@ def step_cost(model, contender, examples) -> float:
         T = model.context
         forward = T * (forward + 2 * T * model.width * model.depth)
     more = sum(multiplications(CONTENDERS[contender].method, *model.shapes[name])
-               for name in hidden(model))
+               for name in (hidden(model) if along is None else along))
     return GRADIENT_COST + more / (examples * forward)
 
 
@@ -257,6 +258,15 @@ def finals(schedule="linear", batch=BATCH, equal="steps", borrowed=None) -> dict
                 run["schedule"], run["batch"], run["equal"], run.get("borrowed")):
             found.setdefault(run["contender"], []).append(run["losses"])
     return {name: np.array(losses) for name, losses in found.items()}
+
+
+def seconds() -> dict:
+    """{contender: seconds} of the transformer's trainings at equal steps, the shortest of each."""
+    found = {}
+    for run in recorded("race"):
+        if run["seed"] is not None and (run["batch"], run["equal"]) == (BATCH, "steps"):
+            found.setdefault(run["contender"], []).append(run["seconds"])
+    return {name: min(times) for name, times in found.items()}
 
 
 def tuned_settings(contender, equal="steps", **contest) -> dict:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from zglearn import runs
-from zglearn.runs import experiment, experiments, halving, made, recipe, record, recorded
+from zglearn.models import MLP
+from zglearn.models.training import METHODS
+from zglearn.runs import experiment, experiments, halving, made, race, recipe, record, recorded
 
 
 @pytest.mark.parametrize("name", experiments())
@@ -77,3 +79,45 @@ def test_halving_trains_on_only_what_is_left_and_puts_what_diverged_last():
 
 def test_no_text_is_met_twice_where_the_loss_met_counts_as_held_out():
     assert halving.RUNGS[-1] * recipe.BATCH <= len(recipe.data()[1][1])
+
+
+class Counted(np.ndarray):
+    """Counts the multiplications of its products with matrices."""
+
+    multiplied = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **how):
+        if ufunc is np.matmul:
+            Counted.multiplied += inputs[0].size * inputs[1].shape[1]
+        plain = [np.asarray(x) if isinstance(x, Counted) else x for x in inputs]
+        if out is not None:
+            how["out"] = tuple(map(np.asarray, out))
+        result = getattr(ufunc, method)(*plain, **how)
+        return out[0] if out is not None else np.asarray(result).view(Counted)
+
+
+@pytest.mark.parametrize("method, factorizations", [("muon", 0), ("shampoo", 5.5),
+                                                    ("soap", 4 / 3 + 1)])
+def test_the_race_charges_what_a_step_multiplies(method, factorizations):
+    m, n = 5, 7
+    rng = np.random.default_rng(0)
+    f = types.SimpleNamespace(lr=0.01, shapes={"W": (m, n)}, memory={},
+                              gradient=lambda: rng.normal(size=m * n).view(Counted))
+    hyper = {} if method == "muon" else {"refresh": race.REFRESH}
+    update = METHODS[method](f, rng.normal(size=m * n).view(Counted), **hyper)
+    next(update)  # its roots or axes, which are charged apart
+    Counted.multiplied = 0
+    for _ in range(8):
+        next(update)
+    apart = factorizations * (m**3 + n**3) / race.REFRESH
+    assert race.multiplications(method, m, n) - apart == pytest.approx(Counted.multiplied / 8)
+
+
+def test_a_step_is_charged_in_forward_passes_of_its_batch():
+    model = MLP([6, 5, 3])
+    assert race.step_cost(model, "Adam", 2) == 3
+    forward = 2 * (6 * 5 + 5 * 3)
+    assert race.hidden(model) == ["W1"]
+    assert race.step_cost(model, "Muon", 2) == 3 + race.multiplications("muon", 6, 5) / forward
+    assert race.step_cost(model, "Muon", 2, along=("W1", "W2")) == pytest.approx(
+        3 + (race.multiplications("muon", 6, 5) + race.multiplications("muon", 5, 3)) / forward)

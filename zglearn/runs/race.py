@@ -3,7 +3,8 @@
 Each contender is tuned with `TRIALS` trials of one training each, on validation text; then it is
 trained with eight other seeds and measured on other text. That is done for a rate that falls to
 zero; once more with equal cost for those whose steps cost more than a gradient; and for some of
-them with a constant rate, and with smaller and larger batches of equally many examples.
+them with a constant rate, and with smaller and larger batches of equally many examples. For the
+small model of `next_words` only what tuning finds is recorded: its trainings are short.
 
 `CONTENDERS`, `grids`, `fit`, `contest` and `step_cost` serve any model: the chapter races others.
 """
@@ -25,7 +26,9 @@ from ..models import LanguageModel, Transformer, contexts, sequences, train
 from ..objective import GRADIENT_COST
 from . import recorded
 
-STEPS, BATCH, CONTEXT, TRIALS, SEEDS = 240, 16, 32, 12, range(10, 18)
+CONTEXT, TRIALS, SEEDS = 32, 12, range(10, 18)
+STEPS, BATCH = 240, 16  # of the transformer
+WORD_STEPS, WORD_BATCH = 200, 64  # of the model of `next_words`
 REFRESH = 10  # steps after which SOAP and Shampoo take their axes or roots anew
 
 
@@ -126,9 +129,10 @@ def multiplications(method, m, n) -> float:
             "soap": 4 * both + (4 / 3 + 1) * cubes / REFRESH}.get(method, 0.0)
 
 
-def step_cost(model, contender, examples) -> float:
+def step_cost(model, contender, examples, along=None) -> float:
     """Forward-equivalents of a step on so many examples: 3 for the gradient, and what the method
-    multiplies, in forward passes of this batch."""
+    multiplies, in forward passes of this batch. ``along`` names the matrices that it steps along,
+    the `hidden` ones if not given."""
     products = [shape for name, shape in model.shapes.items()
                 if len(shape) == 2 and name not in ("E", "pos")]
     forward = sum(map(math.prod, products))
@@ -136,7 +140,7 @@ def step_cost(model, contender, examples) -> float:
         T = model.context
         forward = T * (forward + 2 * T * model.width * model.depth)
     more = sum(multiplications(CONTENDERS[contender].method, *model.shapes[name])
-               for name in hidden(model))
+               for name in (hidden(model) if along is None else along))
     return GRADIENT_COST + more / (examples * forward)
 
 
@@ -147,6 +151,10 @@ RATES = {"gradient descent": 3, "momentum": 1, "Nesterov": 1, "Adagrad": 0.1, "R
          "SOAP": 0.01, "Muon": 0.03, "momentum + Adam": 1, "Adam, two rates": 0.01,
          "Adam, β₂ tuned": 0.03}
 IN_LARGE = RATES | {"momentum": 3, "Lion": 0.03}  # with a batch of 64
+ON_WORDS = {"gradient descent": 3, "momentum": 0.5, "Nesterov": 0.5, "Adagrad": 0.2,
+            "RMSprop": 0.02, "Adam": 0.03, "sign descent": 0.01, "Lion": 0.003, "Adafactor": 0.1,
+            "Shampoo": 0.03, "SOAP": 0.02, "Muon": 0.03, "momentum + Adam": 0.1,
+            "Adam, two rates": 0.02}
 DEARER = ("Shampoo", "SOAP", "Muon")
 CONSTANT = ("momentum", "Adagrad", "RMSprop", "Adam", "Lion", "Adafactor", "SOAP", "Muon",
             "Adam, two rates")
@@ -156,7 +164,11 @@ CONTESTS = [{"contender": name, "schedule": schedule, "batch": batch, "equal": e
                 (CONTENDERS, "linear", BATCH, "steps"), (DEARER, "linear", BATCH, "cost"),
                 (CONSTANT, "constant", BATCH, "steps"), (IN_BATCHES, "linear", 64, "examples"),
                 (IN_BATCHES, "linear", 4, "examples")) for name in names]
-SETTINGS = [contest | {"seed": seed} for contest in CONTESTS for seed in (None, *SEEDS)]
+WORD_CONTESTS = [{"task": "next word", "contender": name, "equal": equal}
+                 for names, equal in ((ON_WORDS, "steps"), (DEARER, "cost")) for name in names]
+SETTINGS = [contest | {"seed": seed} for contest in CONTESTS for seed in (None, *SEEDS)] \
+    + [contest | {"seed": None} for contest in WORD_CONTESTS] \
+    + [CONTESTS[11] | {"borrowed": "constant", "seed": seed} for seed in SEEDS]
 CHECK = SETTINGS.index(CONTESTS[5] | {"seed": SEEDS[0]})
 
 
@@ -195,39 +207,70 @@ def steps_of(contender, batch, equal) -> int:
     return STEPS * BATCH // batch if equal == "examples" else STEPS
 
 
-def run(contender, schedule, batch, equal, seed):
-    """Without a seed: what tuning finds. With one: the losses after each eighth of the training."""
-    model, (learn, validation, report) = texts()
-    steps = steps_of(contender, batch, equal)
+def run(contender, equal, seed, schedule="linear", batch=BATCH, borrowed=None, task="transformer"):
+    """Without a seed: what tuning finds. With one: the losses after each eighth of the training,
+    with the settings found for this schedule or, as a control, for the one they are borrowed of."""
+    if task == "next word":
+        rates = ON_WORDS
 
-    def trained(seed, held_out, every, **settings):
-        return fit(model, contender, learn, validation=held_out, seed=seed, steps=steps,
-                   every=every, batch_size=batch, schedule=schedule, warmup=steps // 10,
-                   clip=1.0, **settings)
+        def validation_loss(_, **settings):
+            return on_words(contender, 0, equal, **settings).validation_losses[-1]
+    else:
+        rates = IN_LARGE if batch > BATCH else RATES
+        model, (learn, validation, report) = texts()
+        steps = steps_of(contender, batch, equal)
+
+        def trained(seed, held_out, every, **settings):
+            return fit(model, contender, learn, validation=held_out, seed=seed, steps=steps,
+                       every=every, batch_size=batch, schedule=schedule, warmup=steps // 10,
+                       clip=1.0, **settings)
+
+        def validation_loss(_, **settings):
+            return trained(0, validation, steps, **settings).validation_losses[-1]
 
     if seed is None:
-        tuned = tune(
-            lambda _, **settings: trained(0, validation, steps, **settings).validation_losses[-1],
-            grids({contender: (IN_LARGE if batch > BATCH else RATES)[contender]}), trials=TRIALS)
-        tuned = tuned[contender]
+        knobs = grids({contender: rates[contender]})
+        tuned = tune(validation_loss, knobs, trials=TRIALS)[contender]
         return {"settings": tuned.settings, "loss": tuned.best.loss, "good": tuned.good("lr"),
                 "trials": [[*trial.settings.values(), trial.loss] for trial in tuned.trials]}
-    found = trained(seed, report, steps // 8, **tuned_settings(contender, schedule, batch, equal))
+    settings = tuned_settings(contender, equal, schedule=borrowed or schedule, batch=batch)
+    found = trained(seed, report, steps // 8, **settings)
     return {"steps": found.steps, "losses": found.validation_losses, "stopped": found.stopped}
 
 
-def finals(schedule="linear", batch=BATCH, equal="steps") -> dict:
+def on_words(contender, seed, equal="steps", **settings):
+    """A training of the model of `next_words`, its rate falling to zero: with the recorded
+    settings, if none are given."""
+    model, (learn, validation, _) = next_words()
+    steps = WORD_STEPS
+    if equal == "cost":
+        steps = round(steps * GRADIENT_COST / step_cost(model, contender, WORD_BATCH))
+    settings = settings or tuned_settings(contender, equal, task="next word")
+    return fit(model, contender, learn, validation=validation, seed=seed, steps=steps, every=20,
+               batch_size=WORD_BATCH, schedule="linear", **settings)
+
+
+def finals(schedule="linear", batch=BATCH, equal="steps", borrowed=None) -> dict:
     """{contender: losses (seeds, 8)} of a recorded contest, after each eighth of the training."""
     found = {}
     for run in recorded("race"):
-        if (run["schedule"], run["batch"], run["equal"]) == (schedule, batch, equal) \
-                and run["seed"] is not None:
+        if run["seed"] is not None and (schedule, batch, equal, borrowed) == (
+                run["schedule"], run["batch"], run["equal"], run.get("borrowed")):
             found.setdefault(run["contender"], []).append(run["losses"])
     return {name: np.array(losses) for name, losses in found.items()}
 
 
-def tuned_settings(*contest) -> dict:
-    """What the recorded tuning of a contest found."""
-    wanted = dict(zip(("contender", "schedule", "batch", "equal"), contest, strict=True))
-    return next(run["settings"] for run in recorded("race")
-                if run["seed"] is None and wanted.items() <= run.items())
+def seconds() -> dict:
+    """{contender: seconds} of the transformer's trainings at equal steps, the shortest of each."""
+    found = {}
+    for run in recorded("race"):
+        if run["seed"] is not None and (run["batch"], run["equal"]) == (BATCH, "steps"):
+            found.setdefault(run["contender"], []).append(run["seconds"])
+    return {name: min(times) for name, times in found.items()}
+
+
+def tuned_settings(contender, equal="steps", **contest) -> dict:
+    """What the recorded tuning of a contest found. Of the transformer's name schedule and batch;
+    the others have task="next word"."""
+    wanted = {"contender": contender, "equal": equal, "seed": None} | contest
+    return next(run["settings"] for run in recorded("race") if wanted.items() <= run.items())

@@ -24,7 +24,7 @@ choice(
              "several seeds to see what luck can do. Now the difference can be one of optimizers.",
         "c": "The same number is not the same condition. A step of gradient descent is lr times "
              "the gradient, one of Adam about lr itself: in the chapter their good rates lie a "
-             "factor of thirty or so apart.",
+             "factor of thirty or more apart.",
         "d": "That makes the answer more precise, but it is the answer to another question: which "
              "*default setting* is better.",
     },
@@ -164,8 +164,8 @@ def layer_gradients(answer, rng):
                      backward(slope=False)[l])):
                 mistakes[said] = value
             D = (A[-1] - Y) * A[-1] * (1 - A[-1]) / len(Y)
-            mistakes["every layer is given X as its input: keep the activations of the forward "
-                     "pass"] = X.T @ D
+            mistakes["this layer is given X as its input, not the activations below it: keep those "
+                     "of the forward pass, and take them in reverse"] = X.T @ D
             mistakes["they come in the order of the way back, from the last layer to the first"] = (
                 backward()[-1 - l])
             expect_close(got[l], backward()[l], case=f"{case}, weights {l + 1}",

@@ -16,6 +16,7 @@ class Source:
         return f"```python\n{self.text}```"
 
 
-def show_code(function) -> Source:
-    """A function's source as the package runs it, its docstring included."""
-    return Source(inspect.getsource(function))
+def show_code(*functions) -> Source:
+    """The source of functions as the package runs it, docstrings included; last in a cell, as only
+    a cell's last value is shown."""
+    return Source("\n\n".join(inspect.getsource(function) for function in functions))

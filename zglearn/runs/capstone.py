@@ -161,13 +161,23 @@ def _lora(model, p):
 
 # --- the prediction ----------------------------------------------------------------------------
 
-def rank(task, space, products=16):
-    """The Hessian H of the loss at the start, in double precision, on 6 batches, from products
-    with it: L, the largest curvature, by power iteration; tr H and tr H² from random signs
-    (Hutchinson 1989), tr H with its standard error; and the curvature along the gradient."""
+def rank(task, space, judge, products=16):
+    """The Hessian H of the loss at the start, in double precision, from products with it: L, the
+    largest curvature of either sign, by power iteration, and tr H from random signs (Hutchinson
+    1989), with its standard error. A list of each: for "report" of one loss, that of 6 batches;
+    for "batch" of three, those of the batches that `curve` keeps to.
+    """
     here = problem(task, space, np.float64)
-    X, y = (np.concatenate(part) for part in zip(*itertools.islice(here.batches(0), 6),
-                                                 strict=True))
+    if judge == "batch":
+        data = [next(here.batches([seed, 0])) for seed in range(1, SEEDS + 1)]
+    else:
+        data = [[np.concatenate(part) for part in
+                 zip(*itertools.islice(here.batches(0), 6), strict=True)]]
+    found = [curvature(here, X, y, products) for X, y in data]
+    return {"size": here.start.size} | {key: [one[key] for one in found] for key in found[0]}
+
+
+def curvature(here, X, y, products):
     rng, h = np.random.default_rng(0), 1e-4
 
     def gradient(z):
@@ -179,14 +189,10 @@ def rank(task, space, products=16):
     u = rng.normal(size=here.start.size)
     for _ in range(products):
         u = hessian_times(u / np.linalg.norm(u))
-    g = gradient(here.start)
-    g /= np.linalg.norm(g)
-    signs = rng.choice([-1.0, 1.0], size=(products, g.size))
-    products_of = [hessian_times(s) for s in signs]
-    traces = [s @ Hs for s, Hs in zip(signs, products_of, strict=True)]
-    return {"size": g.size, "L": np.linalg.norm(u), "trace": np.mean(traces),
-            "error": np.std(traces, ddof=1) / math.sqrt(products),
-            "squares": np.mean([Hs @ Hs for Hs in products_of]), "along": g @ hessian_times(g)}
+    signs = rng.choice([-1.0, 1.0], size=(products, u.size))
+    traces = [s @ hessian_times(s) for s in signs]
+    return {"L": np.linalg.norm(u), "trace": np.mean(traces),
+            "error": np.std(traces, ddof=1) / math.sqrt(products)}
 
 
 # --- the variants of MeZO: each is its three lines ----------------------------------------------
@@ -318,12 +324,12 @@ def summary(found, runs):
 
 TASKS = [("away", "all"), ("words", "all"), ("words", "prefix"), ("words", "lora"),
          ("signs", "all")]
-SETTINGS = [{"job": "rank", "task": task, "space": space} for task, space in TASKS]
-SETTINGS += [{"job": "prices", "task": task, "space": space, "judge": judge}
-             for judge, some in (("report", TASKS), ("batch", TASKS[:2]))
-             for task, space in some]
+SETTINGS = [{"job": job, "task": task, "space": space, "judge": judge}
+            for job in ("rank", "prices") for judge, some in (("report", TASKS),
+                                                              ("batch", TASKS[:2]))
+            for task, space in some]
 SETTINGS += [{"job": "variant", "name": name} for name in RATES["variant"]]
-CHECK = 1
+CHECK = 5
 JOBS = {"rank": rank, "prices": prices, "variant": variant}
 
 

@@ -19,9 +19,9 @@ choice(
     "16.1", "Which of the four would you do without a gradient?", difficulty=1, minutes=4,
     points=1, right="c",
     options={
-        "a": "Size is an argument for memory, never for the number of evaluations: on a new domain "
-             "a forward-only method pays more, the more parameters have to move. Pre-training is "
-             "the extreme of it.",
+        "a": "Size is an argument for memory, never for the number of evaluations: a forward-only "
+             "method pays more, the more directions matter, and on a new domain it paid most. "
+             "Pre-training is the extreme of it.",
         "b": "Vanishing gradients vanish from differences as well: the two probes then give the "
              "same loss. Initialization, normalization and residual layers are the cure.",
         "c": "Weights and gradient do not both fit, the question is put in words that the model "
@@ -485,8 +485,8 @@ def surrogate_slope(answer, rng):
                "s · H s is the sum of H_ij s_i s_j. For i = j the signs give 1; for i ≠ j they are "
                "as often 1 as −1 (Hutchinson 1989). The diagonal itself costs no noise."),
               ("What does this cost, in forward-equivalents?",
-               "A product with H costs about two gradients, 6. The chapter's 33 products "
-               "come to about 200: less than one trial of MeZO."),
+               "A product with H costs about two gradients, 6. The chapter's 32 products, each on "
+               "six batches, come to about 1,200: what MeZO pays for one rate that it tries."),
               ("Which assumption fails where some curvatures are negative?",
                "The trace then subtracts them, but noise along them moves the weights all the "
                "same. r may come out below 1, which no spectrum of positive curvatures can.")],

@@ -311,10 +311,8 @@ def test_no_answer_lies_open_after_a_guess(path):
 
 
 @named(CHAPTERS)
-def test_the_code_that_a_cell_shows_stands_in_its_output(path, request):
+def test_the_code_that_a_cell_shows_stands_in_its_output(path):
     """`show_code` returns what it shows: in the middle of a cell, or in a loop, it is lost."""
-    if path.stem[:2] in ("10", "12"):
-        request.applymarker(pytest.mark.xfail(reason="calls of show_code in mid-cell"))
     for cell in notebooks.read(path).cells:
         if cell.cell_type == "code" and "show_code(" in cell.source:
             shown = "".join(output.get("data", {}).get("text/markdown", "")

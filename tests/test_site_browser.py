@@ -141,12 +141,13 @@ def test_a_slider_moves_the_picture_and_play_plays(visit):
 def test_two_things_moved_at_once_go_back_to_what_is_recorded_and_it_is_said(visit):
     page = visit("chapters/03_gradient_descent.html")
     widget = alive(page, "03_gradient_descent-explorer")
-    first, steps = (widget.get_by_role("slider", name=name, exact=True) for name in ("lr", "steps"))
+    first, steps = (widget.get_by_role("slider", name=name, exact=True)
+                    for name in ("learning rate (lr)", "steps"))
     begun = first.get_attribute("aria-valuetext")
     first.press("End")
     expect(widget.locator(".recorded")).not_to_have_class(re.compile("now"))
     steps.press("Home")
-    expect(widget.locator(".recorded")).to_contain_text("lr went back to the start")
+    expect(widget.locator(".recorded")).to_contain_text("learning rate (lr) went back to the start")
     expect(first).to_have_attribute("aria-valuetext", begun)
     assert steps.input_value() == "0"
     widget.get_by_role("button", name="reset").click()

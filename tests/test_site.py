@@ -101,6 +101,14 @@ def test_two_headings_of_one_name_have_two_ids():
     assert [heading.id for heading in convert.headings] == ["Play", "Play-2"]
 
 
+def test_printed_rows_stay_whole_and_printed_prose_may_wrap():
+    table = pages._plain("method   loss\nAdam     0.10 <b>\nand a sentence about it, longer\n")
+    assert table == ('<pre class="printed rows" style="--longest: 17" tabindex="0">method   loss\n'
+                     "Adam     0.10 &lt;b&gt;\nand a sentence about it, longer</pre>")
+    assert 'class="printed" ' in pages._plain("one sentence.\n  another, moved in.")
+    assert pages._plain("\x1b[31m\x1b[0m \n") == ""
+
+
 def test_links_lead_to_pages_or_nowhere():
     page = pages.Page("chapters/04_momentum.html", "chapters", "04", "Momentum")
     site = {"chapters/03_gradient_descent.html", "exercises/04_momentum.html"}

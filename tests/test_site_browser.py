@@ -9,7 +9,7 @@ import pytest
 from browser import CHROMIUM, CHROMIUM_OPTIONS
 from playwright.sync_api import expect, sync_playwright
 
-from zglearn.site import command, making
+from zglearn.site import command, making, pages
 from zglearn.site.recording import questions
 
 CHAPTERS = ["03", "13"]
@@ -118,6 +118,23 @@ def test_every_page_shows_its_mathematics_and_fits(site, visit):
         assert flat == [], file
         formulas += page.locator("main math").count()
     assert formulas > 60
+
+
+def test_printed_rows_scroll_on_a_screen_and_fit_on_paper(visit):
+    """A table of 130 letters in a row, on a telephone and on A4: no row is broken."""
+    page = visit("chapters/03_gradient_descent.html", viewport={"width": 400, "height": 800})
+    page.evaluate("""html => document.querySelector("main").insertAdjacentHTML("afterbegin", html)
+        """, pages._plain("\n".join(["x" * 60 + "  " + "1" * 68] * 3)))
+    rows = page.locator("pre.rows").first
+    lines = "e => (e.clientHeight - 2 * parseFloat(getComputedStyle(e).paddingTop)) " \
+        "/ parseFloat(getComputedStyle(e).lineHeight)"
+    assert rows.evaluate(lines) == pytest.approx(3, abs=0.5)  # below it is a bar to scroll with
+    assert rows.evaluate("e => e.scrollWidth > e.clientWidth")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 658, "height": 971})  # what A4 leaves, 174 mm wide
+    assert rows.evaluate(lines) == pytest.approx(3, abs=0.1)
+    assert rows.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert rows.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 7
 
 
 def test_a_slider_moves_the_picture_and_play_plays(visit):

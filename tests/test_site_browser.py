@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from browser import CHROMIUM, CHROMIUM_OPTIONS
+from nbconvert import HTMLExporter
 from playwright.sync_api import expect, sync_playwright
 
 from zglearn.site import command, making, pages
@@ -135,6 +136,29 @@ def test_printed_rows_scroll_on_a_screen_and_fit_on_paper(visit):
     assert rows.evaluate(lines) == pytest.approx(3, abs=0.1)
     assert rows.evaluate("e => e.scrollWidth <= e.clientWidth")
     assert rows.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 7
+
+
+def test_nbconverts_page_shows_code_in_letters_of_one_width(chromium, tmp_path):
+    page = chromium.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())  # it asks for MathJax
+    path = tmp_path / "page.html"
+    path.write_text(HTMLExporter().from_filename(str(command.course(["03"])[0]))[0])
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    shown = page.locator(".jp-OutputArea-output .highlight pre")
+    expect(shown.first).to_contain_text("def gradient_descent")
+    expect(page.locator(".jp-OutputArea-output.jp-RenderedText pre").first).to_be_attached()
+    widths = page.locator(".jp-OutputArea-output pre").evaluate_all("""all => all.map(pre => {
+        const width = (text) => {
+            const span = Object.assign(document.createElement("span"), { textContent: text });
+            pre.append(span);
+            const { width } = span.getBoundingClientRect();
+            span.remove();
+            return width;
+        };
+        return [width("iiiiiiii"), width("MMMMMMMM")];
+    })""")
+    assert len(widths) > 5 and all(narrow == wide for narrow, wide in widths)
+    page.close()
 
 
 def test_a_slider_moves_the_picture_and_play_plays(visit):

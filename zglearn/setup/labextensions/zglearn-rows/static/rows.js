@@ -1,4 +1,5 @@
-// Rows that were printed stay rows. JupyterLab breaks them at any letter, numbers included.
+// Rows that were printed stay rows, and code breaks between words. JupyterLab breaks both at any
+// letter, numbers included.
 //
 // A prebuilt extension of JupyterLab, written by hand, as zglearn-tabs is.
 {
@@ -8,7 +9,8 @@
     .jp-OutputArea-output.jp-RenderedText pre {
       width: max-content; min-width: 100%; max-width: max(100%, 136ch);
       white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; overflow: visible;
-    }`;
+    }
+    .jp-OutputArea-output.jp-RenderedMarkdown pre { word-break: normal; overflow-wrap: anywhere; }`;
 
   const plugin = {
     id: "zglearn-rows:plugin",

@@ -91,6 +91,7 @@ def test_mathematics_is_left_to_mathml_and_code_is_left_alone():
     page = convert("# The $\\beta$ of `a$b`\n\nFrom $a|b$ to\n\n$$\\sqrt{x} \\\\ y$$\n\n"
                    "| a |\n|---|\n| $|x|$ |\n\n```python\ncost = '$5'\n```\n")
     assert page.count("<math ") == 4 and "$5" in page and "a$b" in page
+    assert page.count('<math tabindex="0" ') == 1  # the one that stands by itself may scroll
     assert '<th scope="col">' in page and 'alttext="\\beta"' in page
     assert convert.headings[0].id == "The-…-of-a$b"
 

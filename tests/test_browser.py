@@ -146,6 +146,38 @@ def test_tabs_in_whatever_order_plugins_start_and_without_what_is_needed(noteboo
     assert notebook.console_errors == []
 
 
+@pytest.mark.parametrize("notebook", [CHAPTER], indirect=True)
+def test_printed_rows_are_not_broken_and_shown_code_is_monospace(notebook):
+    notebook.page.set_viewport_size({"width": 700, "height": 900})
+    notebook.type("setup", "from zglearn.course import show_code\n"
+                  "from zglearn.gradient_methods import momentum\n"
+                  "print('\\n'.join(['x' * 60 + '  ' + '1' * 70] * 3))\n"
+                  "print('word ' * 60)\n"
+                  "show_code(momentum)")
+    notebook.run("setup")
+    printed = output(notebook, "setup").locator(".jp-RenderedText pre").first
+    expect(printed).to_contain_text("word")
+    rows, prose = (printed.evaluate("""(pre, from) => {
+        const range = document.createRange(), text = pre.firstChild;
+        range.setStart(text, from);
+        range.setEnd(text, from + (from ? 299 : 132));
+        return new Set([...range.getClientRects()].map(r => r.top)).size;
+    }""", start) for start in (0, 3 * 133))
+    assert rows == 1
+    assert prose > 1
+    expect(output(notebook, "setup").locator("code")).to_contain_text("def momentum")
+    assert output(notebook, "setup").locator("code").evaluate("""code => {
+        const width = text => {
+            const span = Object.assign(document.createElement("span"), { textContent: text });
+            code.append(span);
+            const { width } = span.getBoundingClientRect();
+            span.remove();
+            return width;
+        };
+        return width("iiiiiiii") === width("MMMMMMMM");
+    }""")
+
+
 def open_file(notebook, path: str, **options):
     notebook.page.evaluate("async options => {await jupyterapp.restored;"
                            "await jupyterapp.commands.execute('docmanager:open', options);}",

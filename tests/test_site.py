@@ -91,6 +91,7 @@ def test_mathematics_is_left_to_mathml_and_code_is_left_alone():
     page = convert("# The $\\beta$ of `a$b`\n\nFrom $a|b$ to\n\n$$\\sqrt{x} \\\\ y$$\n\n"
                    "| a |\n|---|\n| $|x|$ |\n\n```python\ncost = '$5'\n```\n")
     assert page.count("<math ") == 4 and "$5" in page and "a$b" in page
+    assert page.count('<math tabindex="0" ') == 1  # the one that stands by itself may scroll
     assert '<th scope="col">' in page and 'alttext="\\beta"' in page
     assert convert.headings[0].id == "The-…-of-a$b"
 
@@ -99,6 +100,14 @@ def test_two_headings_of_one_name_have_two_ids():
     convert = Converter(lambda url: url)
     convert("## Play\n\n## Play")
     assert [heading.id for heading in convert.headings] == ["Play", "Play-2"]
+
+
+def test_printed_rows_stay_whole_and_printed_prose_may_wrap():
+    table = pages._plain("method   loss\nAdam     0.10 <b>\nand a sentence about it, longer\n")
+    assert table == ('<pre class="printed rows" style="--longest: 17" tabindex="0">method   loss\n'
+                     "Adam     0.10 &lt;b&gt;\nand a sentence about it, longer</pre>")
+    assert 'class="printed" ' in pages._plain("one sentence.\n  another, moved in.")
+    assert pages._plain("\x1b[31m\x1b[0m \n") == ""
 
 
 def test_links_lead_to_pages_or_nowhere():

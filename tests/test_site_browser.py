@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from browser import CHROMIUM, CHROMIUM_OPTIONS
+from nbconvert import HTMLExporter
 from playwright.sync_api import expect, sync_playwright
 
-from zglearn.site import command, making
+from zglearn.site import command, making, pages
 from zglearn.site.recording import questions
 
 CHAPTERS = ["03", "13"]
@@ -120,6 +121,46 @@ def test_every_page_shows_its_mathematics_and_fits(site, visit):
     assert formulas > 60
 
 
+def test_printed_rows_scroll_on_a_screen_and_fit_on_paper(visit):
+    """A table of 130 letters in a row, on a telephone and on A4: no row is broken."""
+    page = visit("chapters/03_gradient_descent.html", viewport={"width": 400, "height": 800})
+    page.evaluate("""html => document.querySelector("main").insertAdjacentHTML("afterbegin", html)
+        """, pages._plain("\n".join(["x" * 60 + "  " + "1" * 68] * 3)))
+    rows = page.locator("pre.rows").first
+    lines = "e => (e.clientHeight - 2 * parseFloat(getComputedStyle(e).paddingTop)) " \
+        "/ parseFloat(getComputedStyle(e).lineHeight)"
+    assert rows.evaluate(lines) == pytest.approx(3, abs=0.5)  # below it is a bar to scroll with
+    assert rows.evaluate("e => e.scrollWidth > e.clientWidth")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 658, "height": 971})  # what A4 leaves, 174 mm wide
+    assert rows.evaluate(lines) == pytest.approx(3, abs=0.1)
+    assert rows.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert rows.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 7
+
+
+def test_nbconverts_page_shows_code_in_letters_of_one_width(chromium, tmp_path):
+    page = chromium.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())  # it asks for MathJax
+    path = tmp_path / "page.html"
+    path.write_text(HTMLExporter().from_filename(str(command.course(["03"])[0]))[0])
+    page.goto(path.as_uri(), wait_until="domcontentloaded")
+    shown = page.locator(".jp-OutputArea-output .highlight pre")
+    expect(shown.first).to_contain_text("def gradient_descent")
+    expect(page.locator(".jp-OutputArea-output.jp-RenderedText pre").first).to_be_attached()
+    widths = page.locator(".jp-OutputArea-output pre").evaluate_all("""all => all.map(pre => {
+        const width = (text) => {
+            const span = Object.assign(document.createElement("span"), { textContent: text });
+            pre.append(span);
+            const { width } = span.getBoundingClientRect();
+            span.remove();
+            return width;
+        };
+        return [width("iiiiiiii"), width("MMMMMMMM")];
+    })""")
+    assert len(widths) > 5 and all(narrow == wide for narrow, wide in widths)
+    page.close()
+
+
 def test_a_slider_moves_the_picture_and_play_plays(visit):
     widget = alive(visit("chapters/03_gradient_descent.html"), "03_gradient_descent-explorer")
     before = widget.evaluate(PICTURES)
@@ -141,12 +182,13 @@ def test_a_slider_moves_the_picture_and_play_plays(visit):
 def test_two_things_moved_at_once_go_back_to_what_is_recorded_and_it_is_said(visit):
     page = visit("chapters/03_gradient_descent.html")
     widget = alive(page, "03_gradient_descent-explorer")
-    first, steps = (widget.get_by_role("slider", name=name, exact=True) for name in ("lr", "steps"))
+    first, steps = (widget.get_by_role("slider", name=name, exact=True)
+                    for name in ("learning rate (lr)", "steps"))
     begun = first.get_attribute("aria-valuetext")
     first.press("End")
     expect(widget.locator(".recorded")).not_to_have_class(re.compile("now"))
     steps.press("Home")
-    expect(widget.locator(".recorded")).to_contain_text("lr went back to the start")
+    expect(widget.locator(".recorded")).to_contain_text("learning rate (lr) went back to the start")
     expect(first).to_have_attribute("aria-valuetext", begun)
     assert steps.input_value() == "0"
     widget.get_by_role("button", name="reset").click()

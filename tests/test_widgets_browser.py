@@ -167,7 +167,8 @@ class WidgetOnPage:
         return soon(lambda: self.shown() != before)
 
     def slider(self, label):
-        return self.root.get_by_label(label, exact=True).first
+        """A slider by its label, or by the keyword that stands after it."""
+        return self.root.get_by_label(re.compile(rf"(^|\(){label}\)?$")).first
 
     def alert(self) -> str:
         return self.root.get_by_role("alert").inner_text()

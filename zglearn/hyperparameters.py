@@ -138,6 +138,15 @@ def method_title(method) -> str:
     return TITLES.get(name, name.replace("_", " ")) if is_ours(method) else name
 
 
+SYMBOLS = {"alpha": "α", "beta": "β", "beta1": "β₁", "beta2": "β₂", "eps": "ε", "gamma": "γ",
+           "rho": "ρ", "sigma": "σ", "lr": "learning rate"}
+
+
+def hyperparameter_title(name: str) -> str:
+    """What the field calls a hyperparameter, and its keyword where that is another word."""
+    return f"{SYMBOLS[name]} ({name})" if name in SYMBOLS else name.replace("_", " ")
+
+
 def is_method(method) -> bool:
     """Whether calling it makes a generator of iterates."""
     return inspect.isgeneratorfunction(method) or (

@@ -14,6 +14,7 @@ import numpy as np
 
 from zglearn.exercises.exercise import TIME_LIMIT, TOO_LONG, Verdict
 from zglearn.exercises.limits import TimeIsUp, bounded
+from zglearn.hyperparameters import hyperparameter_title
 from zglearn.visual import panels as draw
 from zglearn.visual.widget import Widget, hidden, part, slider
 from zglearn.visual.widgets.explorer import RANGES, surface
@@ -183,5 +184,5 @@ def _inside(values, name, title):
 
 def _slider(name, value):
     low, high, scale = RANGES.get(name, (0, 2 * value, "linear"))
-    return slider(name, name.replace("_", " "), min(low, value), max(high, value), value,
+    return slider(name, hyperparameter_title(name), min(low, value), max(high, value), value,
                   scale=scale)

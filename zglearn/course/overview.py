@@ -133,7 +133,7 @@ def as_html(events: list[progress.Event]) -> str:
     steps = "".join(f"<div><b>{head}</b> {said}</div>"
                     for head, said in next_steps(events, _linked))
     body = "".join(_table_row(row) for row in rows) + _table_row(total(rows), last=True)
-    head = "".join(f"<th scope='col' style='text-align: left; padding: 0 1em 0.2em 0'>{name}</th>"
+    head = "".join(f"<th scope='col' style='{CELL}; white-space: nowrap'>{name}</th>"
                    for name in ("Chapter", "Exercises", "Solved", "Points"))
     said = "".join(f"<div>{html.escape(line)}</div>" for line in summary(events))
     table = ("<div style='overflow-x: auto'><table style='color: inherit; margin: 0.6em 0; "
@@ -141,6 +141,7 @@ def as_html(events: list[progress.Event]) -> str:
     return framed(f"{steps}{table}{said}", "#0072b2")
 
 
+CELL = "text-align: left; padding: 0.1em 1em 0.1em 0; overflow-wrap: normal"
 SHOWN = 5  # of what is due; the rest is counted
 
 
@@ -167,11 +168,10 @@ def _linked(exercise: Exercise) -> str:
 
 def _table_row(row: ChapterProgress, last: bool = False) -> str:
     line = " style='border-top: 1px solid #888; font-weight: bold'" if last else ""
-    cells = (_chapter(row), _to_exercises(row), f"{_bar(row)} {row.solved} of {row.exercises}",
+    cells = (_to_exercises(row), f"{_bar(row)} {row.solved} of {row.exercises}",
              f"{row.points:g} of {row.of_points}")
-    return f"<tr{line}>" + "".join(
-        f"<td style='text-align: left; padding: 0.1em 1em 0.1em 0'>{cell}</td>"
-        for cell in cells) + "</tr>"
+    return (f"<tr{line}><td style='{CELL}'>{_chapter(row)}</td>" + "".join(
+        f"<td style='{CELL}; white-space: nowrap'>{cell}</td>" for cell in cells) + "</tr>")
 
 
 def _bar(row: ChapterProgress) -> str:

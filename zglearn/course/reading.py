@@ -13,7 +13,8 @@ class Source:
         return self.text
 
     def _repr_markdown_(self):
-        return f"```python\n{self.text}```"
+        # nbconvert's pages give code in an output the font of the prose around it.
+        return f'<div style="font-family: monospace">\n\n```python\n{self.text}```\n\n</div>'
 
 
 def show_code(*functions) -> Source:

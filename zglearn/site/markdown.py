@@ -92,7 +92,8 @@ def mathml(tex: str, block: bool) -> str:
     """TeX as MathML, with the TeX as its words. Raises what the converter raises."""
     tex = tex.strip()
     made = convert(tex, display="block" if block else "inline")
-    return made.replace("<math ", f'<math alttext="{html.escape(tex, quote=True)}" ', 1)
+    key = 'tabindex="0" ' if block else ""  # it may scroll, so a key must reach it
+    return made.replace("<math ", f'<math {key}alttext="{html.escape(tex, quote=True)}" ', 1)
 
 
 def coloured(code: str, language: str = "python") -> str:

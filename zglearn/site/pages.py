@@ -20,6 +20,7 @@ from .markdown import Converter, Heading, coloured, tables
 
 YOURS = re.compile(r"# YOUR (CODE|ANSWER)")
 CHECK = re.compile(r"""^check\(["'](\d\d\.\d+)["']\)$""")
+COLUMNS = re.compile(r"\S {2,}\S")  # a gap that only a table has
 COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -194,5 +195,12 @@ def _text(output, kind: str) -> str:
 
 
 def _plain(text: str) -> str:
+    """What was printed. Rows stay whole: they scroll, and on paper they are set smaller."""
     text = COLOUR_CODES.sub("", text).rstrip()
-    return f'<pre class="printed" tabindex="0">{html.escape(text)}</pre>' if text else ""
+    if not text:
+        return ""
+    rows = [line for line in text.splitlines() if COLUMNS.search(line)]
+    look = 'class="printed"'
+    if len(rows) > 1:
+        look = f'class="printed rows" style="--longest: {max(map(len, rows))}"'
+    return f'<pre {look} tabindex="0">{html.escape(text)}</pre>'

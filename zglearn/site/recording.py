@@ -21,7 +21,7 @@ from zglearn.visual.widget import Widget
 
 FEW = 160  # questions in all, of which every one is recorded
 PLACES = 11  # along each side of the coarse grid
-LARGE = 2_000_000  # bytes: a recording that is larger keeps every second position of each slider
+LARGE = 1_500_000  # bytes: a recording that is larger keeps every second position of each slider
 
 
 def record(widget: Widget) -> bytes:

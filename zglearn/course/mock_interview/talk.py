@@ -377,7 +377,7 @@ class Report:
         rows = "".join(f"<tr><td>{s.score:.0%}</td><td style='text-align: left'>{s.exercise.id} "
                        f"{s.exercise.title}</td><td>{s.seconds / 60:.0f} min</td></tr>"
                        for s in self.scored)
-        revise = "".join(f"<li>{e.id} {e.title}: {_links(e)}</li>" for e in self.revise)
+        revise = "".join(f"<li>{e.id} {e.title} · {_links(e)}</li>" for e in self.revise)
         return framed(f"<b>{self._head()}</b><table style='color: inherit'>{rows}</table>"
                       + (f"<div>Revise:</div><ul>{revise}</ul>" if revise else "")
                       + "".join(f"<div>{line}</div>" for line in self._next_time()), "#0072b2")

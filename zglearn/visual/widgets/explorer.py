@@ -17,6 +17,7 @@ import numpy as np
 from ...hyperparameters import (
     check_method,
     check_value,
+    hyperparameter_title,
     is_method,
     is_number,
     method_name,
@@ -284,5 +285,5 @@ def _slider(method, title, name, value):
     if scale == "log" and value <= 0 or scale == "near 1" and value >= 1:
         scale = "linear"
     whole = isinstance(value, int) and name == "population"
-    return slider(f"{method}:{name}", name.replace("_", " "), min(low, value), max(high, value),
-                  value, scale=scale, whole=whole, group=title)
+    return slider(f"{method}:{name}", hyperparameter_title(name), min(low, value),
+                  max(high, value), value, scale=scale, whole=whole, group=title)

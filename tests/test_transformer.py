@@ -325,6 +325,20 @@ def test_rank_one_noise_shares_the_products(rng, monkeypatch, chunk):
     np.testing.assert_allclose(noise.combine(w, Z), w @ U)
 
 
+def test_members_go_through_the_layers_together(rng, monkeypatch):
+    """As many as the cache holds: twice as many if their sequences are half as long."""
+    calls, states = [], MODEL.states
+    monkeypatch.setattr(MODEL, "states", lambda *a: calls.append(a[1].shape[0]) or states(*a))
+    monkeypatch.setattr("zglearn.models.rank_one.CHUNK", 8 * MODEL.activations)
+    noise, (p, X, y) = RankOneNoise(MODEL), example(rng, sequences=4, positions=7)
+    Z = noise.draw(rng, 8)
+    noise.losses(p, Z, X, y, 0.1)
+    assert calls == [2 * 4] * 4, "sequences in a call"
+    calls.clear()
+    noise.losses(p, Z, X[:, :3], y[:, :3], 0.1)
+    assert calls == [4 * 4] * 2
+
+
 def test_rank_one_noise_has_variance_one(rng):
     noise = RankOneNoise(MODEL)
     U = noise.directions(noise.draw(rng, 2000))

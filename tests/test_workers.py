@@ -117,8 +117,8 @@ def test_the_chapter_prints_the_same_with_and_without_a_cluster(installed, monke
     else:
         monkeypatch.setitem(sys.modules, "distributed", None)
     cells = {c["id"]: c for c in json.loads(CHAPTER.read_text(encoding="utf-8"))["cells"]}
-    names = {"__name__": "chapter_12"}
-    for id in ("setup", "problem", "workers", "cluster"):
+    names = {"__name__": "chapter_15"}
+    for id in ("setup", "problem", "cluster"):
         exec("".join(cells[id]["source"]), names)
         stored = "".join(line for output in cells[id]["outputs"] for line in output["text"])
         assert capsys.readouterr().out == stored

@@ -72,8 +72,8 @@ class RankOneNoise:
             raise ValueError(f"X must be (sequences, positions), or ({len(Z)}, sequences, "
                              f"positions), not {X.shape}")
         model.check_data(X.reshape(-1, X.shape[-1]), y.reshape(-1, y.shape[-1]))
-        layers, some = model.layers(np.asarray(p, model.dtype)), max(1, CHUNK // (
-            X.shape[1] * model.activations))
+        layers = model.layers(np.asarray(p, model.dtype))
+        some = max(1, CHUNK * model.context // (X[0].size * model.activations))  # in cache
         return np.concatenate([self._losses(layers, Z[i:i + some], X[i:i + some], y[i:i + some],
                                             sigma) for i in range(0, len(Z), some)])
 

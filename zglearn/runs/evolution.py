@@ -25,8 +25,10 @@ TRIALS, TUNING_SEED, SEEDS = 13, 100, range(5)
 SHAPES = {"ranks": lambda F: F.argsort().argsort() - (len(F) - 1) / 2, "losses": lambda F: F}
 VARIANTS = {f"{sides}, {shape}": {"pairs": sides == "pairs", "shape": shape}
             for sides in ("pairs", "singles") for shape in SHAPES}
+# for each σ the rate that was the best of 0.002, 0.006 and 0.018 in the trials of both sides
+RATES = dict(zip(np.geomspace(0.0003, 0.03, 5), (0.006, 0.006, 0.006, 0.006, 0.002), strict=True))
 VECTORS, FEW = 2, 32       # of the prefix; sequences that steer a prefix or a merger
-MOST = {"CMA-ES": 1500, "separable": 1500, "round": 1500, "Adam": 300}  # forward-equivalents
+MOST = 1500                # forward-equivalents of a prefix
 PREFIX = {"CMA-ES": (cma_es, {"sigma": geometric(0.01, 1, 5)}),
           "separable": (sep_cma_es, {"sigma": geometric(0.01, 1, 5)}),
           "round": (evolution_strategy, {"lr": geometric(0.01, 1, 5)}),
@@ -43,6 +45,7 @@ MERGE_BUDGET = 600  # forward-equivalents
 SETTINGS = [
     *({"what": "merge", "how": how} for how in (*FIXED, *MERGED)),
     *({"what": "strategy", "variant": name} for name in VARIANTS),
+    *({"what": "sigmas", "sides": sides} for sides in ("pairs", "singles")),
     *({"what": "prefix", "method": method} for method in PREFIX),
 ]
 CHECK = SETTINGS.index({"what": "merge", "how": "mean"})
@@ -50,7 +53,8 @@ TOLERANCE = 0.03
 
 
 def run(what, **setting) -> dict:
-    return {"strategy": strategy, "prefix": prefix, "merge": merge}[what](**setting)
+    return {"strategy": strategy, "sigmas": sigmas, "prefix": prefix, "merge": merge}[what](
+        **setting)
 
 
 # --- the task --------------------------------------------------------------------------------
@@ -109,6 +113,14 @@ def strategy(variant):
     return {"settings": found.settings, "trials": told(found),
             "losses": [model.loss(fit(seed, **found.settings, **how), *reporting)
                        for seed in SEEDS]}
+
+
+def sigmas(sides):
+    """What each σ leads to, with ranks: a row of losses for each, (σ, seeds)."""
+    model, (*_, reporting) = pretrained("mini")[0], capitals()
+    return {"sigmas": list(RATES), "rates": list(RATES.values()),
+            "losses": [[model.loss(fit(seed, lr, sigma, pairs=sides == "pairs"), *reporting)
+                        for seed in SEEDS] for sigma, lr in RATES.items()]}
 
 
 def told(found):
@@ -174,7 +186,7 @@ def prefix_path(seed, method, **settings):
                   else prefix_losses(P[None], X[rows], y[rows])[0],
                   lambda x: prefix_gradient(x, X[rows], y[rows]), batched=True)
     more = {"population": 20, "sigma": 0.1} if method == "round" else {}
-    return run_method(PREFIX[method][0], f, x0, seed=seed, budget=MOST[method], **more,
+    return run_method(PREFIX[method][0], f, x0, seed=seed, budget=MOST, **more,
                       **settings)
 
 

@@ -191,8 +191,6 @@ def adagrad_path(answer, rng):
           rows=["E52", "E51"])
 def first_step(answer, rng):
     got = answer.value("answer_05_4")
-    if isinstance(got, np.ndarray):
-        got = got.tolist()
     got = as_array(expect_parts(got, 2, case="θ after one step", what="such as [1.5, 0.5]"),
                    case="θ after one step", shape=(2,))
     theta, g = np.array([2.0, -1.0]), np.array([0.3, -0.1])

@@ -181,8 +181,6 @@ def _compare(answer, gradients, limit, length, factor, case):
                "another thing: plain descent at a rate of lr / (1 − β) has the same.")])
 def momentum_in_the_ball(answer, rng):
     got = answer.value("answer_09_5")
-    if isinstance(got, np.ndarray):
-        got = got.tolist()
     got = as_array(expect_parts(got, 3, case="the three factors", what="such as [3, 0.5, 2]"),
                    case="the three factors", shape=(3,))
     for mistake, value in {

@@ -191,8 +191,6 @@ def _lion_path(answer, d, decay, rng):
                "round: signs know entries, not directions.")])
 def two_steps(answer, rng):
     got = answer.value("answer_10_5")
-    if isinstance(got, np.ndarray):
-        got = got.tolist()
     got = as_array(expect_parts(got, 2, case="the singular values", what="such as [5, 0.4]"),
                    case="the singular values", shape=(2,))
     G = np.array([[1.0, 2.0], [3.0, 4.0]])

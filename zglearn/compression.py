@@ -43,9 +43,8 @@ def compressed(model, p, how) -> tuple[np.ndarray, int]:
 
 def layer_inputs(model, p, X) -> dict[str, np.ndarray]:
     """What each inner matrix is multiplied with on the data X: {name: (positions, inputs)}."""
-    E, pos, blocks, *_ = model.layers(p)
     kept, found = [], {}
-    model.states(blocks, E[X] + pos[:X.shape[1]], kept)
+    model.read(model.layers(p), X, kept)
     for l, (N, _, _, _, _, O, M, _, _, A) in enumerate(kept[:-1], start=1):
         found |= {f"qkv{l}": N, f"out{l}": O, f"up{l}": M, f"down{l}": A}
     return found

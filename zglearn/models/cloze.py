@@ -39,14 +39,14 @@ class Cloze(Transformer):
     def logits(self, p, X):
         if p.ndim == 2:
             return np.stack([self.logits(q, X) for q in p])
-        E, pos, blocks, U, c = self.layers(p)
-        N = self.states(blocks, E[X] + pos[:X.shape[1]])
-        return scores(self._last(N, X), U, c + self.ruled_out)
+        layers = self.layers(p)
+        *_, U, c = layers
+        return scores(self._last(self.read(layers, X), X), U, c + self.ruled_out)
 
     def backprop(self, layers, slopes, X, y, weights=None) -> float:
-        E, pos, blocks, U, c = layers
+        *_, U, c = layers
         kept = []
-        N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
+        N = self.read(layers, X, kept)
         dN = np.zeros_like(N)
         loss, self._last(dN, X)[:] = softmax_backward(self._last(N, X), y, U, c + self.ruled_out,
                                                       *slopes[3:], weights)

@@ -149,13 +149,18 @@ class Transformer(FlatModel):
     def logits(self, p, X) -> np.ndarray:
         if p.ndim == 2:
             return np.stack([self.logits(q, X) for q in p])
-        E, pos, blocks, U, c = self.layers(p)
-        return scores(self.states(blocks, E[X] + pos[:X.shape[1]]), U, c)
+        layers = self.layers(p)
+        return scores(self.read(layers, X), *layers[3:])
 
     def _summed_loss(self, p, X, y):
         if p.ndim == 2:
             return np.array([self._summed_loss(q, X, y) for q in p])
         return float(losses_in_place(self.logits(p, X), y.ravel())[0].sum())
+
+    def read(self, layers, X, kept=None):
+        """`states` of the symbols X (sequences, positions)."""
+        E, pos, blocks, *_ = layers
+        return self.states(blocks, E[X] + pos[:X.shape[1]], kept)
 
     def states(self, blocks, H, kept=None):
         """What the softmax reads, (sequences · positions, width), of the embeddings H (sequences,
@@ -200,10 +205,9 @@ class Transformer(FlatModel):
     def backprop(self, layers, slopes, X, y, weights=None) -> float:
         """The loss and, by backpropagation, its gradient; with ``weights`` (symbols,) those of
         their weighted sum."""
-        E, pos, blocks, U, c = layers
         kept = []
-        N = self.states(blocks, E[X] + pos[:X.shape[1]], kept)
-        loss, dN = softmax_backward(N, y.ravel(), U, c, *slopes[3:], weights)
+        N = self.read(layers, X, kept)
+        loss, dN = softmax_backward(N, y.ravel(), *layers[3:], *slopes[3:], weights)
         self.way_back(layers, slopes, X, dN, kept)
         return loss
 
@@ -243,8 +247,7 @@ class Transformer(FlatModel):
         """The weights P of every head, shape (layers, sequences, heads, positions, positions):
         the last axis is what is looked at, and sums to 1."""
         X, kept = self.check(X), []
-        E, pos, blocks, *_ = self.layers(self.cast_one(p))
-        self.states(blocks, E[X] + pos[:X.shape[1]], kept)
+        self.read(self.layers(self.cast_one(p)), X, kept)
         return np.stack([W / total[..., None] for _, _, _, W, total, *_ in kept[:-1]])
 
     def jvp(self, p, u, X, y) -> tuple[float, float]:

@@ -88,8 +88,8 @@ def gradient(model, p, X, y, mix=0.0):
         return model.gradient(p, X, y)
     g, kept = np.empty_like(p), []
     layers, slopes = model.layers(p), model.layers(g)
-    E, pos, blocks, U, c = layers
-    N = model.states(blocks, E[X] + pos[:X.shape[1]], kept)
+    *_, U, c = layers
+    N = model.read(layers, X, kept)
     D = softmax(scores(N, U, c), y) - mix * softmax(teacher(X), y)
     D[y.ravel(), np.arange(y.size)] -= 1 - mix
     dN = scores_backward(D / y.size, N, U, *slopes[3:])

@@ -26,6 +26,7 @@ def test_text_comes_back_from_symbols():
             codes = symbols.encode(text)
             assert symbols.decode(codes) == text and codes.dtype == np.uint16
     assert BytePairs().encode("\f\n ~").tolist() == [0, 1, 2, 96]
+    assert BytePairs().encode_texts(["~", "", " "]).tolist() == [96, 0, 0, 2, 0]
 
 
 def test_the_most_frequent_pair_is_merged_first():

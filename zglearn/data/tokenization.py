@@ -99,6 +99,10 @@ class BytePairs:
             codes += self._known[piece]
         return np.array(codes, dtype=np.uint16)
 
+    def encode_texts(self, texts) -> np.ndarray:
+        """Several texts as the symbols of one, uint16 (n,), with `END` behind each."""
+        return self.encode("".join(text + END for text in texts))
+
     def decode(self, codes) -> str:
         """The text of symbols."""
         return "".join([self.pieces[code] for code in codes])

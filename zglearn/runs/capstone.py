@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..data import load_byte_pairs, load_documentation
-from ..data.tokenization import END
 from ..experiments import Scored, geometric, reach, tune
 from ..gradient_free_methods import mezo
 from ..gradient_methods import adam, gradient_descent
@@ -74,8 +73,7 @@ def problem(task: str, space: str, dtype=np.float32) -> Problem:
     """One of the tasks "away", "words", "signs" in one of the spaces "all", "lora", "prefix"."""
     symbols, shape = load_byte_pairs(), manifest("mini")["model"] | {"dtype": dtype}
     docs, p = load_documentation("matplotlib"), pretrained("mini")[1].astype(dtype)
-    sides = [symbols.encode("".join(text + END for text in texts))
-             for texts in (docs.train, docs.validation)]
+    sides = [symbols.encode_texts(texts) for texts in (docs.train, docs.validation)]
     if task == "away":
         model = Transformer(**shape)
         data = [sequences(codes, LENGTH) for codes in sides]

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..compression import inner_matrices
 from ..data import load_byte_pairs, load_documentation
-from ..data.tokenization import END
 from ..models import Transformer, pretrained, sequences
 from ..models.pretraining import manifest
 from ..models.training import adam_step
@@ -66,7 +65,7 @@ def text(domain, length):
     """Sequences to train on, to choose on and to report on, as pairs (X, y)."""
     docs = load_documentation(domain, without=None if domain else "matplotlib")
     symbols = load_byte_pairs()
-    train, held_out = (symbols.encode("".join(text + END for text in part)).astype(np.intp)
+    train, held_out = (symbols.encode_texts(part).astype(np.intp)
                        for part in (docs.train, docs.validation))
     X, y = sequences(held_out, length)
     mixed = np.random.default_rng(0).permutation(len(X))[:2**14 // length]

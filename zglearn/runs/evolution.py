@@ -12,7 +12,6 @@ import numpy as np
 from .. import Objective
 from .. import run as run_method
 from ..data import load_byte_pairs, load_documentation
-from ..data.tokenization import END
 from ..experiments import geometric, tune
 from ..gradient_free_methods import cma_es, evolution_strategy, random_search, sep_cma_es
 from ..gradient_methods import adam
@@ -72,8 +71,7 @@ def texts(library, letters=str):
     docs = load_documentation(**({"without": "matplotlib"} if library == "home"
                                  else {"domain": library}))
     every = {"home": (40, 20), "matplotlib": (5, 5)}[library]
-    X, V = (sequences(load_byte_pairs().encode("".join(letters(text) + END for text in part)
-                                               ).astype(int), LENGTH)
+    X, V = (sequences(load_byte_pairs().encode_texts(map(letters, part)).astype(int), LENGTH)
             for part in (docs.train[::every[0]], docs.validation[::every[1]]))
     order = np.random.default_rng(0).permutation(len(V[0]))
     return X, *([a[order[rows]] for a in V] for rows in (slice(0, 200), slice(200, 500)))

@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import load_byte_pairs, load_documentation, load_sentences
-from ..data.tokenization import END
 from ..experiments import Knob, Scored, geometric, linear, near_one, tune
 from ..models import LanguageModel, Transformer, contexts, sequences, train
 from ..objective import GRADIENT_COST
@@ -177,8 +176,7 @@ def texts():
     """The model, and (X, y) of the training text, the validation text and that for the report."""
     docs, symbols = load_documentation(without="matplotlib"), load_byte_pairs()
     parts = docs.train[::8], docs.validation[::30], docs.validation[15::30]
-    cut = [sequences(symbols.encode("".join(text + END for text in part)), CONTEXT)
-           for part in parts]
+    cut = [sequences(symbols.encode_texts(part), CONTEXT) for part in parts]
     return (Transformer(classes=len(symbols), context=CONTEXT, width=48, heads=3, layers=2),
             [(X[:size], y[:size]) for (X, y), size in zip(cut, (None, 100, 200), strict=True)])
 

@@ -9,7 +9,6 @@ from functools import cache, partial
 import numpy as np
 
 from ..data import load_byte_pairs, load_documentation
-from ..data.tokenization import END
 from ..experiments import Scored, geometric, tune
 from ..models import Transformer, sequences, train
 
@@ -70,8 +69,7 @@ def run(what, **setting) -> dict:
 def data():
     """The model, sequences to train on, and two parts of held-out ones: to tune, to report."""
     docs, symbols = load_documentation(without="matplotlib"), load_byte_pairs()
-    codes, held = (symbols.encode("".join(text + END for text in part))
-                   for part in (docs.train[::4], docs.validation[::10]))
+    codes, held = map(symbols.encode_texts, (docs.train[::4], docs.validation[::10]))
     model = Transformer(**SHAPE)
     X, y = sequences(held, model.context)
     return model, sequences(codes, model.context), (X[:200], y[:200]), (X[200:700], y[200:700])

@@ -32,6 +32,8 @@ CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-fir
                     "--disable-sync"]
 NO_NEWS = {"@jupyterlab/apputils-extension:notification":
            {"fetchNews": "false", "checkForUpdates": False}}
+SESSIONS = ("[...jupyterapp.shell.widgets('main')].map(widget => widget.sessionContext)"
+            ".filter(Boolean)")  # of the window's notebooks
 
 
 def copy_notebooks(folder: Path) -> Path:
@@ -130,9 +132,10 @@ class Notebook:
         self.wait_until_idle(timeout)
 
     def wait_until_idle(self, timeout: float = 60):
+        """Wait for the kernel of every notebook open in the window, whichever has the focus."""
         self.page.wait_for_function(
-            "jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
-            timeout=timeout * 1000)
+            "(kernels => kernels.length && kernels.every(kernel => kernel?.status === 'idle'))"
+            f"({SESSIONS}.map(context => context.session?.kernel))", timeout=timeout * 1000)
 
     def run_all(self, timeout: float = 120):
         """Run every cell in order; like JupyterLab, stop at the first that fails."""
@@ -196,8 +199,8 @@ class Notebook:
         self.page.screenshot(path=path)
 
     def close(self) -> None:
-        """End the kernel and close the window."""
-        self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        """End the window's kernels and close it."""
+        self.page.evaluate(f"Promise.all({SESSIONS}.map(context => context.shutdown()))")
         self.page.context.close()
 
 

@@ -119,7 +119,6 @@ def test_tabs_tell_a_chapter_from_its_exercises(notebook, jupyterlab):
         shows_tabs(notebook, name, marked, marked)
     notebook.page.reload()
     shows_tabs(notebook, name, marked, marked)
-    open_file(notebook, EXERCISES, factory="Notebook")
     notebook.wait_until_idle()
     assert notebook.console_errors == []
     for folder in ("chapters", "exercises"):

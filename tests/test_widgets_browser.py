@@ -702,6 +702,7 @@ talk.draw = lambda *_: [find("04.3")]
                  for part in ("The question", "Your answer", "A good answer")]
         assert len({box["y"] for box in boxes}) == 1
         assert boxes[0]["x"] < boxes[1]["x"] < boxes[2]["x"]
+        expect(page.get_by_role("button", name="no", exact=True)).to_be_focused()
         yes.press("Enter")
         yes.press("ControlOrMeta+Enter")
     expect(page.get_by_text("100% in")).to_be_visible()

@@ -14,25 +14,30 @@ export default {
       root.addEventListener("keydown", keys, true);
     };
     find();
-    const focus = (message) => message.focus && settled(() => {
-      const first = root?.querySelector(".zg-first :is(textarea, input, button)")
-        ?? root?.querySelector(".zg-primary");
-      first?.focus({ preventScroll: true });
-      first?.scrollIntoView({ block: "nearest" });
-    });
-    model.on("msg:custom", focus);
+    const focus = () => {
+      const name = model.get("focus_next"), before = document.activeElement;
+      const act = () => {
+        if (closed || !name || model.get("focus_next") !== name) return;
+        const first = root?.querySelector(`button.${name}, .${name} :is(textarea, input, button)`);
+        if (!first) return requestAnimationFrame(act); // it is not drawn yet
+        model.set("focus_next", "");
+        model.save_changes();
+        const now = document.activeElement;
+        if (now !== before && root.contains(now)) return; // the reader has gone on by hand
+        first.focus({ preventScroll: true });
+        first.scrollIntoView({ block: "nearest" });
+      };
+      act();
+    };
+    model.on("change:focus_next", focus);
+    focus();
     return () => {
       closed = true;
       root?.removeEventListener("keydown", keys, true);
-      model.off("msg:custom", focus);
+      model.off("change:focus_next", focus);
     };
   },
 };
-
-/** Act when what was sent before has been drawn. */
-function settled(act) {
-  setTimeout(() => requestAnimationFrame(act), 100);
-}
 
 function keys(event) {
   const root = event.currentTarget, box = event.target;

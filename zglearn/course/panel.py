@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anywidget
 import ipywidgets
+import traitlets
 
 WIDE = ipywidgets.Layout(width="100%")
 
@@ -16,6 +17,7 @@ class Keys(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("panel.js")
     _css = Path(__file__).with_name("panel.css")
+    focus_next = traitlets.Unicode().tag(sync=True)  # a control's class, until it has the focus
 
 
 class Panel(ipywidgets.VBox):
@@ -40,9 +42,11 @@ class Panel(ipywidgets.VBox):
                 control.panel = self
         self.children = [self.body, *parts, self.keyboard]
 
-    def focus_first(self) -> None:
-        """Put the focus on what `first` has marked, or else on the button that leads on."""
-        self.keyboard.send({"focus": True})
+    def focus_on(self, control) -> None:
+        """Put the focus on a control, as soon as it is drawn; not if it was moved meanwhile."""
+        name = f"zg-{control.model_id}"
+        control.add_class(name)
+        self.keyboard.focus_next = name
 
     def refresh(self) -> None:
         # JupyterLab opens the links of an output itself, but not those of a widget: without a
@@ -72,14 +76,15 @@ def button(label: str, pressed: Callable, primary: bool = False) -> ipywidgets.B
     return made
 
 
-def first(control):
-    """The control, marked as where the focus begins."""
-    control.add_class("zg-first")
-    return control
+def text_box(value: str = "", rows: int = 5, placeholder: str = "") -> ipywidgets.Textarea:
+    """A box for text. What is in it is sent when it is left: a kernel that still works on the
+    letters typed before would hear of a button first."""
+    return ipywidgets.Textarea(value, rows=rows, placeholder=placeholder, layout=WIDE,
+                               continuous_update=False)
 
 
-def code_box(value: str, rows: int = 12) -> ipywidgets.Textarea:
+def code_box(value: str) -> ipywidgets.Textarea:
     """A box for code: Tab indents in it, Escape leaves it."""
-    made = ipywidgets.Textarea(value, rows=rows, layout=WIDE)
+    made = text_box(value, rows=12)
     made.add_class("zg-code")
     return made

@@ -9,7 +9,7 @@ import ipywidgets
 import mistune
 
 from zglearn.course.overview import chapter_name
-from zglearn.course.panel import WIDE, Panel, button, code_box, first, row
+from zglearn.course.panel import WIDE, Panel, button, code_box, row, text_box
 from zglearn.course.said import CourseError
 from zglearn.exercises.exercise import all_exercises, framed
 
@@ -94,11 +94,10 @@ class InterviewPanel(Panel):
         ask, self.said = self.talk.ask, ""
         self.refresh()
         if ask is None:
-            self.show_controls([row(button("Another interview", InterviewPanel.show_form,
-                                           primary=True))])
-            return self.focus_first()
+            again = button("Another interview", InterviewPanel.show_form, primary=True)
+            self.show_controls([row(again)])
+            return self.focus_on(again)
         self.inputs = _inputs(ask)
-        first(self.inputs[0])
         names = {"code": "Check my code", "score": "That is my score"}
         actions = [button(names.get(ask.kind, "Answer"), InterviewPanel.answer, primary=True)]
         if ask.kind == "code":
@@ -108,7 +107,7 @@ class InterviewPanel(Panel):
         actions += [button("Stop", InterviewPanel.stop),
                     button("Clock on/off", InterviewPanel.toggle_clock), self.clock]
         self.show_controls([*_labelled(ask, self.inputs), row(*actions)])
-        self.focus_first()
+        self.focus_on(self.inputs[0])
 
     def answer(self) -> None:
         ask = self.talk.ask
@@ -183,10 +182,11 @@ def _inputs(ask: talks.Ask) -> list:
                                          value=None)
                 for _ in ask.lines]
     if ask.kind == "value":
-        return [ipywidgets.Text(placeholder="a number, a list, ...", layout=WIDE)]
+        return [ipywidgets.Text(placeholder="a number, a list, ...", layout=WIDE,
+                                continuous_update=False)]
     if ask.kind == "code":
         return [code_box(talks.start_of(ask.exercise))]
-    return [ipywidgets.Textarea(rows=5, layout=WIDE, placeholder="Your answer, in words")]
+    return [text_box(placeholder="Your answer, in words")]
 
 
 def _labelled(ask: talks.Ask, inputs) -> list:

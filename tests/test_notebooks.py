@@ -362,6 +362,21 @@ def test_a_cell_that_fails_is_named(tmp_path):
     assert "\x1b" not in str(error.value)
 
 
+def test_a_kernel_that_does_not_start_is_started_again(tmp_path, monkeypatch):
+    tries = iter(range(100))
+
+    def dies_twice(client, **options):
+        if next(tries) < 2:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr("nbclient.NotebookClient.execute", dies_twice)
+    notebooks.execute(notebook(), tmp_path / "any.ipynb")
+    assert next(tries) == 3
+    tries = iter([0] * 100)
+    with pytest.raises(notebooks.Malformed, match="did not start, 3 times over: Kernel died"):
+        notebooks.execute(notebook(), tmp_path / "any.ipynb")
+
+
 @pytest.mark.parametrize("text", ["", "{not json", '{"cells": 3}'])
 def test_a_damaged_notebook_is_refused(tmp_path, capsys, text):
     path = tmp_path / "damaged.ipynb"

@@ -36,6 +36,7 @@ RANDOM_ID = re.compile(r"(?=.*\d)[0-9a-f]{8}|[0-9a-f]{8}-[0-9a-f]{4}-.*")
 READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_LIMIT = 300  # seconds that an author's cell may run
+STARTS = 3  # tries: a kernel dies at its start if another program took the port chosen for it
 
 
 def main(argv: list[str]) -> int:
@@ -165,15 +166,20 @@ def execute(notebook, path: Path, environ: dict[str, str] | None = None,
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(notebook, timeout=limit, kernel_name="python3",
-                            record_timing=False, store_widget_state=False, coalesce_streams=True,
-                            extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(path.resolve().parent)}})
-    try:
-        client.execute(env=os.environ | {"ZGLEARN_PROGRESS": ":memory:"} | (environ or {}))
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        said = re.sub(r"\x1b\[[\d;]*m", "", getattr(error, "traceback", str(error))).strip()
-        raise Malformed(f"{_failed_cell(notebook)}: {said}") from None
+    for _ in range(STARTS):
+        client = NotebookClient(notebook, timeout=limit, kernel_name="python3",
+                                record_timing=False, store_widget_state=False,
+                                coalesce_streams=True, extra_arguments=["--log-level=ERROR"],
+                                resources={"metadata": {"path": str(path.resolve().parent)}})
+        try:
+            client.execute(env=os.environ | {"ZGLEARN_PROGRESS": ":memory:"} | (environ or {}))
+            return
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            said = re.sub(r"\x1b\[[\d;]*m", "", getattr(error, "traceback", str(error))).strip()
+            raise Malformed(f"{_failed_cell(notebook)}: {said}") from None
+        except RuntimeError as error:  # no cell has run yet
+            why = error
+    raise Malformed(f"the kernel did not start, {STARTS} times over: {why}")
 
 
 def _failed_cell(notebook) -> str:

@@ -14,7 +14,7 @@ CLEAR = 1.0  # pixels that two texts may share, since the box of a text has air 
 def watch(folder: Path) -> dict:
     startup = folder / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "legible.py").write_text(
+    (startup / "watch.py").write_text(
         f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
         "import legible; legible.patch(); del sys, legible\n")
     return {"IPYTHONDIR": str(folder)}

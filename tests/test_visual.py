@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import os
 import re
 import subprocess
 import sys
@@ -303,6 +304,16 @@ def test_what_cannot_be_read_is_found():
     assert sorted(legible.troubles(fig)) == [
         "'far beyond the edge' is cut off", "'on the line' has a line through it",
         "'one' runs into 'other'"]
+
+
+def test_a_kernel_that_is_watched_shows_no_figure_that_cannot_be_read(tmp_path):
+    code = ("from zglearn.visual import figure, show; _, ax = figure(); ax.text(0.4, 0.5, 'here');"
+            "ax.text({}, 0.5, 'there'); show(ax, alt='Two words.')")
+    for place, message in ((0.41, "'here' runs into 'there'"), (0.8, "Two words")):
+        command = [sys.executable, "-m", "IPython", "-c", code.format(place)]
+        environ = os.environ | legible.watch(tmp_path / str(place))
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
+        assert message in done.stdout and "WARNING" not in done.stderr
 
 
 def test_a_still_shows_one_group():

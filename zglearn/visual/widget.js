@@ -882,7 +882,7 @@ const PAINT = {
       const width = context.measureText(layer.names[i]).width;
       const free = !taken.some(([a, b]) => Math.abs(b - y) < 12 && a < x + 8 + width);
       context.textAlign = free ? "left" : "right";
-      words(context, axes, layer.names[i], free ? x + 6 : x - 6, y);
+      words(context, axes, layer.names[i], free ? x + 6 : x - 6, y - 4);
       taken.push([free ? x : x - 6 - width, y]);
     }
   },
@@ -1137,6 +1137,7 @@ function range(layers, axis, log) {
     high = Math.max(high, v);
   };
   for (const layer of layers) {
+    if (axis === "y" && (layer.below || layer.names)) margin = 0.08; // room for the words
     if (layer.kind === "heat") {
       const [left, bottom, right, top] = layer.extent;
       (axis === "x" ? [left, right] : [bottom, top]).forEach(see);

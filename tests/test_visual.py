@@ -282,8 +282,8 @@ def test_decades_are_plain_numbers_where_they_are_few():
 def test_words_of_a_still_run_into_nothing():
     """A long table beside a plot, a line's name at the right edge, points whose names meet."""
     wide = [["1", ", ".join(["estimator"] * 12)]]
-    places = [panels.Panel("words", kind="text"), panels.Panel("p", "title")]
-    layers = [panels.table("words", ["topic", "words"], wide),
+    places = [panels.Panel("words", kind="text", height=60), panels.Panel("p", "title", height=60)]
+    layers = [panels.table("words", ["topic", "words"], wide * 3),
               panels.text("words", "a text drawn word by word " * 8),
               panels.line("p", [0, 100], [0, 0]), panels.rule("p", x=95, label="the break-even"),
               panels.dots("p", [40, 44], [0.01, 0.012], names=["values", "optional"])]

@@ -198,7 +198,8 @@ def draw(panels, layers, settings):
     ``settings`` hold the visible boxes and dragged points that the panels name. Returns a figure.
     """
     placed = list(zip(panels, _places(panels), strict=True))
-    heights = [max(p.height / p.rows + 70 for p, (top, _) in placed if top <= row < top + p.rows)
+    heights = [max(_height(p, layers) / p.rows + 70 for p, (top, _) in placed
+                   if top <= row < top + p.rows)
                for row in range(max(top + p.rows for p, (top, _) in placed))]
     fig = Figure(figsize=(10, 0.3 + sum(heights) / 100))
     FigureCanvasAgg(fig)
@@ -376,8 +377,20 @@ def _draw_heat(ax, layer):
         ax.figure.colorbar(image, ax=ax).set_label(layer["label"], **AS_IT_IS)
 
 
+def _height(panel, layers):
+    """In hundredths of an inch: more than the panel's own where its words need it."""
+    words = panel.kind == "text" and [y for y in layers if y["panel"] == panel.name]
+    return max(panel.height, 13.5 * len(_lines(words, panel.span)) if words else 0)
+
+
 def _draw_text(ax, layers, span):
     ax.set_axis_off()
+    ax.text(0, 1, "\n".join(_lines(layers, span)), va="top", family="monospace", fontsize=8,
+            transform=ax.transAxes, in_layout=False, **AS_IT_IS)  # it takes no room from the others
+
+
+def _lines(layers, span):
+    """The lines of a text panel, wrapped to its width; of a table, the last column is."""
     written, room = [], 10 * span  # letters that fit into a line
     for layer in layers:
         written += [layer["label"]] * bool(layer["label"])
@@ -389,11 +402,10 @@ def _draw_text(ax, layers, span):
                 line = "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
                 first, *more = textwrap.wrap(line[before:], max(room - before, 12)) or [""]
                 written += [line[:before] + first, *(" " * before + rest for rest in more)]
-        else:
+        elif layer["kind"] == "text":
             written += textwrap.wrap(layer["text"][-1], room)
         written.append("")
-    ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
-            transform=ax.transAxes, in_layout=False, **AS_IT_IS)  # it takes no room from the others
+    return written[:-1]
 
 
 def _draw_chart(ax, layers):

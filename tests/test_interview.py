@@ -13,6 +13,7 @@ from zglearn.course import interview, learner, progress
 from zglearn.course.mock_interview import reviews
 from zglearn.course.mock_interview import talk as talks
 from zglearn.course.mock_interview.talk import SKIP, Interview
+from zglearn.course.panel import code_box
 from zglearn.course.progress import Event
 from zglearn.course.terminal import terminal_text
 from zglearn.exercises import exercise as bank
@@ -416,3 +417,7 @@ def test_the_widget_shows_tasks_as_text_with_formulas(panel, monkeypatch):
     monkeypatch.setattr(talks, "task", lambda exercise: "## T\n\nShow $a_1 < b_2$ and *that*.")
     press(panel, "Start")
     assert "<em>that</em>" in panel.body.value and "a_1 &lt; b_2" in panel.body.value
+
+
+def test_a_box_for_code_has_a_name_for_a_screen_reader():
+    assert code_box("x = 1").placeholder

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import legible
 import nbformat
 import pytest
 from small_course import ANSWER, notebook, trial
@@ -46,12 +47,14 @@ def test_in_order_and_exercises_in_step(path):
 
 
 @named(ALL)
-def test_nbval_gets_the_outputs_that_are_saved(path):
+def test_nbval_gets_the_outputs_that_are_saved(path, tmp_path):
+    """And the texts of every figure of a chapter can be read."""
     if path.parent.name == "chapters" and library_versions().items() - LOCKED.items():
         pytest.skip("the saved figures belong to the texts of the libraries in the lock")
-    elsewhere = farthest() if path in ELSEWHERE else None
+    environ = (legible.watch(tmp_path) if path in CHAPTERS else {}) | (
+        farthest().environ if path in ELSEWHERE else {})
     for attempt in (1, 2):
-        done = nbval(path, elsewhere.environ if elsewhere else {})
+        done = nbval(path, environ)
         if done.returncode == 0 or not KERNEL_TROUBLE.search(done.stdout) or attempt == 2:
             break
     assert done.returncode == 0, re.sub(r"\x1b\[[\d;]*m", "", done.stdout)[-6000:]

@@ -10,7 +10,7 @@ from browser import CHROMIUM, CHROMIUM_OPTIONS
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect, sync_playwright
 
-from zglearn.site import command, making, pages
+from zglearn.site import book, command, making, pages
 from zglearn.site.recording import questions
 
 CHAPTERS = ["03", "13"]
@@ -270,3 +270,16 @@ def test_every_picture_has_words(site):
     for file in site[0].rglob("*.html"):
         for image in re.findall(r"<img [^>]*>", file.read_text()):
             assert re.search(r'alt="[^"]{20,}"', image), (file.name, image)
+
+
+def test_the_books_contents_know_where_a_section_begins(tmp_path, chromium):
+    sections = {"one": 1, "two": 2, "long-3": 60}  # with their paragraphs
+    page = tmp_path / "book.html"
+    page.write_text(f"<style>{book.STYLE}</style><main class=book>" + "".join(
+        f"<a href='#{name}'>{name}</a>" for name in sections) + "".join(
+        f"<section id='{name}'>" + "<p>words</p>" * n + "</section>"
+        for name, n in (sections | {"last": 1}).items()) + "<a href='#last'>on</a></main>")
+    begins = book.first_pages(book.print_page(CHROMIUM, page, tmp_path).read_bytes())
+    assert begins == {"one": 2, "two": 3, "long-3": 4, "last": begins["last"]}
+    assert begins["last"] > 5
+    assert book.first_pages(b"%PDF-1.4 of another browser") == {}

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import legible
 import matplotlib.text
 import nbformat
 import numpy as np
@@ -267,6 +269,53 @@ def test_ticks_between_decades_are_plain_numbers():
     assert "20" in ticks and not [text for text in ticks if "times" in text]
 
 
+def test_decades_are_plain_numbers_where_they_are_few():
+    def ticks(high):
+        fig = panels.draw([panels.Panel("p", log="y")], [panels.line("p", [0, 1], [0.2, high])], {})
+        figures.png(fig)
+        return [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
+
+    assert "1" in ticks(5) and not any("times" in text or "10^" in text for text in ticks(5))
+    assert any("10^" in text for text in ticks(1e5))
+
+
+def test_words_of_a_still_run_into_nothing():
+    """A long table beside a plot, a line's name at the right edge, points whose names meet."""
+    wide = [["1", ", ".join(["estimator"] * 12)]]
+    places = [panels.Panel("words", kind="text", height=60), panels.Panel("p", "title", height=60)]
+    layers = [panels.table("words", ["topic", "words"], wide * 3),
+              panels.text("words", "a text drawn word by word " * 8),
+              panels.line("p", [0, 100], [0, 0]), panels.rule("p", x=95, label="the break-even"),
+              panels.dots("p", [40, 44], [0.01, 0.012], names=["values", "optional"])]
+    fig = panels.draw(places, layers, {})
+    assert figures.png(fig) and not legible.troubles(fig)
+    widths = [ax.get_position().width for ax in fig.axes]
+    assert widths[1] > 0.35  # the words took no room from the plot
+
+
+def test_what_cannot_be_read_is_found():
+    fig, (left, right) = figures.figure(1, 2)
+    left.plot([0, 1], [0, 1])
+    left.text(0.4, 0.5, "on the line")
+    right.text(0.2, 0.5, "one")
+    right.text(0.22, 0.51, "other")
+    right.text(0.9, 0.9, "far beyond the edge", in_layout=False)
+    figures.png(fig)
+    assert sorted(legible.troubles(fig)) == [
+        "'far beyond the edge' is cut off", "'on the line' has a line through it",
+        "'one' runs into 'other'"]
+
+
+def test_a_kernel_that_is_watched_shows_no_figure_that_cannot_be_read(tmp_path):
+    code = ("from zglearn.visual import figure, show; _, ax = figure(); ax.text(0.4, 0.5, 'here');"
+            "ax.text({}, 0.5, 'there'); show(ax, alt='Two words.')")
+    for place, message in ((0.41, "'here' runs into 'there'"), (0.8, "Two words")):
+        command = [sys.executable, "-m", "IPython", "-c", code.format(place)]
+        environ = os.environ | legible.watch(tmp_path / str(place))
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
+        assert message in done.stdout and "WARNING" not in done.stderr
+
+
 def test_a_still_shows_one_group():
     layers = [panels.line("p", [0, 1], [0, 1], group=g) for g in ("a", "b")]
     fig = panels.draw([panels.Panel("p", "title", pick="b")], layers, {})
@@ -449,6 +498,8 @@ def test_every_still_picture(widgets, name, displayed):
     assert picture["image/png"].startswith(b"\x89PNG")
     assert picture["text/plain"] == caption["text/plain"] == metadata["image/png"]["alt"]
     assert len(caption["text/plain"]) > 60
+    still = widgets[name].still()
+    assert figures.png(still) and not legible.troubles(still)
     assert "Run this cell" in hint["text/html"] and "Run this cell" in hint["text/plain"]
     (only,) = view.values()  # a front end without ipywidgets has nothing to show for it
     assert only["model_id"] == widgets[name].model_id

@@ -32,24 +32,28 @@ def course_map() -> None:
               for column, number in enumerate(part) if paths.notebook("chapters", number)}
     _, ax = figure(width=7.6, height=4.2)
 
-    def arrow(start, end, **style):
-        ax.annotate("", places[end], places[start], zorder=1,
-                    arrowprops=dict(arrowstyle="-|>", shrinkA=16, **style))
-
-    for number, (x, y) in places.items():
-        for other in places:
-            if places[other] == (x + 1, y):
-                arrow(number, other, color="#555555", shrinkB=37)
-            elif other in LEADS_TO.get(number, ()):
-                arrow(number, other, color="#b9b9b9", shrinkB=18, connectionstyle="arc3,rad=0.12")
+    boxes = {}
     for row, (part, chapters) in enumerate(PARTS.items()):
         ax.text(-0.62, -row, part, ha="right", va="center", color=COLOURS[row], weight="bold")
         for number, words in chapters.items():
             if number in places:
-                ax.text(*places[number], f"{number}\n{words}", ha="center", va="center",
-                        fontsize=8.5, zorder=2,
-                        bbox=dict(boxstyle="round,pad=0.35", facecolor="white", linewidth=1.4,
-                                  edgecolor=COLOURS[row]))
+                boxes[number] = ax.text(
+                    *places[number], f"{number}\n{words}", ha="center", va="center", fontsize=8.5,
+                    bbox=dict(boxstyle="round,pad=0.35", facecolor="white", linewidth=1.4,
+                              edgecolor=COLOURS[row])).get_bbox_patch()
+
+    def arrow(start, end, **style):
+        ax.annotate("", places[end], places[start], zorder=1,
+                    arrowprops=dict(arrowstyle="-|>", patchA=boxes[start], patchB=boxes[end],
+                                    shrinkA=1, shrinkB=2, **style))
+
+    for number, (x, y) in places.items():
+        for other, (a, b) in places.items():
+            if (a, b) == (x + 1, y):
+                arrow(number, other, color="#555555")
+            elif other in LEADS_TO.get(number, ()):  # over two rows: not through what is between
+                bend = 0.12 if y - b == 1 else 0.1 - 0.2 * (a - x)
+                arrow(number, other, color="#b9b9b9", connectionstyle=f"arc3,rad={bend}")
     ax.set(xlim=(-1.5, 4.5), ylim=(-len(PARTS) + 0.45, 0.45))
     ax.set_axis_off()
     show(ax, alt=ALT)

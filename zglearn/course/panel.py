@@ -85,6 +85,6 @@ def text_box(value: str = "", rows: int = 5, placeholder: str = "") -> ipywidget
 
 def code_box(value: str) -> ipywidgets.Textarea:
     """A box for code: Tab indents in it, Escape leaves it."""
-    made = text_box(value, rows=12)
+    made = text_box(value, rows=12, placeholder="Your code")  # its name for a screen reader, too
     made.add_class("zg-code")
     return made

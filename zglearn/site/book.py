@@ -24,6 +24,7 @@ STYLE = """
 .book h1:first-child { margin-top: 0; }
 .book .note { display: none; }
 .toc { list-style: none; padding: 0; line-height: 1.9; }
+.toc a { display: flex; justify-content: space-between; gap: 2em; }
 figure img { max-height: 200mm; width: auto; }
 """
 
@@ -50,16 +51,23 @@ def main(argv: list[str]) -> int:
         made = site.build(site.course(options.chapters), page.parent)
         page.write_text(bound(made), encoding="utf-8")
         printed = print_page(browser, page, Path(folder))
+        begins = first_pages(printed.read_bytes())  # Chromium tells no page number to the page
+        page.write_text(bound(made, begins), encoding="utf-8")
+        printed = print_page(browser, page, Path(folder))
         options.out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(printed, options.out)
     print(f"{options.out}: {len(made)} notebooks, {options.out.stat().st_size / 1e6:.1f} MB.")
     return 0
 
 
-def bound(made: list) -> str:
-    """All pages as one, each a section, with a table of contents; links lead inside it."""
-    contents = "".join(f'<li><a href="#{name_of(page.path)}">{html.escape(site.label(page))}</a>'
-                       "</li>" for page in made)
+def bound(made: list, begins: dict[str, int] | None = None) -> str:
+    """All pages as one, each a section, with a table of contents; links lead inside it.
+
+    ``begins`` are the pages on which the sections begin, by their names.
+    """
+    contents = "".join(f'<li><a href="#{name_of(page.path)}">{html.escape(site.label(page))} '
+                       f"<span>{(begins or {}).get(name_of(page.path), '')}</span></a></li>"
+                       for page in made)
     sections = "\n".join(f'<section id="{name_of(page.path)}">{inside(page)}</section>'
                          for page in made)
     return f"""<!DOCTYPE html>
@@ -101,6 +109,25 @@ def inside(page) -> str:
     body = re.sub(r'\bhref="([^"]*)"', link, body)
     return body.replace('src="../', 'src="').replace("<details", "<details open").replace(
         ' loading="lazy"', "")
+
+
+def first_pages(pdf: bytes) -> dict[str, int]:
+    """The number of the page to which each named place of Chromium's PDF belongs."""
+    def written(number):
+        found = re.search(rb"\n%d 0 obj\n(.*?)\nendobj" % int(number), pdf, re.S)
+        return found[1] if found else b""
+
+    def leaves(number):
+        kids = re.search(rb"/Kids \[(.*?)\]", written(number), re.S)
+        return [leaf for kid in re.findall(rb"(\d+) 0 R", kids[1]) for leaf in leaves(kid)] \
+            if kids else [number]
+
+    catalog = re.search(rb"/Pages (\d+) 0 R\s+/Dests (\d+) 0 R", pdf)
+    if catalog is None:
+        return {}
+    order = leaves(catalog[1])
+    places = re.findall(rb"/([\w.-]+) \[(\d+) 0 R /XYZ", written(catalog[2]))
+    return {name.decode(): order.index(page) + 1 for name, page in places if page in order}
 
 
 def print_page(browser: str, page: Path, folder: Path) -> Path:

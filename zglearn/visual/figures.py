@@ -213,8 +213,9 @@ def plot_differences(found, *, ax=None, xlabel="", up=0.0, label=None):
     ``up`` moves them up by so much of a row, so that a second call can set others beside them.
     """
     ax = ax or figure(width=6.4, height=0.8 + 0.36 * len(found))[1]
-    ax.errorbar([c.difference for c in found.values()], np.arange(len(found)) - up, fmt="o",
-                xerr=[c.high - c.difference for c in found.values()], label=label)
+    ax.errorbar([c.difference for c in found.values()], np.arange(len(found)) - up,
+                xerr=[c.high - c.difference for c in found.values()], label=label,
+                fmt=MARKERS[len(ax.containers) % 7])
     ax.axvline(0, color="#555555", linewidth=1)
     ax.set(xlabel=xlabel, ylim=(len(found) - 0.5, -0.5))
     ax.set_yticks(range(len(found)), [str(name) for name in found], **AS_IT_IS)

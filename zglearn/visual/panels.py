@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogFormatterSciNotation
 
 from .figures import (
@@ -38,6 +39,8 @@ RAMPS = {
 # On dark paper the two blues are too dim.
 COLOURS_DARK = ("#4FA9F0", "#E8702A", "#1BB58A", "#E08ABB", "#E69F00", "#A6DCFF", "#BBBBBB")
 GREY = -1  # as a colour: the foreground, for what belongs to no method
+HALO = [withStroke(linewidth=3, foreground="white")]  # around words that stand among lines
+NAME = "name of a point"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ def bars(panel, x, y, *, width, colour=0, label="", **look):
 
 
 def rule(panel, *, x=None, y=None, label="", colour=GREY, **look):
-    """A thin line across the panel at one x or one y, with its label beside it."""
+    """A thin line across the panel at one x or one y, with its label beside it.
+
+    ``below=True`` puts the label of a y under the line.
+    """
     return _layer("rule", panel, at=float(y if x is None else x), along="y" if x is None else "x",
                   label=label, colour=colour, **look)
 
@@ -192,7 +198,8 @@ def draw(panels, layers, settings):
     ``settings`` hold the visible boxes and dragged points that the panels name. Returns a figure.
     """
     placed = list(zip(panels, _places(panels), strict=True))
-    heights = [max(p.height / p.rows + 70 for p, (top, _) in placed if top <= row < top + p.rows)
+    heights = [max(_height(p, layers) / p.rows + 70 for p, (top, _) in placed
+                   if top <= row < top + p.rows)
                for row in range(max(top + p.rows for p, (top, _) in placed))]
     fig = Figure(figsize=(10, 0.3 + sum(heights) / 100))
     FigureCanvasAgg(fig)
@@ -210,6 +217,8 @@ def draw(panels, layers, settings):
         else:
             _draw_axes(ax, panel, mine, settings)
         ax.set_title(panel.title if chosen is None else f"{panel.title}: {chosen}", **AS_IT_IS)
+    if any(y.get("names") for y in layers):
+        _part_names(fig)
     return fig
 
 
@@ -234,10 +243,12 @@ def _draw_axes(ax, panel, layers, settings):
             style |= layer
         else:
             _DRAW[layer["kind"]](ax, layer)
+    rules = [y for y in layers if y["kind"] == "rule" and y["label"]]
     ax.set_xlabel(style["xlabel"], **AS_IT_IS)
     ax.set_ylabel(style["ylabel"], **AS_IT_IS)
     for axis in style["log"]:
         getattr(ax, f"set_{axis}scale")("log")
+        getattr(ax, f"{axis}axis").set_major_formatter(Decades())
         getattr(ax, f"{axis}axis").set_minor_formatter(BetweenDecades())
     if panel.drag:
         ax.plot(*(settings[name] for name in panel.drag), "o", markersize=9, zorder=4,
@@ -251,6 +262,8 @@ def _draw_axes(ax, panel, layers, settings):
         ax.set_aspect("equal", adjustable="box")
     if any(y["kind"] == "heat" for y in layers):
         ax.grid(False)
+    for layer in rules:
+        _name_rule(ax, layer)
     if ax.get_legend_handles_labels()[1]:
         legend(ax, fontsize=8, loc="best", frameon=True, framealpha=0.8, edgecolor="none")
 
@@ -260,6 +273,14 @@ class BetweenDecades(LogFormatterSciNotation):
 
     def __call__(self, x, pos=None):
         return super().__call__(x, pos) and f"{x:g}"
+
+
+class Decades(LogFormatterSciNotation):
+    """The decades themselves as plain numbers where there are few, as in the browser."""
+
+    def __call__(self, x, pos=None):
+        low, high = self.axis.get_view_interval()
+        return f"{x:g}" if 0 < low and high / low < 10**2.5 else super().__call__(x, pos)
 
 
 def _look(layer):
@@ -283,7 +304,8 @@ def _draw_frames(ax, layer):
         angle = np.linspace(0, 2 * np.pi, 65)
         x, y = (v @ [np.ones(65), np.cos(angle), np.sin(angle)] for v in (x, y))
     if layer["mark"] in ("dots", "crosses"):
-        look |= {"linestyle": "none", "marker": {"dots": "o", "crosses": "x"}[layer["mark"]]}
+        dot = MARKERS[layer["colour"] % 7]
+        look |= {"linestyle": "none", "marker": {"dots": dot, "crosses": "x"}[layer["mark"]]}
     elif layer["mark"] == "line" and layer["colour"] != GREY:
         look |= {"linestyle": DASHES[layer["colour"] % 7]}
     ax.plot(x, y, **{"linewidth": 1.2, "linestyle": "solid"} | look)
@@ -294,7 +316,19 @@ def _draw_dots(ax, layer):
     ax.plot(layer["x"], layer["y"], marker, markersize=11 if layer.get("star") else 5,
             **_look(layer))
     for x, y, name in zip(layer["x"], layer["y"], layer["names"] or (), strict=False):
-        ax.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8, **AS_IT_IS)
+        ax.annotate(name, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=8,
+                    gid=NAME, path_effects=HALO, **AS_IT_IS)
+
+
+def _part_names(fig):
+    """Put a name to the left of its point where it would run into the next one's."""
+    fig.draw_without_rendering()  # only now it is known where things stand
+    for ax in fig.axes:
+        taken = []
+        for name in reversed([text for text in ax.texts if text.get_gid() == NAME]):
+            if any(name.get_window_extent().overlaps(box) for box in taken):
+                name.set(position=(-4, 3), horizontalalignment="right")
+            taken.append(name.get_window_extent())
 
 
 def _draw_band(ax, layer):
@@ -307,14 +341,23 @@ def _draw_bars(ax, layer):
 
 
 def _draw_rule(ax, layer):
-    if layer["along"] == "x":
-        ax.axvline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
-        ax.annotate(layer["label"], (layer["at"], 1), xycoords=("data", "axes fraction"),
-                    xytext=(3, -10), textcoords="offset points", fontsize=8, **AS_IT_IS)
+    {"x": ax.axvline, "y": ax.axhline}[layer["along"]](
+        layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
+
+
+def _name_rule(ax, layer):
+    at = layer["at"]
+    if layer["along"] == "y":
+        ax.margins(y=0.08 if layer.get("below") else None)
+        look = {"xy": (0.01, at), "xycoords": ("axes fraction", "data"),
+                "xytext": (0, -3 if layer.get("below") else 2),
+                "va": "top" if layer.get("below") else "bottom"}
     else:
-        ax.axhline(layer["at"], color="#333333", linewidth=1, linestyle=(0, (2, 2)))
-        ax.annotate(layer["label"], (0.01, layer["at"]), xycoords=("axes fraction", "data"),
-                    xytext=(0, 2), textcoords="offset points", fontsize=8, **AS_IT_IS)
+        right = ax.transAxes.inverted().transform(ax.transData.transform((at, 1)))[0] > 0.7
+        look = {"xy": (at, 1), "xycoords": ("data", "axes fraction"),
+                "xytext": (-3 if right else 3, -10), "ha": "right" if right else "left"}
+    ax.annotate(layer["label"], textcoords="offset points", fontsize=8, path_effects=HALO, **look,
+                **AS_IT_IS)
 
 
 def _draw_heat(ax, layer):
@@ -334,21 +377,35 @@ def _draw_heat(ax, layer):
         ax.figure.colorbar(image, ax=ax).set_label(layer["label"], **AS_IT_IS)
 
 
+def _height(panel, layers):
+    """In hundredths of an inch: more than the panel's own where its words need it."""
+    words = panel.kind == "text" and [y for y in layers if y["panel"] == panel.name]
+    return max(panel.height, 13.5 * len(_lines(words, panel.span)) if words else 0)
+
+
 def _draw_text(ax, layers, span):
     ax.set_axis_off()
-    written = []
+    ax.text(0, 1, "\n".join(_lines(layers, span)), va="top", family="monospace", fontsize=8,
+            transform=ax.transAxes, in_layout=False, **AS_IT_IS)  # it takes no room from the others
+
+
+def _lines(layers, span):
+    """The lines of a text panel, wrapped to its width; of a table, the last column is."""
+    written, room = [], 10 * span  # letters that fit into a line
     for layer in layers:
         written += [layer["label"]] * bool(layer["label"])
         if layer["kind"] == "table":
             cells = [layer["header"], *layer["rows"]]
             widths = [max(len(row[j]) for row in cells) for j in range(len(layer["header"]))]
-            written += ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
-                        for row in cells]
-        else:
-            written += textwrap.wrap(layer["text"][-1], 12 * span)
+            before = sum(widths[:-1]) + 2 * len(widths[:-1])
+            for row in cells:
+                line = "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+                first, *more = textwrap.wrap(line[before:], max(room - before, 12)) or [""]
+                written += [line[:before] + first, *(" " * before + rest for rest in more)]
+        elif layer["kind"] == "text":
+            written += textwrap.wrap(layer["text"][-1], room)
         written.append("")
-    ax.text(0, 1, "\n".join(written), va="top", family="monospace", fontsize=8,
-            transform=ax.transAxes, **AS_IT_IS)
+    return written[:-1]
 
 
 def _draw_chart(ax, layers):

@@ -16,6 +16,13 @@ const SIGNS = {
   play: "M3 1l9 6-9 6z", pause: "M3 2h3v10H3zM8 2h3v10H8z", whole: "M2 2h10v10H2zM4 4v6h6V4z",
   star: "M7 0l1.7 4.9 5 .1-4 3.1L11.1 13 7 10 2.9 13l1.4-4.9-4-3.1 5-.1z",
 };
+// Of dots, by their colour, as in the pictures: a disc, a square, two triangles, a diamond, ...
+const PLUS = [[-0.4, -1.2], [0.4, -1.2], [0.4, -0.4], [1.2, -0.4], [1.2, 0.4], [0.4, 0.4],
+  [0.4, 1.2], [-0.4, 1.2], [-0.4, 0.4], [-1.2, 0.4], [-1.2, -0.4], [-0.4, -0.4]];
+const SHAPES = [null, [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+  [[0, -1.2], [1.1, 0.9], [-1.1, 0.9]], [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]],
+  [[-1.1, -0.9], [1.1, -0.9], [0, 1.2]], PLUS,
+  PLUS.map(([i, j]) => [0.7 * (i - j), 0.7 * (i + j)])];
 const LOST = "The kernel was restarted: it knows neither this widget nor the imports any more. In the "
   + "menu Run, choose Run All Above Selected Cell; then run this cell.";
 const BUSY_AFTER = 300, SILENT_AFTER = 8000, REACH_AFTER = 60, LEAD_AFTER = 10; // ms
@@ -853,7 +860,7 @@ const PAINT = {
     } else for (let i = from; i < from + columns; i++) {
       const a = layer.x[i], b = layer.y[i];
       if (layer.mark === "line") open = extend(path, axes, a, b, open);
-      else if (layer.mark === "dots") spot(context, axes, a, b, 2.5);
+      else if (layer.mark === "dots") spot(context, axes, a, b, 2.5, false, shape(layer));
       else cross(path, axes, a, b);
     }
     if (layer.mark === "line") context.setLineDash(dashes(axes.view.spec, layer.colour));
@@ -867,9 +874,17 @@ const PAINT = {
       textBaseline: "middle" });
     layer.x.forEach((a, i) => {
       if (layer.star) star(context, axes, a, layer.y[i]);
-      else spot(context, axes, a, layer.y[i], radius);
-      if (layer.names) context.fillText(layer.names[i], axes.x(a) + 6, axes.y(layer.y[i]));
+      else spot(context, axes, a, layer.y[i], radius, false, shape(layer));
     });
+    const taken = [];
+    for (let i = layer.x.length - 1; layer.names && i >= 0; i--) { // the next one's name stands
+      const x = axes.x(layer.x[i]), y = axes.y(layer.y[i]);
+      const width = context.measureText(layer.names[i]).width;
+      const free = !taken.some(([a, b]) => Math.abs(b - y) < 12 && a < x + 8 + width);
+      context.textAlign = free ? "left" : "right";
+      words(context, axes, layer.names[i], free ? x + 6 : x - 6, y - 4);
+      taken.push([free ? x : x - 6 - width, y]);
+    }
   },
 
   band(context, layer, axes) {
@@ -906,10 +921,13 @@ const PAINT = {
     if (layer.along === "x") stroke(context, at, area.top, at, area.bottom);
     else stroke(context, area.left, at, area.right, at);
     context.setLineDash([]);
-    if (layer.along === "y") return context.fillText(layer.label, area.left + 4, at - 2);
+    if (layer.along === "y") {
+      if (layer.below) context.textBaseline = "top";
+      return words(context, axes, layer.label, area.left + 4, at + (layer.below ? 3 : -2));
+    }
     const fits = at + 4 + context.measureText(layer.label).width < area.right;
     if (!fits) context.textAlign = "right";
-    context.fillText(layer.label, at + (fits ? 4 : -4), area.top + 15);
+    words(context, axes, layer.label, at + (fits ? 4 : -4), area.top + 15);
   },
 
   /** The panel keeps the one map that it shows, painted. */
@@ -936,11 +954,23 @@ function extend(path, axes, a, b, open) {
   return true;
 }
 
-function spot(context, axes, a, b, radius, ringed) {
+/** Words that stand among lines, with a halo of paper. */
+function words(context, axes, text, x, y) {
+  const { fillStyle } = context;
+  Object.assign(context, { strokeStyle: axes.view.theme.paper, lineWidth: 3, lineJoin: "round" });
+  context.strokeText(text, x, y);
+  context.fillStyle = fillStyle;
+  context.fillText(text, x, y);
+}
+
+const shape = ({ colour }) => SHAPES.at(colour % 7);
+
+function spot(context, axes, a, b, radius, ringed, corners) {
   const x = axes.x(a), y = axes.y(b);
   if (!Number.isFinite(x) || !Number.isFinite(y)) return;
   context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
+  if (corners) corners.forEach(([i, j]) => context.lineTo(x + radius * i, y + radius * j));
+  else context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fill();
   if (!ringed) return;
   Object.assign(context, { strokeStyle: axes.view.theme.paper, lineWidth: 1.5 });
@@ -1107,6 +1137,7 @@ function range(layers, axis, log) {
     high = Math.max(high, v);
   };
   for (const layer of layers) {
+    if (axis === "y" && (layer.below || layer.names)) margin = 0.08; // room for the words
     if (layer.kind === "heat") {
       const [left, bottom, right, top] = layer.extent;
       (axis === "x" ? [left, right] : [bottom, top]).forEach(see);
@@ -1180,10 +1211,12 @@ function dashes(spec, colour) {
 /** The sample of a line in a legend: the same colour and dashes as on the canvas. */
 function swatch(spec, colour, { kind = "line", mark, thin, star: starred } = {}) {
   const stroke = colour < 0 ? "currentColor" : `var(--zg-${colour % 7})`;
-  const solid = kind === "bars" || kind === "band" || kind === "dots" || mark === "dots";
+  const dots = kind === "dots" || mark === "dots", corners = dots && shape({ colour });
   const drawing = starred ? svg("path", { d: SIGNS.star, fill: stroke, transform: "translate(6 -3)" })
     : mark === "crosses" ? svg("text", { x: 13, y: 8, "text-anchor": "middle", fill: stroke }, "×")
-    : solid ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
+    : corners ? svg("polygon", { fill: stroke,
+      points: corners.map(([i, j]) => `${13 + 4 * i},${4 + 4 * j}`).join(" ") })
+    : dots || kind === "bars" || kind === "band" ? svg("circle", { cx: 13, cy: 4, r: 4, fill: stroke })
       : svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, stroke, "stroke-width": thin ? 1 : 2.5,
         "stroke-dasharray": mark && mark !== "line" ? "" : dashes(spec, colour).join(" ") });
   return svg("svg", { width: 26, height: 8, "aria-hidden": true, overflow: "visible" }, drawing);

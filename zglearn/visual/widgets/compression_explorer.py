@@ -26,7 +26,7 @@ def compression_explorer(evaluate, *, ranks, sparsities, bits, alt=""):
     def alone():
         """Each way of compressing by itself."""
         base_size, base, _ = ask(**whole)
-        layers = [draw.rule("pareto", y=base, label=f"untouched: {base:.3f}")]
+        layers = [draw.rule("pareto", y=base, label=f"untouched: {base:.3f}", below=True)]
         for i, (name, values) in enumerate(choices.items()):
             outcomes = [ask(**whole | {name: value}) for value in values]
             layers.append(draw.line("pareto", [size / 1000 for size, _, _ in outcomes],

@@ -89,7 +89,7 @@ def _stored(m, n, dense):
     def stored(k):
         ranks = np.linspace(0, max(1.3 * even, k), 50)
         layers = [draw.line("stored", ranks, ranks * (m + n), label="two factors: k (m + n)"),
-                  draw.dots("stored", [k], [k * (m + n)], label=f"{k * (m + n):,}"),
+                  draw.dots("stored", [k], [k * (m + n)], label=f"rank {k}: {k * (m + n):,}"),
                   draw.rule("stored", y=m * n, label=f"dense: m n = {m * n:,}"),
                   draw.rule("stored", x=even, label=f"break-even k = {even:.0f}")]
         if filled < 0.5 * m * n:

@@ -269,6 +269,7 @@ def average_class(answer, rng):
     for decay in (0.75, 0.5, 0.9):
         T, d = rng.integers((5, 2), (13, 6))
         points, average = rng.normal(size=(T, d)) + 5, answer.make("Average", decay)
+        points[0] *= decay != 0.9  # a first point of zeros is a point, too
         a, naive, zero = None, points[0], np.zeros(d)
         for t, p in enumerate(points, 1):
             weight = max(1 / t, 1 - decay)

@@ -34,9 +34,10 @@ def excess_loss(answer, rng):
         got = as_array(answer.call("excess_loss", lr, h, s, B), case=case)
         expect_form(got.size == 1, f"{case}: return one number.")
         V = lr * s / B / (h * (2 - lr * h))
-        expect_close(got.reshape(()), h * V / 2, case=case, mistakes={
+        expect_close(got.reshape(()), h * V / 2, case=case, atol=0, mistakes={
             "this is the variance of x; the loss is h/2 times that": V,
             "the batch does not lower the noise": h * V * B / 2,
+            "this is what a single step adds": h * lr**2 * s / B / 2,
             "the noise falls with the root of the batch; its variance falls with the batch":
                 h * V * np.sqrt(B) / 2,
             "this is the limit for small rates; at this rate it is off": lr * s / B / 4},
@@ -102,16 +103,18 @@ def rate(answer, rng):
             expect_form(came.size == 1, f"{case}, step {t + 1}: return one number.")
             got[t] = came.item()
 
-        def rates(early=0, own=True, span=2, lr=lr, steps=steps, warmup=warmup):
+        def rates(early=0, late=0, own=True, span=2, lr=lr, steps=steps, warmup=warmup):
             t = np.arange(1, steps + 1)
             rising = (t - early) / max(warmup, 1)
             begins = warmup if own else 0
-            share = (t - begins) / max(steps - begins, 1)
+            share = (t - late - begins) / max(steps - begins, 1)
             falling = (1 + np.cos(2 * np.pi * share / span)) / 2
             return lr * np.where(t <= warmup, rising, falling)
 
         expect_close(got, rates(), case=case, atol=1e-9, mistakes={
             "the first step of the warm-up has a rate of zero": rates(early=1),
+            "the share is the one before the step, so that the last rate is not zero":
+                rates(late=1),
             "the cosine counts from the start of the run, so that the rate jumps where the warm-up "
             "ends": rates(own=False),
             "the cosine takes only a quarter of its turn, and ends at half the rate":

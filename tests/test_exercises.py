@@ -379,11 +379,6 @@ def test_what_is_not_all_real_numbers_is_told(got, complaint):
             ask(got, **({"want": 1.0} if ask is bank.expect_close else {}), case="a case")
 
 
-def test_a_usual_cause_may_be_a_question():
-    with pytest.raises(bank.Incorrect, match="Usual cause: is it so\\?$"):
-        bank.expect_close(1.0, 2.0, case="a case", usually="is it so?")
-
-
 def test_expect_close_keeps_the_scale_of_small_numbers():
     with pytest.raises(bank.Incorrect):
         bank.expect_close(2e-6, 1e-6, case="small")

@@ -523,8 +523,7 @@ def _kind(got) -> str:
 def _unequal(message, usually) -> Incorrect:
     if not usually:
         return Incorrect(message, "bare")
-    end = "" if usually.endswith(("?", "…")) else "."
-    return Incorrect(f"{message} Usual cause: {usually.rstrip('.')}{end}", "usually")
+    return Incorrect(f"{message} Usual cause: {usually.rstrip('.')}.", "usually")
 
 
 # --- the verdict ------------------------------------------------------------------------------

@@ -138,8 +138,8 @@ def _attention_slopes(answer, T, wider, rng):
         "the weights are those without b: it is missing, or the same in a whole row":
             _attention(Q, K, V, 0 * b)[1].T @ dO,
         "b was added before the division by √d": _attention(Q, K, V, b / root)[1].T @ dO},
-        usually="it has V's shape: are the weights P right? Their rows sum to 1, the first is 1, "
-                "0, 0, …")
+        usually="it has V's shape: are the weights P right? Their rows sum to 1, the first is a 1 "
+                "and zeros behind it")
     for i, name in enumerate(("dQ", "dK")):
         expect_close(got[i], both(dS)[i], case=f"{case}: {name}", mistakes={
             "the factor 1/√d is missing": both(dS)[i] * root,
@@ -203,8 +203,8 @@ def causal_attention(answer, rng):
                 _softmax(np.where(np.tri(T, k=1), S, -np.inf)) @ V,
             "nothing is masked": P @ V,
             "the factor 1/√d is gone": _attention(Q * np.sqrt(d), K, V, np.zeros(T))[0]},
-            usually="output t is a mean of V[0] to V[t]: do its weights sum to 1, and is the first "
-                    "output V[0]?")
+            usually="output t is a mean of V[0] to V[t]: its weights sum to 1, and the first output "
+                    "is V[0]")
 
 
 @exercise("08.5", "Repair: the softmax that overflows", kind="debug", difficulty=2, minutes=10,
@@ -326,7 +326,7 @@ def report(answer, rng):
                 sizes @ np.exp(means) / symbols,
             "the perplexities of the batches were averaged, every batch alike":
                 np.exp(means).mean()},
-            usually="what is the mean loss of a symbol, over the whole text?")
+            usually="it is made of the mean loss of a symbol over the whole text")
         bits = total / np.log(2) / characters
         expect_close(got[1], bits, case=f"{case}: bits per character", mistakes={
             "these are nats: a bit is ln 2 nats": total / characters,

@@ -203,8 +203,8 @@ def causal_attention(answer, rng):
                 _softmax(np.where(np.tri(T, k=1), S, -np.inf)) @ V,
             "nothing is masked": P @ V,
             "the factor 1/√d is gone": _attention(Q * np.sqrt(d), K, V, np.zeros(T))[0]},
-            usually="output t is a mean of V[0] to V[t]: its weights sum to 1, and the first output "
-                    "is V[0]")
+            usually="output t is a mean of V[0] to V[t]: its weights sum to 1, and the first is "
+                    "V[0] itself")
 
 
 @exercise("08.5", "Repair: the softmax that overflows", kind="debug", difficulty=2, minutes=10,

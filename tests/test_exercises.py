@@ -163,6 +163,18 @@ def test_an_instance_keeps_its_state():
     assert kept.call("step") == 4 and kept.call("step", by=2) == 6 and kept.value("n") == 6
 
 
+@pytest.mark.parametrize("keeps, calls", [("self.kept or [x]", 2), ("[x]", 4)])
+def test_an_object_may_not_change_what_it_was_given_earlier(keeps, calls):
+    """The first array, or the one before."""
+    kept = answer_of("class Sum:\n    kept = ()\n    def add(self, x):\n"
+                     "        for old in self.kept[:len(x) - 2]:\n            old += x[:2]\n"
+                     f"        self.kept = {keeps}\n        return 0").make("Sum")
+    for _ in range(calls - 1):
+        kept.call("add", np.ones(2))
+    with pytest.raises(AnswerFailed, match="changed the earlier array"):
+        kept.call("add", np.ones(3))
+
+
 @pytest.mark.parametrize("source, message", [
     ("def f(x):\n    y = 0\n    return x / y", "raised ZeroDivisionError.*line 3: `return x / y`"),
     ("def f():\n    return 1", r"f raised TypeError.*Keep the arguments"),
@@ -302,7 +314,8 @@ def test_a_check_that_trips_over_an_answer_says_so(small_bank):
 @pytest.mark.parametrize("value, status", [
     *((repr(dressed), "correct") for dressed in ("b", " B) ", "(b)", "b.", "**b**", "`b`", "b: two",
                                                  "Option b", "(b) two is even", "b) a, not")),
-    *((repr(other), "incorrect") for other in ("a", "z", "", "bigram", "b a", "both", "ab")),
+    *((repr(other), "incorrect") for other in ("a", "z", "", "bigram", "b a", "both", "ab", "b, c",
+                                                  "b/a/c", "(b) (a)", "b (or a)", "b\n- c and a")),
     ("2", "incorrect"), ("...", "not_attempted"), ('["b"]', "incorrect")])
 def test_a_choice(small_bank, value, status):
     assert verdict_on(f"answer_98_2 = {value}", "98.2").status == status
@@ -355,6 +368,15 @@ def test_of_equal_differences_the_first_is_named(last_digits):
         bank.expect_close(np.array([0.0, 1, -1, 1, 0, 0]), np.append([0, 0], last_digits + (0,)),
                           case="a case")
     assert "expected 0 at [1], got 1" in str(error.value).replace("1e-12", "0")
+
+
+@pytest.mark.parametrize("got, complaint", [
+    (1 + 0j, "real numbers, got complex"), ([1.0, None], "a list with None in it"),
+    (("1", "2"), "a tuple with the text '1' in it")])
+def test_what_is_not_all_real_numbers_is_told(got, complaint):
+    for ask in (bank.expect_close, bank.as_array):
+        with pytest.raises(bank.WrongForm, match=complaint):
+            ask(got, **({"want": 1.0} if ask is bank.expect_close else {}), case="a case")
 
 
 def test_expect_close_keeps_the_scale_of_small_numbers():

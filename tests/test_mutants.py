@@ -279,10 +279,14 @@ def test_the_grader_sees_a_changed_input_too():
     "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)",
     "def f(x, seen=[]):\n    seen.append(x)\n    return sum(seen)",
     "def f(x):\n    return np.random.random()",
+    "kept = {}\ndef f(x):\n    y = x + kept.pop(len(str(x)), 0)\n    kept.clear()\n"
+    "    kept[len(str(x))] = x\n    return y",
 ])
 def test_an_answer_that_depends_on_what_was_asked_before_is_refused(source):
+    """Even if what it keeps fits to the same question alone, and not to the last one."""
     answer = answer_of(source)
     answer.call("f", 1.0)
+    answer.call("f", 10.0)
     with pytest.raises(AnswerFailed, match="asked the same question a second time"):
         answer.ask_again()
 

@@ -306,13 +306,13 @@ class Answer:
         return Kept(self, name, lambda: self._names.keep(name, args, kwargs))
 
     def ask_again(self) -> None:
-        """Put the first question to each name once more. Raises AnswerFailed if the answer differs:
+        """Put the first question to each name twice more. Raises AnswerFailed if an answer differs:
         it then depends on what was asked before, or on a random source of its own. Of a class the
         first instance is made again, and another one beside it, which is asked in between."""
         again = {name: question.has_the_same_answer for name, question in self._first.items()}
         again |= {name: made[0].is_the_same_beside(made[-1]) for name, made in self._made.items()}
         for name, is_same in again.items():
-            if not is_same():
+            if not (is_same() and is_same()):  # twice in a row: what is kept may fit only then
                 raise AnswerFailed(
                     f"{name}, asked the same question a second time, does something else. Usual "
                     "cause: something is kept from one use to the next (in a global name, a "
@@ -388,16 +388,15 @@ class _Question:
         self.first = None
 
     def answer(self):
-        data = {i: v for i, v in enumerate(self.args)} | self.kwargs
-        kept = {key: v if callable(v) else copy.deepcopy(v) for key, v in data.items()}
+        args, kwargs = _copied((self.args, self.kwargs))
         self.first = copy.deepcopy(self.ask(*self._with_ears(self.args, self.kwargs)))
-        self.args = tuple(kept[i] for i in range(len(self.args)))
-        self.kwargs = {key: kept[key] for key in self.kwargs}
+        self.args, self.kwargs = args, kwargs
         return self.first
 
     def has_the_same_answer(self) -> bool:
         self.again = iter(self.said)
-        second = self.ask_again(*self._with_ears(self.args, self.kwargs))
+        args, kwargs = _copied((self.args, self.kwargs))
+        second = self.ask_again(*self._with_ears(args, kwargs))
         return not self.differs and next(self.again, None) is None and _same(self.first, second)
 
     def _with_ears(self, args, kwargs):
@@ -422,6 +421,13 @@ class _Question:
         return listening
 
 
+def _copied(question):
+    """The data of a question, copied; its functions are the same ones."""
+    args, kwargs = question
+    return (tuple(v if callable(v) else copy.deepcopy(v) for v in args),
+            {key: v if callable(v) else copy.deepcopy(v) for key, v in kwargs.items()})
+
+
 def _same(one, other) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
@@ -440,6 +446,7 @@ class LocalNamespace:
 
     def __init__(self, names: dict):
         self.names, self.kept, self.printed = names, [], BoundedText(MAX_PRINTED)
+        self.given: dict[int, list] = {}  # what the methods of a kept object were given
         self.changed = ""
 
     def value(self, name, kept=None):
@@ -491,11 +498,15 @@ class LocalNamespace:
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
         args, kwargs = self._arguments(args, kwargs)
-        before = [_frozen(value) for value in (*args, *kwargs.values())]
+        now = [*args, *kwargs.values()]
+        earlier = [] if kept is None else self.given.setdefault(kept, [])
+        before = [_frozen(value) for value in now + sum(earlier, [])]
         result = self._guarded(name, lambda: function(*args, **kwargs))
-        changed = [i for i, value in enumerate((*args, *kwargs.values()))
+        changed = [("" if i < len(now) else "earlier ") + _kind_of(value)
+                   for i, value in enumerate(now + sum(earlier, []))
                    if _frozen(value) != before[i]]
-        self.changed = _kind_of((*args, *kwargs.values())[changed[0]]) if changed else ""
+        self.changed = changed[0] if changed else ""
+        earlier[1:] = [now]  # the first and the latest: what an object keeps, it kept from there
         return result
 
     def _arguments(self, args, kwargs):

@@ -165,10 +165,12 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"."""
-    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(?:\s*[^\w\s].*|\s*)", chosen.lower(),
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one".
+    Several, such as "b, c", are none."""
+    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(\s*[^\w\s].*|\s*)", chosen.lower(),
                          re.S) if isinstance(chosen, str) else None
-    return found[1] if found else ""
+    several = found and re.fullmatch(r"(\W+([a-z]|and|or))+\W*", found[2])
+    return found[1] if found and not several else ""
 
 
 def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,
@@ -346,8 +348,8 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
         got = list(got) if got.ndim > 1 else got.tolist()
     if not isinstance(got, list | tuple) or len(got) != count:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
-        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: `return` that "
-                        "many, with commas between them.")
+        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: give that many, "
+                        "with commas between them.")
     return tuple(got)
 
 
@@ -443,6 +445,10 @@ def _numbers(got, case) -> np.ndarray:
     if value.dtype.kind not in "biufc":
         raise WrongForm(f"{case}: expected numbers, got {_kind(got)}. Usual cause: what is "
                         "returned is not what was computed.", "usually")
+    if value.dtype.kind == "c":
+        raise WrongForm(f"{case}: expected real numbers, got complex ones. Usual cause: a power of "
+                        "a negative number, or `np.linalg.eig`. Where the imaginary parts are 0, "
+                        "give the real parts.", "usually")
     return value
 
 
@@ -503,6 +509,10 @@ def _shape_cause(came: tuple, wanted: tuple) -> str:
 def _kind(got) -> str:
     if got is None:
         return "None"
+    if isinstance(got, list | tuple):
+        odd = next((part for part in got if part is None or isinstance(part, str)), got)
+        if odd is not got:
+            return f"a {type(got).__name__} with {_kind(odd)} in it"
     if isinstance(got, list | tuple) and any(isinstance(part, np.ndarray) for part in got):
         shapes = ", ".join(str(np.shape(p)) if isinstance(p, np.ndarray) else type(p).__name__
                            for p in got[:4])

@@ -50,18 +50,23 @@ choice(
               ("Which of the three does not change if the rows of G are turned, but turns too?",
                "The first and the third. The largest entry depends on the axes.")])
 def steepest(answer, rng):
-    for shape in ((3, 5), (6, 4), (1, 4)):
-        G = rng.normal(size=shape) * np.geomspace(1, 7, shape[1])
+    for shape, scale in (((3, 5), 1), ((6, 4), 1), ((1, 4), 1), ((4, 4), 1e-5)):
+        G = scale * rng.normal(size=shape) * np.geomspace(1, 7, shape[1])
         U, s, Vt = np.linalg.svd(G, full_matrices=False)
+        if shape == (4, 4):
+            s = s[0] * np.geomspace(1, 0.01, 4)
+            G = (U * s) @ Vt
         unit = {"frobenius": G / np.linalg.norm(G), "max": np.sign(G), "spectral": U @ Vt}
         for norm in rng.permutation(list(unit)):
             want = -unit[norm]
             others = {f"this is the step for the norm {name!r}": -unit[name]
                       for name in unit if name != norm}
             expect_close(answer.call("steepest", G, str(norm)), want,
-                         case=f"a {shape[0]} × {shape[1]} gradient, norm {str(norm)!r}",
-                         mistakes={
+                         case=f"a {shape[0]} × {shape[1]} gradient of length "
+                              f"{np.linalg.norm(G):.3g}, norm {str(norm)!r}",
+                         rtol=1e-5 if scale == 1 else 1e-4, mistakes={
                              "it goes uphill": -want,
+                             "a small number is added to a divisor": _softened(G, norm, 1e-8),
                              "G is divided by its largest entry; every entry may be as large as 1":
                                  -G / np.abs(G).max(),
                              "G is divided by its largest singular value; every singular value may "
@@ -69,6 +74,15 @@ def steepest(answer, rng):
                              "this is −G itself, whose length in this norm is not 1": -G} | others,
                          usually="the step is not the one of length 1 in this norm that lowers the "
                                  "sum of G·Δ the most")
+
+
+def _softened(G, norm, eps):
+    if norm == "frobenius":
+        return -G / (np.linalg.norm(G) + eps)
+    if norm == "max":
+        return -G / (np.abs(G) + eps)
+    U, s, Vt = np.linalg.svd(G, full_matrices=False)
+    return -(U * (s / (s + eps))) @ Vt
 
 
 @exercise("10.3", "Newton–Schulz", kind="implement", difficulty=2, minutes=12, points=3,
@@ -87,9 +101,11 @@ def steepest(answer, rng):
                "On the machines that train large models products of matrices are what is fast, "
                "also in bfloat16. An SVD is many small dependent steps.")])
 def orthogonalised(answer, rng):
-    for shape, rounds in (((4, 7), 3), ((7, 4), 5), ((3, 3), 1), ((5, 2), 0)):
-        G = 10 * rng.normal(size=shape)
-        case = f"a {shape[0]} × {shape[1]} matrix, rounds = {rounds}"
+    for shape, rounds, scale in (((4, 7), 3, 10), ((7, 4), 8, 1e-5), ((3, 3), 1, 10),
+                                 ((5, 2), 0, 1e-5)):
+        G = scale * rng.normal(size=shape)
+        case = (f"a {shape[0]} × {shape[1]} matrix of length {np.linalg.norm(G):.3g}, "
+                f"rounds = {rounds}")
         got = as_array(answer.call("orthogonalised", G, rounds), case=case)
         U, s, Vt = np.linalg.svd(G, full_matrices=False)
 
@@ -108,6 +124,8 @@ def orthogonalised(answer, rng):
                 "G is divided by its largest singular value": made(through(s / s[0])),
                 "G is divided by its largest entry": made(through(s / np.abs(G).max())),
                 "there is a round too many": made(through(unit, rounds=rounds + 1)),
+                "a small number is added to the norm":
+                    made(through(s / (np.linalg.norm(s) + 1e-7))),
                 "there is a round too few": made(through(unit, rounds=max(0, rounds - 1))),
                 "the sign of a coefficient is not as in the task": made(through(unit, b=4.7750)),
                 "no round changes X": made(unit),
@@ -135,27 +153,28 @@ def orthogonalised(answer, rng):
               made(gradients, x0, lr, beta1, beta2, weight_decay)))
 def lion_path(answer, rng):
     sizes = rng.choice(range(25, 35), size=2, replace=False).tolist()
-    for d, decay in zip(sizes, (0.0, rng.uniform(0.2, 0.4)), strict=True):
-        _lion_path(answer, d, decay, rng)
+    for d, decay, scale in zip(sizes, (0.0, rng.uniform(0.2, 0.4)), (1.0, 1e-6), strict=True):
+        _lion_path(answer, d, decay, scale, rng)
 
 
-def _lion_path(answer, d, decay, rng):
+def _lion_path(answer, d, decay, scale, rng):
     T = int(rng.integers(8, 12))
-    gradients, x0 = rng.normal(size=(T, d)) * np.geomspace(0.1, 10, d), rng.normal(size=d)
+    gradients, x0 = scale * rng.normal(size=(T, d)) * np.geomspace(0.1, 10, d), rng.normal(size=d)
     gradients[:2, 2] = 0
     lr, b1, b2 = rng.uniform(0.05, 0.2), rng.uniform(0.5, 0.65), rng.uniform(0.75, 0.85)
-    case = f"{T} recorded gradients, weight decay {decay:.3g}"
+    case = f"{T} recorded gradients{' (tiny ones)' * (scale < 1)}, weight decay {decay:.3g}"
     got = as_array(answer.call("lion_path", gradients, x0, lr, b1, b2, decay), case=case,
                    shape=(T + 1, d))
     expect_close(got[0], x0, case=f"{case}, the first point, which is the start",
                  usually="the start was changed in place, or is missing")
 
-    def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr):
+    def walk(b1=b1, b2=b2, decay=decay, first=False, coupled=False, late=False, lr=lr,
+             sign=np.sign):
         x, m, path = x0, np.zeros(d), [x0]
         for g in gradients:
             g = g + decay * x if coupled else g
             old, m = m, b2 * m + (1 - b2) * g
-            u = np.sign(b1 * (m if first else old) + (1 - b1) * g)
+            u = sign(b1 * (m if first else old) + (1 - b1) * g)
             x = x - lr * (u + (0 if coupled else decay) * (x - lr * u if late else x))
             path.append(x)
         return np.array(path)
@@ -165,6 +184,8 @@ def _lion_path(answer, d, decay, rng):
         "the betas are exchanged": walk(b1=b2, b2=b1),
         "there is one beta for both; the other is not used": walk(b1=b2),
         "there is one beta for both, the first": walk(b2=b1),
+        "a number is divided by its size and something more; a sign is −1, 0 or 1":
+            walk(sign=lambda c: c / (np.abs(c) + 1e-8)),
         "it goes uphill": walk(lr=-lr)}
     if decay:
         mistakes |= {
@@ -192,7 +213,7 @@ def _lion_path(answer, d, decay, rng):
 def two_steps(answer, rng):
     got = answer.value("answer_10_5")
     got = as_array(expect_parts(got, 2, case="the singular values", what="such as [5, 0.4]"),
-                   case="the singular values", shape=(2,))
+                   case="the singular values", shape=(2,), nan="Each is a number.")
     G = np.array([[1.0, 2.0], [3.0, 4.0]])
     for mistake, value in {
             "these are the singular values of U Vᵀ": [1, 1],
@@ -201,7 +222,7 @@ def two_steps(answer, rng):
             "a matrix of ones is not the identity; what does it do to (1, 1)?": [2, 2]}.items():
         if np.allclose(got, value, atol=0.01):
             incorrect(f"The singular values of sign(G): {mistake}.")
-    expect_close(got, [2, 0], case="the singular values of sign(G)", rtol=0.005, atol=0.005,
+    expect_close(got, [2, 0], case="the singular values of sign(G)", atol=1e-6,
                  usually="sign(G) is not what you took it for: all four entries of G are above 0")
     return "The gradient has rank 2, its signs have rank 1."
 
@@ -219,11 +240,12 @@ def two_steps(answer, rng):
                "How far a step can move the output of a layer with n inputs and m outputs, per "
                "unit of its input's root mean square: not the size of the entries.")])
 def matched_factor(answer, rng):
-    for m, n in [*rng.permutation([(64, 16), (16, 64), (2, 9)]).tolist(), (30, 30)]:
+    few, more = (k * (k + 1) for k in rng.integers((1, 4), (4, 9)).tolist())  # no squares
+    for m, n in [*rng.permutation([(more, few), (few, more), (2, few + 1)]).tolist(), (more, more)]:
         case = f"m = {m}, n = {n}"
         got = as_array(answer.call("matched_factor", m, n), case=case)
         expect_form(got.size == 1, f"{case}: return one number.")
-        expect_close(got.reshape(()), np.sqrt(max(m, n)), case=case, mistakes={
+        expect_close(got.reshape(()), np.sqrt(max(m, n)), case=case, rtol=1e-6, mistakes={
             "this is the root of the smaller side": np.sqrt(min(m, n)),
             "the root is missing": max(m, n),
             "this is the root mean square itself; the factor is 1 over it": max(m, n) ** -0.5,
@@ -252,13 +274,15 @@ def shampoo_class(answer, rng):
     m, n, lr, eps = 4, 3, rng.uniform(0.1, 0.5), rng.uniform(0.005, 0.05)
     W, gradients = rng.normal(size=(m, n)), rng.normal(size=(5, m, n))
     optimizer = answer.make("Shampoo", lr, eps)
-    x, L, R = W, eps * np.eye(m), eps * np.eye(n)
+    x, last_point, L, R = W, W, eps * np.eye(m), eps * np.eye(n)
     for t, G in enumerate(gradients, 1):
         before, L, R = (L, R), L + G @ G.T, R + G.T @ G
         got = optimizer.call("step", x, G)
         want = x - lr * _root(L, 4) @ G @ _root(R, 4)
         last = [eps * np.eye(len(A)) + S for A, S in ((L, G @ G.T), (R, G.T @ G))]
         expect_close(got, want, case=f"step {t}", start=x, rtol=2e-4, mistakes={
+            "the weights are those of the optimizer's last step, not those that it is given":
+                want - x + last_point,
             "it goes uphill": 2 * x - want,
             "the roots are square roots; each side takes a fourth root":
                 x - lr * _root(L, 2) @ G @ _root(R, 2),
@@ -271,7 +295,8 @@ def shampoo_class(answer, rng):
             "only the left side is divided by": x - lr * _root(L, 4) @ G,
             "only the right side is divided by": x - lr * G @ _root(R, 4)},
             usually="compare L and R with sums of G Gᵀ and Gᵀ G, then their powers")
-        x = want
+        last_point = want
+        x = want if t < 3 else rng.normal(size=(m, n))  # the weights are what they are said to be
     lr, eps = lr / 2, 2 * eps
     other, (m, n) = answer.make("Shampoo", lr, eps), rng.integers((2, 3), (3, 7))  # a wide one
     W, G = rng.normal(size=(2, m, n))

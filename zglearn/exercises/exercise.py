@@ -165,9 +165,12 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"."""
-    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(?:\s*[^\w\s].*|\s*)", chosen.lower(),
-                         re.S) if isinstance(chosen, str) else None
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; ""
+    of several letters, such as "b, c"."""
+    said = chosen.lower() if isinstance(chosen, str) else ""
+    if re.fullmatch(r"\W*[a-f](?:\W+(?:(?:or|and|perhaps|maybe)\W+)*[a-f])+\W*", said):
+        return ""
+    found = re.fullmatch(r"\W*(?:(?:option|answer)\b)?\W*([a-z])(?:\s*[^\w\s].*|\s*)", said, re.S)
     return found[1] if found else ""
 
 
@@ -340,15 +343,17 @@ def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | No
 def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
     """Expect `count` things together, such as ``return U, V``, and give them back as a tuple.
 
-    An array is as good as a list: its rows, or its numbers, are the things.
+    An array is as good as a list: its rows, or its numbers, are the things. An array without axes
+    comes as its number.
     """
     if isinstance(got, np.ndarray) and got.ndim:
         got = list(got) if got.ndim > 1 else got.tolist()
     if not isinstance(got, list | tuple) or len(got) != count:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
-        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: `return` that "
-                        "many, with commas between them.")
-    return tuple(got)
+        raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: give that many, "
+                        "with commas between them.")
+    return tuple(part.item() if isinstance(part, np.ndarray) and part.ndim == 0 else part
+                 for part in got)
 
 
 def as_array(got, *, case: str, shape: tuple | None = None,
@@ -357,7 +362,8 @@ def as_array(got, *, case: str, shape: tuple | None = None,
     `nan` says where nan may come from."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
-        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}. Usual cause: "
+        wanted = _shape(np.empty(shape))
+        raise WrongForm(f"{case}: expected {wanted}, got {_shape(value)}. Usual cause: "
                         f"{_shape_cause(value.shape, tuple(shape))}.", "usually")
     if not np.isfinite(value).all():
         raise Incorrect(f"{case}: the result holds nan or infinity. {nan}", "usually")
@@ -440,7 +446,11 @@ def _numbers(got, case) -> np.ndarray:
         value = np.asarray(got)
     except ValueError:
         value = np.asarray(None)
-    if value.dtype.kind not in "biufc":
+    if value.dtype.kind == "c":
+        raise WrongForm(f"{case}: expected real numbers, got complex ones. Usual cause: a root of "
+                        "a negative number, or an imaginary part of zero: then take `.real`.",
+                        "usually")
+    if value.dtype.kind not in "biuf":
         raise WrongForm(f"{case}: expected numbers, got {_kind(got)}. Usual cause: what is "
                         "returned is not what was computed.", "usually")
     return value
@@ -507,6 +517,8 @@ def _kind(got) -> str:
         shapes = ", ".join(str(np.shape(p)) if isinstance(p, np.ndarray) else type(p).__name__
                            for p in got[:4])
         return f"a {type(got).__name__} whose parts have unequal shapes: {shapes}"
+    if isinstance(got, list | tuple) and any(isinstance(part, str) for part in got):
+        return f"a {type(got).__name__} with text in it"
     return f"the text {got[:40]!r}" if isinstance(got, str) else f"a {type(got).__name__}"
 
 

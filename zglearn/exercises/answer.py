@@ -243,7 +243,7 @@ class Namespace(Protocol):
     A *kept* object (an instance, an iterator) stays with the learner and is known by a number.
     """
 
-    changed: str  # the arguments that the last call changed in place
+    changed: list  # the arguments that the last call changed in place: pairs (position, kind)
 
     def value(self, name: str, kept: int | None = None):
         """The value of a name, or of an attribute of a kept object."""
@@ -261,11 +261,13 @@ class Namespace(Protocol):
 class Answer:
     """What a check is given: it asks the learner's names by name, and gets plain data.
 
-    A function must leave its arguments as they are, unless the exercise allows `in_place`.
+    A function must leave its arguments as they are, unless the exercise allows `in_place`: True for
+    all of them, or the positions of those that it may change.
     `variant` holds what varies from student to student: see `variants.py`.
     """
 
-    def __init__(self, namespace: Namespace, in_place: bool = False, variant: dict | None = None):
+    def __init__(self, namespace: Namespace, in_place: bool | tuple = False,
+                 variant: dict | None = None):
         self._names, self._in_place, self._first, self._made = namespace, in_place, {}, {}
         self.variant = variant or {}
 
@@ -327,10 +329,12 @@ class Answer:
         return question.answer()
 
     def _unchanged(self, name, result):
-        if self._names.changed and not self._in_place:
-            raise AnswerFailed(f"{name} changed the {self._names.changed} that it was given, and "
-                               "whoever calls it still needs what was there: work on a copy, "
-                               "`.copy()`", told="usually")
+        allowed = self._in_place if isinstance(self._in_place, tuple) else ()
+        for place, kind in self._names.changed if self._in_place is not True else ():
+            if place not in allowed:
+                which = f"{kind} that it was given" + f" as argument {place + 1}" * bool(allowed)
+                raise AnswerFailed(f"{name} changed the {which}, and whoever calls it still needs "
+                                   "what was there: work on a copy, `.copy()`", told="usually")
         return result
 
 
@@ -440,7 +444,7 @@ class LocalNamespace:
 
     def __init__(self, names: dict):
         self.names, self.kept, self.printed = names, [], BoundedText(MAX_PRINTED)
-        self.changed = ""
+        self.changed = []
 
     def value(self, name, kept=None):
         return self._copy(name, self._find(name, kept))
@@ -493,9 +497,8 @@ class LocalNamespace:
         args, kwargs = self._arguments(args, kwargs)
         before = [_frozen(value) for value in (*args, *kwargs.values())]
         result = self._guarded(name, lambda: function(*args, **kwargs))
-        changed = [i for i, value in enumerate((*args, *kwargs.values()))
-                   if _frozen(value) != before[i]]
-        self.changed = _kind_of((*args, *kwargs.values())[changed[0]]) if changed else ""
+        self.changed = [(i, _kind_of(value)) for i, value in enumerate((*args, *kwargs.values()))
+                        if _frozen(value) != before[i]]
         return result
 
     def _arguments(self, args, kwargs):

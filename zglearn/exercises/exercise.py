@@ -82,7 +82,7 @@ class Exercise:
     check: Callable
     rubric: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    in_place: bool = False
+    in_place: bool | tuple[int, ...] = False
     variants: tuple[dict, ...] = field(default=(), hash=False)
     replay: Replay | None = field(default=None, hash=False)
 
@@ -106,7 +106,8 @@ class Exercise:
 
 def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
              names: Iterable[str], hints: Iterable[str], followups=(), rows=(),
-             in_place: bool = False, variants: Iterable[dict] = (), replay: Replay | None = None):
+             in_place: bool | tuple[int, ...] = False, variants: Iterable[dict] = (),
+             replay: Replay | None = None):
     """Register the decorated function ``check(answer, rng)`` as an exercise.
 
     Parameters
@@ -119,7 +120,8 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     hints : three texts: a nudge, the formula, the skeleton
     followups : pairs (why-question, what a good answer says)
     rows : ids of the coverage and errata tables that this exercise serves
-    in_place : whether its functions may change the arrays that they are given
+    in_place : whether its functions may change the arrays that they are given, or the positions of
+        the arguments that they may change
     variants : what may differ from student to student, the course's own first: see `variants.py`
     replay : how a method's path is laid beside the solution's: see `replay.py`
 
@@ -323,8 +325,9 @@ def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | No
     want = np.asarray(want)
     value = _numbers(got, case)
     if value.shape != want.shape and not value.size == want.size == 1:
+        turned = value.shape == want.shape[::-1]
         raise _unequal(f"{case}: expected {_shape(want)}, got {_shape(value)}.",
-                       usually or _shape_cause(value.shape, want.shape))
+                       not turned and usually or _shape_cause(value.shape, want.shape))
     value = value.reshape(want.shape)
     if start is not None:
         atol = FLOAT32 * _size(want) + rtol * _size(want - start)

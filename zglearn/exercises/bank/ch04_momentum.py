@@ -76,7 +76,7 @@ def terminal_step(answer, rng):
 
 
 @exercise("04.3", "An optimizer that remembers", kind="implement", difficulty=2, minutes=10,
-          points=3, in_place=True, names=["Momentum"],
+          points=3, in_place=(0,), names=["Momentum"],
           hints=["What has to survive from one call of `step` to the next? Where does an object "
                  "keep such things?",
                  "self.velocity = beta * self.velocity + gradient; the new weights are "

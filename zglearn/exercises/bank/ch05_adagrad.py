@@ -103,8 +103,7 @@ def _gradients(rng, *shape):
 
 
 def _no_nan(got, G, case):
-    value = np.asarray(got, dtype=float) if np.shape(got) == np.shape(G) else np.zeros(())
-    holes = np.isnan(value)
+    holes = _holes(got, np.shape(G))
     if (holes <= (G == 0)).all() and holes.any():
         incorrect(f"{case}: nan where the gradient has always been 0: that is 0/0. Add a small eps "
                   "to the root, or leave such weights alone.")
@@ -112,6 +111,16 @@ def _no_nan(got, G, case):
         incorrect(f"{case}: nan where the gradient is not 0. Usual cause: the root of a negative "
                   "number, so what is under it is not a sum of squares.")
     return got
+
+
+def _holes(got, shape):
+    """Where it holds nan; nowhere, if it has another shape or holds no numbers."""
+    try:
+        value = np.asarray(got)
+    except ValueError:  # rows of unequal length
+        value = np.asarray(None)
+    is_fit = value.shape == shape and value.dtype.kind == "f"
+    return np.isnan(value) if is_fit else np.zeros(shape, dtype=bool)
 
 
 def _step(g, G, lr):
@@ -277,7 +286,7 @@ choice(
 
 
 @exercise("05.7", "Sparse gradients, words that repeat", kind="implement", difficulty=3,
-          minutes=15, points=3, in_place=True, names=["sparse_step"],
+          minutes=15, points=3, in_place=(0, 1), names=["sparse_step"],
           hints=["What is the full gradient of a batch in which word 7 comes twice? And its "
                  "square?",
                  "First add up the values of each index: g_j = Σ values with that index. Then "
@@ -322,7 +331,7 @@ def _judge_sparse_step(got, w, G, indices, values, lr, case):
     new = G + g * g
     never = new == 0
     for name, part in (("the new weights", got_w), ("the new G", got_G)):
-        holes = np.isnan(np.asarray(part, dtype=float)) if np.shape(part) == (d,) else never & False
+        holes = _holes(part, (d,))
         if holes.any() and (holes <= never).all():
             incorrect(f"{case}, {name}: nan for words that never came: they have g = G = 0, and "
                       "0/0 is nan. Touch only the words of the batch.")

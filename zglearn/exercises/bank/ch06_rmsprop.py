@@ -114,7 +114,7 @@ def shock(answer, rng):
 
 
 @exercise("06.4", "An RMSprop that remembers", kind="implement", difficulty=2, minutes=10,
-          points=3, in_place=True, names=["RMSProp"],
+          points=3, in_place=(0,), names=["RMSProp"],
           hints=["What has to survive from one call of `step` to the next? What is its value "
                  "before the first?",
                  "S ← ρ S + (1 − ρ) g², then weights − α g/(√S + ε).",
@@ -240,7 +240,7 @@ def half_speed(answer, rng):
 
 
 @exercise("06.6", "Repair: a program that climbs", kind="debug", difficulty=3, minutes=15,
-          points=4, in_place=True, names=["train"],
+          points=4, in_place=(2, 3), names=["train"],
           hints=["Take one epoch and compare the weights after it with what you compute by hand. "
                  "Which sign does the error have? Which array is a sum that never ends?",
                  "The gradient of ½(output − y)² has the factor output − y. G is new in every "

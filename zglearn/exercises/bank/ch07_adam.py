@@ -103,7 +103,7 @@ def uncorrected_step(answer, rng):
 
 
 @exercise("07.3", "Adam from the paper", kind="implement", difficulty=2, minutes=12, points=3,
-          in_place=True,
+          in_place=(0,),
           names=["Adam"],
           hints=["Which three things must survive from one call of `step` to the next?",
                  "t ← t + 1; m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; m̂ = m/(1 − β₁ᵗ); "

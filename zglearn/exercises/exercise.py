@@ -170,9 +170,10 @@ def letter(chosen) -> str:
     """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; ""
     of several letters, such as "b, c"."""
     said = chosen.lower() if isinstance(chosen, str) else ""
-    if re.fullmatch(r"\W*[a-f](?:\W+(?:(?:or|and|perhaps|maybe)\W+)*[a-f])+\W*", said):
+    if re.fullmatch(r"\W*+[a-f](?:\W++(?:(?:or|and|perhaps|maybe)\W++)*[a-f])+\W*", said):
         return ""
-    found = re.fullmatch(r"\W*(?:(?:option|answer)\b)?\W*([a-z])(?:\s*[^\w\s].*|\s*)", said, re.S)
+    found = re.fullmatch(r"\W*+(?:(?:option|answer)\b)?\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", said,
+                         re.S)
     return found[1] if found else ""
 
 
@@ -449,13 +450,13 @@ def _numbers(got, case) -> np.ndarray:
         value = np.asarray(got)
     except ValueError:
         value = np.asarray(None)
-    if value.dtype.kind == "c":
-        raise WrongForm(f"{case}: expected real numbers, got complex ones. Usual cause: a root of "
-                        "a negative number, or an imaginary part of zero: then take `.real`.",
-                        "usually")
-    if value.dtype.kind not in "biuf":
+    if value.dtype.kind not in "biufc":
         raise WrongForm(f"{case}: expected numbers, got {_kind(got)}. Usual cause: what is "
                         "returned is not what was computed.", "usually")
+    if value.dtype.kind == "c":
+        raise WrongForm(f"{case}: expected real numbers, got complex ones. Usual cause: a power of "
+                        "a negative number, or `np.linalg.eig`. Where the imaginary parts are 0, "
+                        "give the real parts.", "usually")
     return value
 
 
@@ -516,12 +517,14 @@ def _shape_cause(came: tuple, wanted: tuple) -> str:
 def _kind(got) -> str:
     if got is None:
         return "None"
+    if isinstance(got, list | tuple):
+        odd = next((part for part in got if part is None or isinstance(part, str)), got)
+        if odd is not got:
+            return f"a {type(got).__name__} with {_kind(odd)} in it"
     if isinstance(got, list | tuple) and any(isinstance(part, np.ndarray) for part in got):
         shapes = ", ".join(str(np.shape(p)) if isinstance(p, np.ndarray) else type(p).__name__
                            for p in got[:4])
         return f"a {type(got).__name__} whose parts have unequal shapes: {shapes}"
-    if isinstance(got, list | tuple) and any(isinstance(part, str) for part in got):
-        return f"a {type(got).__name__} with text in it"
     return f"the text {got[:40]!r}" if isinstance(got, str) else f"a {type(got).__name__}"
 
 

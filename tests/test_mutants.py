@@ -254,6 +254,14 @@ def test_an_answer_that_changes_its_input_is_refused_unless_it_may(body, argumen
     assert answer_of(source, in_place=True).call("f", argument) == 1
 
 
+def test_an_answer_may_change_what_it_is_allowed_to_and_no_more():
+    weights_only = "def f(weights, gradient):\n    weights[0] = 7\n    return 1"
+    both = weights_only.replace("7", "7; gradient *= 2")
+    assert answer_of(weights_only, in_place=(0,)).call("f", np.zeros(2), np.ones(2)) == 1
+    with pytest.raises(AnswerFailed, match="f changed the array that it was given as argument 2"):
+        answer_of(both, in_place=(0,)).call("f", np.zeros(2), np.ones(2))
+
+
 def test_the_grader_sees_a_changed_input_too():
     """Through the wire, where the answer runs in another process."""
     ours, theirs = socket.socketpair()
@@ -264,7 +272,7 @@ def test_the_grader_sees_a_changed_input_too():
     def request(message, buffers, deadline):
         return _answer(served, message, buffers)
 
-    for in_place in (False, True):
+    for in_place in (False, (0,), True):
         answer = Answer(RemoteNamespace(request, "98.1", 5), in_place)
         if in_place:
             assert answer.call("f", np.zeros(2)) == 1

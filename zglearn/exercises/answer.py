@@ -243,7 +243,7 @@ class Namespace(Protocol):
     A *kept* object (an instance, an iterator) stays with the learner and is known by a number.
     """
 
-    changed: str  # the arguments that the last call changed in place
+    changed: list  # the arguments that the last call changed in place: pairs (position, kind)
 
     def value(self, name: str, kept: int | None = None):
         """The value of a name, or of an attribute of a kept object."""
@@ -261,11 +261,13 @@ class Namespace(Protocol):
 class Answer:
     """What a check is given: it asks the learner's names by name, and gets plain data.
 
-    A function must leave its arguments as they are, unless the exercise allows `in_place`.
+    A function must leave its arguments as they are, unless the exercise allows `in_place`: True for
+    all of them, or the positions of those that it may change.
     `variant` holds what varies from student to student: see `variants.py`.
     """
 
-    def __init__(self, namespace: Namespace, in_place: bool = False, variant: dict | None = None):
+    def __init__(self, namespace: Namespace, in_place: bool | tuple = False,
+                 variant: dict | None = None):
         self._names, self._in_place, self._first, self._made = namespace, in_place, {}, {}
         self.variant = variant or {}
 
@@ -327,10 +329,12 @@ class Answer:
         return question.answer()
 
     def _unchanged(self, name, result):
-        if self._names.changed and not self._in_place:
-            raise AnswerFailed(f"{name} changed the {self._names.changed} that it was given, and "
-                               "whoever calls it still needs what was there: work on a copy, "
-                               "`.copy()`", told="usually")
+        allowed = self._in_place if isinstance(self._in_place, tuple) else ()
+        for place, kind in self._names.changed if self._in_place is not True else ():
+            if place not in allowed:
+                which = f"{kind} that it was given" + f" as argument {place + 1}" * bool(allowed)
+                raise AnswerFailed(f"{name} changed the {which}, and whoever calls it still needs "
+                                   "what was there: work on a copy, `.copy()`", told="usually")
         return result
 
 
@@ -447,7 +451,7 @@ class LocalNamespace:
     def __init__(self, names: dict):
         self.names, self.kept, self.printed = names, [], BoundedText(MAX_PRINTED)
         self.given: dict[int, list] = {}  # what the methods of a kept object were given
-        self.changed = ""
+        self.changed = []
 
     def value(self, name, kept=None):
         return self._copy(name, self._find(name, kept))
@@ -498,14 +502,14 @@ class LocalNamespace:
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
         args, kwargs = self._arguments(args, kwargs)
-        now = [*args, *kwargs.values()]
+        now = [(i, "", value) for i, value in enumerate((*args, *kwargs.values()))]
         earlier = [] if kept is None else self.given.setdefault(kept, [])
-        before = [_frozen(value) for value in now + sum(earlier, [])]
+        data = now + [(i, "earlier ", value) for call in earlier for i, _, value in call]
+        before = [_frozen(value) for *_, value in data]
         result = self._guarded(name, lambda: function(*args, **kwargs))
-        changed = [("" if i < len(now) else "earlier ") + _kind_of(value)
-                   for i, value in enumerate(now + sum(earlier, []))
-                   if _frozen(value) != before[i]]
-        self.changed = changed[0] if changed else ""
+        self.changed = [(i, when + _kind_of(value))
+                        for (i, when, value), was in zip(data, before, strict=True)
+                        if _frozen(value) != was]
         earlier[1:] = [now]  # the first and the latest: what an object keeps, it kept from there
         return result
 

@@ -82,7 +82,7 @@ class Exercise:
     check: Callable
     rubric: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    in_place: bool = False
+    in_place: bool | tuple[int, ...] = False
     variants: tuple[dict, ...] = field(default=(), hash=False)
     replay: Replay | None = field(default=None, hash=False)
 
@@ -106,7 +106,8 @@ class Exercise:
 
 def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, points: int,
              names: Iterable[str], hints: Iterable[str], followups=(), rows=(),
-             in_place: bool = False, variants: Iterable[dict] = (), replay: Replay | None = None):
+             in_place: bool | tuple[int, ...] = False, variants: Iterable[dict] = (),
+             replay: Replay | None = None):
     """Register the decorated function ``check(answer, rng)`` as an exercise.
 
     Parameters
@@ -119,7 +120,8 @@ def exercise(id: str, title: str, *, kind: str, difficulty: int, minutes: int, p
     hints : three texts: a nudge, the formula, the skeleton
     followups : pairs (why-question, what a good answer says)
     rows : ids of the coverage and errata tables that this exercise serves
-    in_place : whether its functions may change the arrays that they are given
+    in_place : whether its functions may change the arrays that they are given, or the positions of
+        the arguments that they may change
     variants : what may differ from student to student, the course's own first: see `variants.py`
     replay : how a method's path is laid beside the solution's: see `replay.py`
 
@@ -165,12 +167,14 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one".
-    Several, such as "b, c", are none."""
-    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(\s*[^\w\s].*|\s*)", chosen.lower(),
-                         re.S) if isinstance(chosen, str) else None
-    several = found and re.fullmatch(r"(\W+([a-z]|and|or))+\W*", found[2])
-    return found[1] if found and not several else ""
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; none
+    of several, "b, c"."""
+    text = chosen.lower() if isinstance(chosen, str) else ""
+    words = set(re.findall(r"\w+", text)) - {"answer", "option", "and", "or", "maybe", "perhaps"}
+    if len(words) > 1 and all(len(word) == 1 for word in words):
+        return ""
+    found = re.fullmatch(r"\W*+(?:option |answer )?\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", text, re.S)
+    return found[1] if found else ""
 
 
 def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,
@@ -322,8 +326,9 @@ def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | No
     want = np.asarray(want)
     value = _numbers(got, case)
     if value.shape != want.shape and not value.size == want.size == 1:
+        turned = value.shape == want.shape[::-1]
         raise _unequal(f"{case}: expected {_shape(want)}, got {_shape(value)}.",
-                       usually or _shape_cause(value.shape, want.shape))
+                       not turned and usually or _shape_cause(value.shape, want.shape))
     value = value.reshape(want.shape)
     if start is not None:
         atol = FLOAT32 * _size(want) + rtol * _size(want - start)
@@ -342,7 +347,8 @@ def expect_close(got, want, *, case: str, usually: str = "", mistakes: dict | No
 def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
     """Expect `count` things together, such as ``return U, V``, and give them back as a tuple.
 
-    An array is as good as a list: its rows, or its numbers, are the things.
+    An array is as good as a list: its rows, or its numbers, are the things. An array without axes
+    comes as its number.
     """
     if isinstance(got, np.ndarray) and got.ndim:
         got = list(got) if got.ndim > 1 else got.tolist()
@@ -350,7 +356,8 @@ def expect_parts(got, count: int, *, case: str, what: str) -> tuple:
         came = f"{len(got)} of them" if isinstance(got, list | tuple) else _kind(got)
         raise WrongForm(f"{case}: expected {count} values, {what}, but got {came}: give that many, "
                         "with commas between them.")
-    return tuple(got)
+    return tuple(part.item() if isinstance(part, np.ndarray) and part.ndim == 0 else part
+                 for part in got)
 
 
 def as_array(got, *, case: str, shape: tuple | None = None,
@@ -359,7 +366,8 @@ def as_array(got, *, case: str, shape: tuple | None = None,
     `nan` says where nan may come from."""
     value = _numbers(got, case)
     if shape is not None and value.shape != tuple(shape):
-        raise WrongForm(f"{case}: expected shape {tuple(shape)}, got {_shape(value)}. Usual cause: "
+        wanted = _shape(np.empty(shape))
+        raise WrongForm(f"{case}: expected {wanted}, got {_shape(value)}. Usual cause: "
                         f"{_shape_cause(value.shape, tuple(shape))}.", "usually")
     if not np.isfinite(value).all():
         raise Incorrect(f"{case}: the result holds nan or infinity. {nan}", "usually")

@@ -98,7 +98,7 @@ class RemoteNamespace:
     def __init__(self, request, check: str, seconds: float):
         self._request, self._check, self._seconds = request, check, seconds
         self._deadline = time.monotonic() + seconds
-        self._callbacks, self.printed, self.changed = [], "", ""
+        self._callbacks, self.printed, self.changed = [], "", []
 
     def value(self, name, kept=None):
         return self._ask("value", name, kept=kept)
@@ -146,7 +146,7 @@ class RemoteNamespace:
     def _result(self, reply, buffers):
         said = str(reply.get("message", ""))[:MAX_MESSAGE]
         self.printed = str(reply.get("printed", ""))[:2100]
-        self.changed = str(reply.get("changed", ""))[:20]
+        self.changed = [(int(place), str(kind)[:20]) for place, kind in reply.get("changed", [])]
         if "result" in reply:
             return decode(reply["result"], buffers)
         if type(reply.get("kept")) is int:

@@ -64,11 +64,14 @@ def _kl_step(A, W, H):
                "count out among the classes, the multiplication adds the shares up.")],
           rows=["R003", "R064", "E02"])
 def kl_step(answer, rng):
-    for m, n, k in rng.permutation([(6, 5, 2), (4, 9, 3), (3, 7, 1)]):
+    for m, n, k, size in rng.permutation([(6, 5, 2, 1), (4, 9, 3, 1), (3, 7, 1, 1),
+                                          (6, 5, 2, 0.01)]):  # in other units
+        m, n, k = int(m), int(n), int(k)
         A, W, H = (rng.uniform(0.2, 2, size=shape) for shape in ((m, n), (m, k), (k, n)))
+        A, H = A * size, H * size
         case = f"a {m} by {n} matrix, k = {k}"
         got = answer.call("kl_step", A, W, H)
-        expect_close(got, _kl_step(A, W, H), case=case, mistakes={
+        expect_close(got, _kl_step(A, W, H), case=case, atol=0, mistakes={
             "this is the rule for the squared error": H * (W.T @ A) / (W.T @ W @ H),
             "the division by the column sums of W is missing": H * (W.T @ (A / (W @ H))),
             "the ratio is upside down: where too little is predicted, H must grow":
@@ -96,14 +99,16 @@ def kl_step(answer, rng):
                "again.")],
           rows=["R076", "R004"])
 def fit_viewer(answer, rng):
-    for n, k, count in ((12, 3, 8), *rng.permutation([(9, 2, 4), (5, 3, 1), (6, 4, 0)])):
-        H, a, ridge = rng.normal(size=(k, n)), rng.normal(2, 2, size=n), rng.uniform(0.1, 0.9)
+    for n, k, count, least in ((12, 3, 8, 0.1), *rng.permutation(
+            [(9, 2, 4, 1), (5, 3, 1, 0.02), (6, 4, 0, 0.1), (12, 3, 8, 2)])):
+        n, k, count = int(n), int(k), int(count)
+        H, a, ridge = rng.normal(size=(k, n)), rng.normal(2, 2, size=n), rng.uniform(1, 4) * least
         known = np.zeros(n, dtype=bool)
         known[rng.choice(n, count, replace=False)] = True
         if count > 1:
             a[np.flatnonzero(known)[:2]] = [0, -2.5]  # known all the same
         ratings = np.where(known, a, np.nan)
-        case = f"{count} of {n} ratings known, k = {k}"
+        case = f"{count} of {n} ratings known, k = {k}, ridge = {ridge:.3g}"
         got = as_array(answer.call("fit_viewer", ratings, H, ridge), case=case, shape=(k,),
                        nan="Unknown ratings are nan in `ratings`, and so is every sum with one.")
 
@@ -124,7 +129,7 @@ def fit_viewer(answer, rng):
                        "rating at all, only λ‖w‖² is left")
 
 
-LETTERS = "山水花月风云鸟雨"
+LETTERS = "山水花月风云鸟雨a"
 
 
 @exercise("02.4", "Repair: a generator that eats strings", kind="debug", difficulty=2, minutes=12,
@@ -149,7 +154,7 @@ LETTERS = "山水花月风云鸟雨"
 def bigram_table(answer, rng):
     for _ in range(rng.integers(2, 4)):
         sentences, tables = _telling_sentences(rng)
-        case = f"the sentences {', '.join(sentences)}"
+        case = f"the sentences {', '.join(map(repr, map(str, sentences)))}"
         characters, P = expect_parts(answer.call("bigram_table", sentences), 2, case=case,
                                      what="the characters and the table")
         if isinstance(characters, set | dict):
@@ -161,7 +166,8 @@ def bigram_table(answer, rng):
             isinstance(c, str) for c in characters), f"{case}: the first result should be a list "
             "of characters.")
         expect(sorted(characters) == known, f"{case}: the first result should name each different "
-               f"character once: {len(known)} of them, and here are {len(characters)}.")
+               f"character once, the space too, and `A` beside `a`: {len(known)} of them, and here "
+               f"are {len(characters)}.")
         P = as_array(P, case=case, shape=(len(known), len(known)), nan="Nothing follows 。, so the "
                      "sum of its row is zero: leave such a row at zero.")
         right, *wrong = (table(list(characters)) for table in tables.values())
@@ -177,7 +183,7 @@ def _telling_sentences(rng):
         rare, *letters = rng.choice(list(LETTERS), size=rng.integers(6, 9), replace=False)
         sentences = ["".join(rng.choice(letters, size=rng.integers(4, 8)))
                      for _ in range(rng.integers(2, 5))]
-        sentences[0] += "。"  # nothing ever follows it
+        sentences[0] += " A。"  # nothing ever follows the last one
         again, run = sentences[0], letters[0] * 3 + letters[1]
         sentences = rng.permutation([*sentences, again, run, rare + letters[0]]).tolist()
         sentences += letters[-1:]  # which holds no pair
@@ -300,7 +306,8 @@ def _anchors(n, d, noise, rng):
                "other's nearest as new anchors, and repeat.")],
           rows=["R072"])
 def rotation(answer, rng):
-    for n, d, noise in ((30, 4, 0.0), (12, 5, 0.3), (9, 2, 0.5))[::rng.choice([-1, 1])]:
+    for n, d, noise in ((12, 5, 0.3), (30, 4, 0.0), (12, 5, 0.3),
+                        (9, 2, 0.5))[::rng.choice([-1, 1])]:
         X, Y = _anchors(n, d, noise, rng)
         case = f"{n} anchors in {d} dimensions" + (", with noise" if noise else "")
         middle = np.linalg.svd((X - X.mean(axis=0)).T @ (Y - Y.mean(axis=0)))
@@ -316,36 +323,50 @@ def rotation(answer, rng):
                        "of XᵀY belong to X, and which to Y?")
 
 
-def _about_a_theme(sentences, terms, n, rng):
+def _about_a_theme(sentences, terms, n, rng, rival):
     """Counts (sentences, terms), the weights in the first component, and {mistake: its sentences}.
-    A long aside sees to it that neither the longest nor the heaviest rows are the right ones."""
+    Two long asides see to it that neither the longest nor the heaviest rows are the right ones, nor
+    those of a `rival`, another score that is often as good."""
     while True:
-        theme = np.zeros(terms)
+        theme, aside = np.zeros(terms), np.zeros(terms)
         theme[:terms // 3 + 1] = rng.uniform(2, 4, size=terms // 3 + 1)
+        aside[terms // 3 + 1:] = rng.uniform(0, 4, size=terms - terms // 3 - 1)
         counts = rng.poisson(0.1, size=(sentences, terms)) + np.rint(
             rng.permutation(np.linspace(0, 1.5, sentences))[:, None] * theme)
-        counts[rng.integers(sentences), terms // 3 + 1:] += rng.integers(1, 4)
-        U, s, _ = np.linalg.svd(counts)
+        counts[rng.choice(sentences, 2, replace=False)] += np.rint(
+            rng.uniform(0.8, 1.5, size=(2, 1)) * aside)
+        U, s, Vt = np.linalg.svd(counts)
         scores = np.abs(U[:, 0])
         ranked = np.sort(scores)[::-1]
+        length = np.linalg.norm(counts, axis=1)
+        rows = counts / np.maximum(length, 1)[:, None]
+        frequent = np.argsort(-counts.sum(axis=0), kind="stable")
+        rivals = {"alike": [],
+                  "angle": [np.abs(rows @ Vt[0]), np.abs(np.linalg.svd(rows)[0][:, 0])],
+                  "terms": [counts[:, frequent[0]], counts[:, frequent[:terms // 3]].sum(axis=1),
+                            np.linalg.norm(U[:, :2] * s[:2], axis=1)]}[rival]
         others = {
             "these are the longest sentences: a long one may be about something else":
                 counts.sum(axis=1),
             "these are the rows of greatest length: a long one may be about something else":
-                np.linalg.norm(counts, axis=1),
+                length,
             "these are the sentences of the largest weights in the second component":
                 np.abs(U[:, 1]),
             "these are the sentences of the smallest weights": -scores,
             "these are simply the first sentences": -np.arange(sentences),
             "these are simply the last sentences": np.arange(sentences),
         }
-        best, *mistakes = (_highest(n, values) for values in (scores, *others.values()))
-        alike = [sum(np.array_equal(one, mistake) for mistake in mistakes)
-                 for one in (best, mistakes[2])]  # the aside leads the second component, too
+        if rival == "alike":
+            others["these are the sentences most alike to all the others, and the strongest "
+                   "component is not yet found by that"] = (counts @ counts.T).sum(axis=1)
+        best, *mistakes = (_highest(n, values).tolist() for values in (scores, *others.values()))
+        told_apart = best not in mistakes + [_highest(n, values).tolist() for values in rivals]
         by_score = np.diff(np.argsort(-scores)[:n])
-        told_apart = alike == [0, 1] and (by_score < 0).any() and (n == 2 or (by_score > 0).any())
-        if ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1] and told_apart:
-            return counts[:, rng.permutation(terms)], best, dict(zip(others, mistakes, strict=True))
+        unsorted = (by_score < 0).any() and (n == 2 or (by_score > 0).any())
+        if ranked[n - 1] > ranked[n] + 0.02 and s[0] > 1.1 * s[1] and told_apart and unsorted:
+            named = {name: made for name, made in zip(others, mistakes, strict=True)
+                     if mistakes.count(made) == 1}
+            return counts[:, rng.permutation(terms)], np.array(best), named
 
 
 def _highest(n, values):
@@ -371,8 +392,9 @@ def _highest(n, values):
           rows=["R068"])
 def summary(answer, rng):
     # The sign of NumPy's U[:, 0] is another one for (8, 12) than for (7, 30).
-    for sentences, terms, n in rng.permutation([(7, 30, 3), (8, 12, 2), (9, 6, 4)]).tolist():
-        counts, best, mistakes = _about_a_theme(sentences, terms, n, rng)
+    cases = [(7, 30, 3, "alike"), (8, 12, 2, "terms"), (9, 6, 4, "angle")]
+    for sentences, terms, n, rival in (cases[i] for i in rng.permutation(3)):
+        counts, best, mistakes = _about_a_theme(sentences, terms, n, rng, rival)
         case = f"{sentences} sentences, {terms} terms, n = {n}"
         got = as_array(answer.call("summary", counts, n), case=case, shape=(n,)).tolist()
         if sorted(got) == best.tolist() != got:
@@ -405,6 +427,8 @@ def tempered(answer, rng):
     for T in rng.permutation([1.0, rng.uniform(0.3, 0.7), rng.uniform(1.6, 3), 20.0, 0.01]):
         words = rng.integers(4, 9) if T > 0.1 else 2200  # so many that p ** (1 / T) underflows
         p = rng.dirichlet(np.full(words, 500 if T < 0.1 else 1))
+        p[rng.integers(words)] = 10 ** rng.uniform(-25, -8)  # hardly possible, and not impossible
+        p /= p.sum()
         impossible = np.sort(rng.choice(words + 2, 2, replace=False))
         p = np.insert(p, impossible - [0, 1], 0.0)
         case = f"T = {T:.3g}, {len(p)} words"

@@ -76,7 +76,7 @@ def terminal_step(answer, rng):
 
 
 @exercise("04.3", "An optimizer that remembers", kind="implement", difficulty=2, minutes=10,
-          points=3, in_place=True, names=["Momentum"],
+          points=3, in_place=(0,), names=["Momentum"],
           hints=["What has to survive from one call of `step` to the next? Where does an object "
                  "keep such things?",
                  "self.velocity = beta * self.velocity + gradient; the new weights are "
@@ -100,7 +100,7 @@ def momentum_class(answer, rng):
     weights, gradients = rng.normal(size=d), rng.normal(size=(4, d))
     gradients[2, :2] = 0  # where the velocity goes on
     optimizer = answer.make("Momentum", lr, beta)
-    velocity, x = np.zeros(d), weights
+    velocity, x, own = np.zeros(d), weights, weights
     for t, g in enumerate(gradients, 1):
         got = optimizer.call("step", x, g)
         velocity = beta * velocity + g
@@ -113,9 +113,11 @@ def momentum_class(answer, rng):
                 "the plain one": x - lr * (1 + beta) * g},
                 usually="the velocity does not start at zero")
         expect_close(got, x - lr * velocity, case=f"step {t}", start=x, mistakes={
-            "the velocity of the earlier steps is forgotten": x - lr * g},
+            "the velocity of the earlier steps is forgotten": x - lr * g,
+            "it goes on from where it led itself, not from the weights that it is given":
+                own - lr * velocity},
             usually="the velocity is not carried on as beta times the old one, plus the gradient")
-        x = x - lr * velocity
+        own, x = own - lr * velocity, rng.normal(size=d)  # another may have moved the weights
     other = answer.make("Momentum", lr, beta)
     expect_close(other.call("step", weights, gradients[0]), weights - lr * gradients[0],
                  case="the first step of a second optimizer",

@@ -10,7 +10,6 @@ from zglearn.exercises.exercise import (
     expect_close,
     expect_form,
     expect_parts,
-    incorrect,
 )
 from zglearn.exercises.replay import by_steps
 
@@ -65,16 +64,16 @@ def memory(answer, rng):
         mean, half = expect_parts(answer.call("memory", rho), 2, case=case,
                                   what="the memory and the half-life")
         want = 1 / (1 - rho), np.log(0.5) / np.log(rho)
-        if np.allclose(np.array([mean, half], dtype=float), want[::-1]):
-            incorrect(f"{case}: these are the right two numbers in the wrong order. "
-                      "The memory comes first.")
         expect_close(mean, want[0], case=f"{case}, the memory", mistakes={
+            "this is the half-life: the memory comes first": want[1],
             "this is 1/ρ, and the memory is 1/(1 − ρ)": 1 / rho,
             "ages are counted from 0; the newest gradient has age 1 here": rho / (1 - rho)},
             usually="the mean age is a sum of ages, each times its weight: add up the first few "
                     "hundred by machine, and compare")
         expect_close(half, want[1], case=f"{case}, the half-life", mistakes={
             "the sign is wrong: both logarithms are negative": -want[1],
+            "it was rounded to whole steps: after a fraction of one, exactly half is left":
+                np.ceil(want[1]),
             "this is the step at which 1/e is left, not one half": -1 / np.log(rho),
             "this is half of the memory": want[0] / 2},
             usually="after so many steps half of a gradient's first weight is left: how much is "
@@ -99,6 +98,7 @@ def memory(answer, rng):
           rows=["R012", "R013", "E63"])
 def shock(answer, rng):
     for k, rho in rng.permutation([(1.0, 0.9), (rng.uniform(2, 5), rng.uniform(0.8, 0.95)),
+                                   (rng.uniform(0.02, 0.5), rng.uniform(0.998, 0.999)),
                                    (rng.uniform(50, 500), rng.uniform(0.95, 0.999))]).tolist():
         case = f"k = {k:.3g}, rho = {rho:.4g}"
         expect_close(answer.call("shock", k, rho), k / np.sqrt(rho + (1 - rho) * k * k), case=case,
@@ -114,7 +114,7 @@ def shock(answer, rng):
 
 
 @exercise("06.4", "An RMSprop that remembers", kind="implement", difficulty=2, minutes=10,
-          points=3, in_place=True, names=["RMSProp"],
+          points=3, in_place=(0,), names=["RMSProp"],
           hints=["What has to survive from one call of `step` to the next? What is its value "
                  "before the first?",
                  "S ← ρ S + (1 − ρ) g², then weights − α g/(√S + ε).",
@@ -133,28 +133,29 @@ def shock(answer, rng):
               "S", "s", "v", "G", "cache", "mean_square", "square_avg")}))
 def rmsprop_class(answer, rng):
     lr, rho, eps = rng.uniform(0.01, 0.1), rng.uniform(0.8, 0.99), 1e-8
-    n, shape = int(rng.integers(5, 8)), (2, int(rng.integers(3, 6)))
-    weights = rng.normal(size=shape)
+    n, shape = int(rng.integers(25, 30)), (2, int(rng.integers(3, 6)))
+    # Each step begins at new weights, which another than the optimizer may have moved.
+    weights = rng.normal(size=(n, *shape))
     gradients = rng.choice([-1, 1], size=(n, *shape)) * rng.uniform(0.3, 2, size=(n, *shape))
+    gradients *= 10 ** rng.uniform(0, 3, size=shape)
     gradients[:, rng.integers(2), rng.integers(shape[1])] = 0
     ages = np.arange(1, n)[:, None, None]
-    means = np.array([(1 - rho) * sum(rho ** (t - k) * gradients[k] ** 2 for k in range(t + 1))
-                      for t in range(n)])
+    means = _running_means(gradients, rho)
     most = means[:-1]
 
     def path(S, sign=-1):
-        return weights + sign * np.cumsum(lr * gradients[:-1] / (np.sqrt(S) + eps), axis=0)
+        return weights[:-1] + sign * lr * gradients[:-1] / (np.sqrt(S) + eps)
 
-    def step(optimizer, x, t, case):
-        return as_array(optimizer.call("step", x.copy(), gradients[t]), case=case, shape=shape)
+    def step(optimizer, x, g, case):
+        return as_array(optimizer.call("step", x.copy(), g), case=case, shape=x.shape).copy()
 
-    optimizer, points = answer.make("RMSProp", lr, rho, eps), [weights]
-    for t in range(n - 1):
-        points.append(step(optimizer, points[-1], t, f"step {t + 1}").copy())
+    optimizer = answer.make("RMSProp", lr, rho, eps)
+    points = np.array([step(optimizer, weights[t], gradients[t], f"step {t + 1}")
+                       for t in range(n - 1)])
     afresh = (1 - rho) * gradients[:-1] ** 2
-    expect_close(np.array(points[1:]), path(most), start=weights,
-                 case=f"{n - 1} steps from an array 2 by {shape[1]}, one gradient always 0",
-                 mistakes={
+    expect_close(points, path(most), start=weights[:-1],
+                 case=f"{n - 1} steps, each from other weights, 2 by {shape[1]}, one gradient "
+                      "always 0", mistakes={
         "it goes uphill": path(most, sign=1),
         "S is divided by 1 - rho ** t, Adam's correction; RMSprop has none":
             path(most / (1 - rho**ages)),
@@ -163,26 +164,41 @@ def rmsprop_class(answer, rng):
         "all weights share one number, the norm of the gradient":
             path(0 * most + most.sum(axis=(1, 2), keepdims=True)),
         "the root is missing": path(most**2),
+        "the optimizer goes on from where it led itself, not from the weights that it is given":
+            weights[0] + np.cumsum(path(most) - weights[:-1], axis=0),
         "S starts afresh at every call": path(afresh)},
         usually="compare one weight by hand: S after the first gradient and after the second, "
                 "then what divides each of the two")
     case = "a second optimizer is made when the first has taken its steps"
-    expect_close(step(answer.make("RMSProp", lr, rho, eps), weights, 0, case), path(most)[0],
-                 start=weights, case=f"{case}: its first step", usually=SHARED)
-    expect_close(step(optimizer, points[-1], n - 1, case),
-                 points[-1] - lr * gradients[-1] / (np.sqrt(means[-1]) + eps), start=points[-1],
+    expect_close(step(answer.make("RMSProp", lr, rho, eps), weights[0], gradients[0], case),
+                 path(most)[0], start=weights[0], case=f"{case}: its first step", usually=SHARED)
+    expect_close(step(optimizer, weights[-1], gradients[-1], case),
+                 weights[-1] - lr * gradients[-1] / (np.sqrt(means[-1]) + eps), start=weights[-1],
                  case=f"{case}: the next step of the first", usually=SHARED)
-    lr, rho, eps, g = lr / 2, rho / 2, rng.uniform(0.1, 0.5), gradients[0]
-    S = (1 - rho) * g * g
-    case = f"eps = {eps:.2g}"
-    got = step(answer.make("RMSProp", lr, rho, eps), weights, 0, case) - weights
+    lr, rho, eps, g = 10 * lr, rho / 2, rng.uniform(0.1, 0.5), gradients[:3].reshape(3, -1)
+    g = g / np.maximum(np.abs(g).max(axis=0), 1)
+    S = _running_means(g, rho)
+    case, x = f"three steps of an array of shape ({g.shape[1]},) with eps = {eps:.2g}", rng.normal(
+        size=g.shape)
+    optimizer = answer.make("RMSProp", lr, rho, eps)
+    got = np.array([step(optimizer, x[t], g[t], case) for t in range(3)]) - x
     outside, within = np.sqrt(S) + eps, (np.sqrt(S + eps), np.sqrt(S + eps**2))
     if not any(np.allclose(got, -lr * g / root, rtol=1e-4, atol=1e-6) for root in within):
-        expect_close(weights + got, weights - lr * g / outside, start=weights, case=case, mistakes={
-            "eps is not the one that was given, but one of your own":
-                weights - lr * g / (np.sqrt(S) + 1e-8)},
+        expect_close(x + got, x - lr * g / outside, start=x, case=case, mistakes={
+            "eps does not take part here: it is left out, or it is one of your own in the place of "
+            "the one that was given":
+                x - lr * g / (np.sqrt(S) + 1e-8)},
             usually="eps is added to the root of S, or to S under it, with its plus sign, and it "
                     "is the one that `__init__` was given")
+
+
+def _running_means(gradients, rho):
+    """S after each of the gradients, which come one a row."""
+    S, means = 0.0, []
+    for g in gradients:
+        S = rho * S + (1 - rho) * g * g
+        means.append(S)
+    return np.array(means)
 
 
 SHARED = ("S belongs to the class or to a global name, so that all optimizers share it: set it in "
@@ -205,16 +221,14 @@ SHARED = ("S belongs to the class or to a global name, so that all optimizers sh
                "gradient descent with rate α/ε.")],
           rows=["R018", "E63"])
 def half_speed(answer, rng):
-    some = 10 ** rng.uniform((-9, -3), (-3, -1))
+    some = 10 ** rng.uniform((-10.5, -3), (-9, -1))
     for eps in rng.permutation([1e-8, *some]).tolist():
         case = f"eps = {eps:.3g}"
         outside, inside = expect_parts(answer.call("half_speed", eps), 2, case=case,
                                        what="the gradient for ε outside and for ε inside")
         want = eps, np.sqrt(eps / 3)
-        if np.allclose(np.array([outside, inside], dtype=float), want[::-1], rtol=1e-6, atol=0):
-            incorrect(f"{case}: these are the right two numbers in the wrong order. "
-                      "ε outside comes first.")
         expect_close(outside, want[0], case=f"{case}, outside", atol=0, mistakes={
+            "this is the answer for ε inside: ε outside comes first": want[1],
             "this is where the two are equal under the root": np.sqrt(eps)},
             usually="set g / (g + eps) to one half")
         expect_close(inside, want[1], case=f"{case}, inside", atol=0, mistakes={
@@ -226,7 +240,7 @@ def half_speed(answer, rng):
 
 
 @exercise("06.6", "Repair: a program that climbs", kind="debug", difficulty=3, minutes=15,
-          points=4, in_place=True, names=["train"],
+          points=4, in_place=(2, 3), names=["train"],
           hints=["Take one epoch and compare the weights after it with what you compute by hand. "
                  "Which sign does the error have? Which array is a sum that never ends?",
                  "The gradient of ½(output − y)² has the factor output − y. G is new in every "
@@ -251,11 +265,15 @@ def train(answer, rng):
     X = rng.normal(size=(n, 4 + more)) * np.array([0, 1e-7, 0, 1] + [1] * more)
     X[:, 2] = 1
     W1, W2 = rng.normal(size=(4 + more, width)), rng.normal(size=(width, 1))
-    y = rng.uniform(size=(n, 1))
     W1[2, 0] = -17
     order = rng.permutation(4 + more)
     X, W1 = X[:, order], W1[order]
-    lr, rho, epochs = rng.uniform(0.01, 0.05), rng.uniform(0.8, 0.95), int(rng.integers(5, 10))
+    for epochs in (int(rng.integers(5, 10)), int(rng.integers(11, 14))):
+        _judge_training(answer, X, rng.uniform(size=(n, 1)), W1, W2, rng.uniform(0.01, 0.05),
+                        rng.uniform(0.8, 0.95), epochs)
+
+
+def _judge_training(answer, X, y, W1, W2, lr, rho, epochs):
     case = f"{epochs} epochs on random data, with an input that is always 0"
     got = expect_parts(answer.call("train", X, y, W1, W2, lr, rho, epochs), 2, case=case,
                        what="W1 and W2")
@@ -321,10 +339,12 @@ def broadcasting(answer, rng):
     chosen = answer.value("answer_06_7")
     if isinstance(chosen, np.ndarray):
         chosen = chosen.tolist()
-    if isinstance(chosen, int) and not isinstance(chosen, bool):
+    if type(chosen) in (int, float):
         chosen = [chosen]
-    expect_form(isinstance(chosen, list | tuple | set)
-                and all(type(n) is int and 1 <= n <= 4 for n in chosen),
+    if isinstance(chosen, list | tuple):  # of numbers or of arrays without axes
+        chosen = [n.item() if isinstance(n, np.ndarray) and n.ndim == 0 else n for n in chosen]
+    expect_form(isinstance(chosen, list | set)
+                and all(type(n) in (int, float) and n in (1, 2, 3, 4) for n in chosen),
                 "give a list of whole numbers from 1 to 4, such as [4]")
     chosen = set(chosen)
     expect(chosen, "no number at all? An axis of length 1 is stretched to fit any other.")

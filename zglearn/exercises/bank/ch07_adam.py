@@ -103,7 +103,7 @@ def uncorrected_step(answer, rng):
 
 
 @exercise("07.3", "Adam from the paper", kind="implement", difficulty=2, minutes=12, points=3,
-          in_place=True,
+          in_place=(0,),
           names=["Adam"],
           hints=["Which three things must survive from one call of `step` to the next?",
                  "t ← t + 1; m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; m̂ = m/(1 − β₁ᵗ); "
@@ -134,13 +134,14 @@ def adam_class(answer, rng):
     gradients[:2, 0] = 0
     first, root = gradients[0], (1 - beta1) / np.sqrt(1 - beta2)
     optimizer = answer.make("Adam", lr, beta1, beta2, 1e-8)
-    x = weights
+    x = own = weights
     for t in range(1, 7):
         got = as_array(optimizer.call("step", x, gradients[t - 1]), case=f"step {t}", shape=(d,))
 
-        def points(x=weights, t=t, **mistake):
+        def points(x=x, t=t, **mistake):
             feed = iter(gradients)
-            return adam_points(lambda x: next(feed), x, t, **settings | mistake)[-1]
+            path = adam_points(lambda x: next(feed), weights, t, **settings | mistake)
+            return x + path[-1] - (path[-2] if t > 1 else weights)
 
         if t == 1:
             sign = np.sign(first)
@@ -156,14 +157,17 @@ def adam_class(answer, rng):
         swapped = settings | {"beta1": beta2, "beta2": beta1}
         others = {} if t == 1 else {
             "m and v are set to zero in every step": points(forget=True),
-            "t stays at 1": _counting_stuck(weights, gradients[:t], settings),
+            "t stays at 1": x + _counting_stuck(weights, gradients[:t], settings)
+            - _counting_stuck(weights, gradients[:t - 1], settings),
+            "it goes on from where it led itself, not from the weights that it is given":
+                points(own),
             "β₁ and β₂ are exchanged": points(**swapped),
             "v never falls, as in AMSGrad": points(largest="v"),
             "the corrected v never falls, as in AMSGrad": points(largest="corrected")}
         expect_close(got, points(), case=f"step {t}", start=x, mistakes=others,
                      usually="the first step was right, so look at what is carried on to the next: "
                              "m, v and t, each brought up to date once a step")
-        x = got
+        own, x = points(own), rng.normal(size=d)  # another may have moved the weights
     other = answer.make("Adam", lr, beta1, beta2, 1e-8)
     expect_close(other.call("step", weights, first), weights - lr * np.sign(first),
                  case="the first step of a second optimizer",

@@ -191,7 +191,7 @@ def _reference(method, lr, gradients):
 
 
 @exercise("11.4", "Three optimizers, one network", kind="implement", difficulty=2, minutes=20,
-          points=4, in_place=True, names=["Optimizer"],
+          points=4, in_place=(0,), names=["Optimizer"],
           hints=["A network has several arrays, and each needs its own memory. Where do you keep "
                  "as many velocities as there are arrays? And what is counted once per step, not "
                  "once per array?",

@@ -41,6 +41,8 @@ CAUSES = [
      "a value is not of the kind that this line needs: print its type and, if it has one, its "
      "shape"),
     (r"empty|zero-size", "nothing was left to take this of: an empty list or array"),
+    (r"OverflowError|math range", "a number grows too large: bound it before it is put into an "
+     "exponent or a power"),
     (r"same sign|invalid value|math domain", "a number is outside of what this function takes"),
     (r"StopIteration|RuntimeError: generator", "something ended that was asked for one more"),
     (r"RecursionError", "a function calls itself and never ends"),

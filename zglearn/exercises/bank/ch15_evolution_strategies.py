@@ -24,8 +24,9 @@ def crooked(rng, d):
     return lambda x: 1e5 + float(slope @ x + bend @ x**3)
 
 
-def expect_normal(z, *, case, what):
-    """Expect numbers (n, d) to look standard normal, within five standard deviations."""
+def expect_normal(z, *, case, what, signed=True):
+    """Expect the rows of z (n, d) to look standard normal and drawn anew, within five standard
+    deviations; without `signed`, the sign of a row means nothing."""
     size = np.abs(z)
     n, mean, spread = z.size, z.mean(), z.std()
     expect((z < 0).any(axis=1).all() and (z > 0).any(axis=1).all(), f"{case}: {what} has the same "
@@ -38,6 +39,20 @@ def expect_normal(z, *, case, what):
     expect(abs(size.mean() / spread - 0.798) < 5 * 0.43 / np.sqrt(n), f"{case}: {what} is not "
            f"normal. Its mean size is {size.mean() / spread:.3f} standard deviations; that of "
            "normal noise is 0.798.")
+    square = (z**2).sum(axis=1)
+    cosines = z @ z.T / np.sqrt(np.outer(square, square)) - np.eye(len(z))
+    near = int(((cosines if signed else np.abs(cosines)) > 0.9).any(axis=1).sum())
+    expect(near == 0, f"{case}: {near} of {len(z)} directions of {what} are the same as another, "
+           "or nearly so. Each is drawn anew.")
+    expect(square.var() > 0.3 * 2 * z.shape[1], f"{case}: {what} has the same length in every "
+           "direction. That of normal noise differs from one to the next.")
+
+
+def expect_from_rng(asked, again, *, case):
+    """Expect no point to be asked in both of two calls that differ in their `rng` only."""
+    same = (np.array(asked)[:, None] == np.array(again)[None]).all(axis=2).any()
+    expect(not same, f"{case}: with another `rng` the loss is asked at the same points: draw the "
+           "noise from the `rng` that is passed in, not from a source of your own")
 
 
 @exercise("15.1", "The slope of a blurred step", kind="derive", difficulty=2, minutes=10, points=2,
@@ -58,9 +73,10 @@ def expect_normal(z, *, case, what):
                "differentiated.")],
           rows=["R102", "R147"])
 def blurred_slope(answer, rng):
-    for side in (1, -1, 1):
-        sigma, low = rng.uniform(0.4, 0.8), rng.uniform(0, 1)
-        x, high = side * sigma * rng.uniform(0.5, 1.5), low + rng.uniform(1.5, 3)
+    for far in rng.permutation([rng.uniform(0.5, 1.5), -rng.uniform(0.5, 1.5), 0.0,
+                                rng.choice([-1, 1]) * rng.uniform(3, 3.5)]).tolist():
+        sigma, low = rng.uniform(0.4, 0.8), rng.uniform(-1, 1)
+        x, high = sigma * far, low + rng.uniform(1.5, 3)
         phi = math.exp(-((x / sigma) ** 2) / 2) / math.sqrt(2 * math.pi)
         want = (low - high) * phi / sigma
         expect_close(answer.call("blurred_slope", x, sigma, low, high), want, mistakes={
@@ -90,8 +106,10 @@ def blurred_slope(answer, rng):
                "information.")],
           rows=["R102"])
 def shaped(answer, rng):
-    for n in rng.permutation([4, 5, int(rng.integers(6, 12))]).tolist():
-        F = rng.normal(size=n) ** 3
+    for n, level, unit in rng.permutation([(4, 0, 1), (5, 0, 1e12),
+                                           (int(rng.integers(8, 12)), 1, 1e-10)]).tolist():
+        n = int(n)
+        F = level + unit * rng.normal(size=n) ** 3
         F[rng.integers(n)] = np.inf
         # An order that is its own inverse would hide a missing second argsort.
         while (F.argsort().argsort() == F.argsort()).all():
@@ -106,7 +124,7 @@ def shaped(answer, rng):
             "they are divided by n, so the highest is not 1/2: n ranks have n − 1 gaps":
                 ranks / n - 0.5,
             "the losses are scaled, not ranked": (finite - finite.min()) / np.ptp(finite) - 0.5},
-            case=f"{n} losses, one of them infinite",
+            case=f"{n} losses of about {abs(level + unit):.0e}, one of them infinite",
             usually="look at the place of the lowest loss, which gets −1/2, at that of the "
                     "highest, and at the gaps between neighbours, which are all the same")
 
@@ -125,7 +143,6 @@ def shaped(answer, rng):
                "Half as many directions for the same number of losses.")],
           rows=["R105", "R102", "R131"])
 def es_gradient(answer, rng):
-    drawn = []
     for d, pairs in ((90, 100), (3, 1), (3, int(rng.integers(3, 8)))):
         x, sigma = rng.normal(size=d), rng.uniform(0.15, 0.35)
         loss, asked = watched(crooked(rng, d))
@@ -136,8 +153,12 @@ def es_gradient(answer, rng):
                "which the loss was asked lie around 0, and not around x.")
         steps = expect_pairs(asked, x, pairs, case=case)
         if pairs > 10:
-            expect_normal(steps / sigma, case=case, what="the noise around x")
-        drawn.append(np.abs(steps[0, :3]) / sigma)
+            expect_normal(steps / sigma, case=case, what="the noise around x", signed=False)
+        else:
+            first = [*asked]
+            asked.clear()
+            answer.call("es_gradient", Objective(loss), x, rng, sigma, pairs)
+            expect_from_rng(first, asked, case=case)
         change = np.array([loss(x + s) - loss(x - s) for s in steps])
         want = change @ steps / (2 * sigma**2 * pairs)
         expect_close(got, want, case=case, mistakes={
@@ -150,8 +171,6 @@ def es_gradient(answer, rng):
             } | {"the sign of the difference is flipped": -want},
             usually="multiply the difference of each pair with the pair's own noise, and count "
                     "what the sum has to be divided by")
-    expect(not np.allclose(drawn[1], drawn[2], rtol=1e-4), "the directions are the same in every "
-           "call: draw them from the `rng` that is passed in, not from a source of your own")
 
 
 @exercise("15.4", "The heart of CMA-ES", kind="implement", difficulty=3, minutes=15, points=4,
@@ -171,10 +190,19 @@ def es_gradient(answer, rng):
                "together. The cloud settles where all directions look alike: C ∝ H⁻¹.")],
           rows=["R102", "R105"])
 def cma_update(answer, rng):
-    n, lam, mu = (int(rng.integers(*ends)) for ends in ((2, 6), (7, 12), (3, 6)))
-    m, sigma, c = rng.normal(size=n), rng.uniform(0.55, 0.8), rng.uniform(0.2, 0.45)
+    lam = int(rng.integers(8, 13))
+    half = lam // 2 + int(rng.choice([-1, 1]))  # not half of the population: that is only usual
+    for mu, c in rng.permutation([(half, rng.uniform(0.1, 0.3)), (1, rng.uniform(0.4, 0.6)),
+                                  (lam - 2, rng.uniform(0.7, 0.9))]).tolist():
+        _cma_update(answer, rng, lam, int(mu), c)
+
+
+def _cma_update(answer, rng, lam, mu, c):
+    """Judge one generation of lam points, of which the best mu count."""
+    n, sigma = int(rng.integers(2, 6)), rng.uniform(0.55, 0.8)
     C = np.cov(rng.normal(size=(n, 10)))
-    X, F = m + sigma * rng.normal(size=(lam, n)), rng.normal(size=lam)
+    m, F = rng.normal(size=n), rng.normal(size=lam)
+    X, F[F.argmax()] = m + sigma * rng.normal(size=(lam, n)), np.inf
     w = np.sort(rng.dirichlet(np.full(mu, 2.0)))[::-1]
 
     def update(best, weights, centre, unit):
@@ -182,7 +210,8 @@ def cma_update(answer, rng):
         return weights @ best, (1 - c) * C + c * (Y.T * weights) @ Y
 
     best, worst = X[F.argsort()[:mu]], X[F.argsort()[::-1][:mu]]
-    even, case = np.full(mu, 1 / mu), f"a population of {lam} in {n} dimensions, the best {mu}"
+    even = np.full(mu, 1 / mu)
+    case = f"a population of {lam} in {n} dimensions, one loss infinite, the best {mu}, c = {c:.2f}"
     got = expect_parts(answer.call("cma_update", m, sigma, C, X, F, w, c), 2, case=case,
                        what="the new mean and the new covariance")
     want_m, want_C = update(best, w, m, sigma)
@@ -223,8 +252,8 @@ def es_step(answer, rng):
         x, (loss, asked) = rng.normal(size=d), watched(crooked(rng, d))
         case = (f"population {population} in {d} dimensions, lr = {lr:.3f}, σ = {sigma:.3f}, a "
                 "loss plus 100,000")
-        step = as_array(answer.call("es_step", Objective(loss), x, rng, lr, sigma, population),
-                        case=case, shape=(d,)) - x
+        given = Objective(loss), x, rng, lr, sigma, population
+        step = as_array(answer.call("es_step", *given), case=case, shape=(d,)) - x
         expect(len(asked) <= population, f"{case}: {len(asked)} losses were asked, more than there "
                "are members")
         expect(len(asked) == population, f"{case}: only {len(asked)} losses were asked; each "
@@ -233,6 +262,11 @@ def es_step(answer, rng):
         expect(np.ptp(points, axis=0).max() > 0, f"{case}: the loss was asked at one point only. "
                "Where does it know the way from?")
         expect(step.any(), f"{case}: it does not move")
+        if not taken:
+            first = [*asked]
+            asked.clear()
+            answer.call("es_step", *given)
+            expect_from_rng(first, asked, case=case)
         noise.append((points - x) / sigma)
         taken.append((step, noise[-1], np.array([loss(p) for p in points]), lr, sigma, case))
     expect_normal(np.concatenate(noise), case="twelve steps", what="the noise around x")
@@ -265,7 +299,7 @@ def _es_step(step, eps, F, lr, sigma, case):
         if np.abs(step - times * want).max() < 1e-4 * np.abs(step).max():
             why = [said for factor, said in known.items() if abs(times / factor - 1) < 1e-4]
             said = f" It looks as if {why[0]}." if why else (
-                " Which of lr, σ and the population is it that has another place?")
+                " lr, σ and the population enter once each, as they are given; nothing else does.")
             incorrect(f"{case}: with {shaped}, the step is {times:.4g} times as long as it should "
                       f"be.{said}")
     raw = F @ eps
@@ -307,6 +341,16 @@ def outputs(answer, rng):
             np.repeat((X @ (W + sigma * noise.sum(axis=0)))[None], P, axis=0)}, case=case,
         usually="of the two vectors of a member, which one meets the inputs, and which one spreads "
                 "the result over the outputs?")
+    # Weights so large that the noise vanishes where it is added to them, and whose outputs cancel.
+    m += m % 2
+    large = rng.integers(1, 1000, size=(m // 2, k)) * 2.0**42
+    W, A = np.stack([large, -large], axis=1).reshape(m, k), rng.normal(size=(P, m))
+    X = rng.choice([-1.0, 1.0], size=(n, m // 2)).repeat(2, axis=1)
+    want = sigma * np.einsum("nm,pm,pk->pnk", X, A, B)
+    expect_close(answer.call("outputs", X, W, A, B, sigma), want, usually="W + σ a bᵀ is made "
+                 "for each member, and the noise is rounded away there. X @ W is the same for all: "
+                 "it is computed once, and the noise is added to it",
+                 case="large weights that cancel: X @ W is 0, the outputs are the noise")
 
 
 choice(

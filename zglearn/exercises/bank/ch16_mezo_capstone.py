@@ -7,6 +7,7 @@ from zglearn.exercises.exercise import (
     choice,
     exercise,
     expect,
+    expect_asked,
     expect_close,
     expect_form,
     expect_parts,
@@ -62,8 +63,8 @@ choice(
                "which all sums are exact, there is none.")],
           rows=["R105", "R131", "R073"])
 def mezo_step(answer, rng):
+    d = int(rng.integers(4, 9))
     for seed in rng.permutation(1000)[:4].tolist():
-        d = int(rng.integers(4, 9))
         h, p, bend = rng.uniform(0.5, 2, size=d), rng.normal(size=d), rng.normal(size=d)
         lr, eps = rng.uniform(0.05, 0.2), 10 ** rng.uniform(-4, -3)
         _mezo_step(answer, lambda x, h=h, bend=bend: float(np.sum(h * x**2 + bend * x**3)), p,
@@ -145,37 +146,55 @@ def _mezo_step(answer, f, p, seed, lr, eps):
                "without it.")],
           rows=["R105", "R145"])
 def slope_along(answer, rng):
-    d = int(rng.integers(4, 9))
-    batches = iter(rng.normal(size=(50, d)))
-    drawn = []
-
-    def draw_batch():
-        drawn.append(next(batches))
-        return drawn[-1].copy()
-
-    for _ in range(3):
-        p, z, bend = rng.normal(size=(3, d))
-        eps = 10 ** rng.uniform(-4, -3)
+    d, drawn = int(rng.integers(4, 9)), []
+    for sign in rng.permutation([-1, 1, 1, -1]):
+        (p, z, bend, batch), eps = rng.normal(size=(4, d)), 10 ** rng.uniform(-3, -2)
 
         def loss(p, batch, bend=bend):  # not the same with the two exchanged
             gap = np.asarray(p, dtype=float) - np.asarray(batch)
             return float(np.sum(0.5 * gap**2 + bend * gap**3 / 3))
 
-        drawn.clear()
-        got = answer.call("slope_along", loss, draw_batch, p, z, eps)
-        expect(len(drawn) > 0, "no batch was drawn: ask draw_batch().")
-        if len(drawn) > 1:
-            incorrect(f"{len(drawn)} batches were drawn. The two losses must be about the same "
-                      "batch, or their difference is mostly the difference of the batches.")
-        gap = p - drawn[0]
-        slope = float((gap + bend * gap**2) @ z)
-        room = 1e-4 * np.abs((gap + bend * gap**2) * z).sum()
-        expect_close(got, slope, case=f"the slope along z on one batch, eps = {eps:.2g}", rtol=0,
-                     atol=room, mistakes={
-                         "the two points are 2 eps apart, and it was divided by eps": 2 * slope,
-                         "the difference was not divided": 2 * eps * slope,
-                         "minus and plus are exchanged": -slope},
-                     usually="one of the two points is p itself, or the two are on the same side")
+        def slope(p, z, batch, eps, loss=loss):
+            return (loss(p + eps * z, batch) - loss(p - eps * z, batch)) / (2 * eps)
+
+        while abs(slope(p, z, batch, eps)) < 0.5:
+            z = rng.normal(size=d)
+        z *= sign * np.sign(slope(p, z, batch, eps))
+        _slope_along(answer, loss, slope, drawn, p, z, batch, eps)
+
+
+def _slope_along(answer, loss, slope, drawn, p, z, batch, eps):
+    """Judge one slope, at p along z (d,), on the batch that is drawn first."""
+    asked, case = [], f"eps = {eps:.2g}"
+
+    def draw_batch():
+        drawn.append(batch if not drawn else batch + len(drawn))
+        return drawn[-1].copy()
+
+    def watching(p, batch):
+        asked.append((np.array(p, dtype=float), np.array(batch, dtype=float)))
+        return loss(*asked[-1])
+
+    drawn.clear()
+    got = answer.call("slope_along", watching, draw_batch, p.copy(), z.copy(), eps)
+    expect(len(drawn) > 0, f"{case}: no batch was drawn: ask draw_batch().")
+    if len(drawn) > 1:
+        incorrect(f"{len(drawn)} batches were drawn. The two losses must be about the same batch, "
+                  "or their difference is mostly the difference of the batches.")
+    expect(len(asked) == 2, f"{case}: the loss was asked {len(asked)} times. Two losses tell the "
+           "slope along z, however many numbers p has.")
+    expect(all(np.array_equal(b, batch) for _, b in asked), f"{case}: a loss was asked about "
+           "another batch than the one that was drawn")
+    expect(not any(np.allclose(point, p, rtol=0, atol=1e-9) for point, _ in asked), f"{case}: the "
+           "loss was asked at p itself. The two points lie on opposite sides of p.")
+    expect_asked([point for point, _ in asked], [p + eps * z, p - eps * z], case=case)
+    want = slope(p, z, batch, eps)
+    expect_close(got, want, case=f"the slope along z on one batch, eps = {eps:.2g}", mistakes={
+        "the two points are 2 eps apart, and it was divided by eps": 2 * want,
+        "the difference was not divided": 2 * eps * want,
+        "it is a size without a sign: along z the loss falls here": abs(want),
+        "minus and plus are exchanged": -want},
+        usually="it is the difference of the two losses, by the distance in units of z")
 
 
 @exercise("16.4", "A checkpoint made of seeds", kind="implement", difficulty=2, minutes=10,
@@ -194,27 +213,36 @@ def slope_along(answer, rng):
                "After d / 2 steps, at 8 bytes a step and 4 bytes a parameter.")],
           rows=["R106", "R120", "R148"])
 def replay(answer, rng):
-    d, n = int(rng.integers(5, 10)), int(rng.integers(8, 12))
-    p0 = rng.normal(size=d)
-    seeds = rng.integers(1000, size=n)
-    seeds[-1] = seeds[1]  # the same direction again is a step as well
-    log = [(int(seed), float(step)) for seed, step in
-           zip(seeds, rng.normal(size=n), strict=True)]
+    for n in rng.permutation([0, 1, int(rng.integers(8, 12)), int(rng.integers(4, 8))]).tolist():
+        d = int(rng.integers(5, 10))
+        p0, seeds = rng.normal(size=d), rng.integers(2**32, size=n).tolist()
+        if n > 1:
+            seeds[-1] = seeds[1]  # the same direction again is a step as well
+        _replay(answer, p0, list(zip(seeds, rng.normal(size=n).tolist(), strict=True)))
 
+
+def _replay(answer, p0, log):
+    """Judge the end of one run."""
     def z(seed):
-        return np.random.default_rng(seed).standard_normal(d)
+        return np.random.default_rng(seed).standard_normal(p0.size)
 
-    expect_close(answer.call("replay", p0.copy(), []), p0, case="an empty log",
-                 usually="with no step taken, the start comes back")
+    got, case = answer.call("replay", p0.copy(), list(log)), f"a log of {len(log)} steps"
+    if not log:
+        expect_close(got, p0, case="an empty log",
+                     usually="with no step taken, the start comes back")
+        return
     end = p0 - sum(step * z(seed) for seed, step in log)
     one = np.random.default_rng(log[0][0])
-    drifting = p0 - sum(step * one.standard_normal(d) for _, step in log)
-    expect_close(answer.call("replay", p0.copy(), log), end, case=f"a log of {n} steps", mistakes={
+    drifting = p0 - sum(step * one.standard_normal(p0.size) for _, step in log)
+    expect_close(got, end, case=case, mistakes={
         "the steps were added; the log holds what is subtracted": 2 * p0 - end,
         "only the last step was taken: each one starts where the one before ended":
             p0 - log[-1][1] * z(log[-1][0]),
-        "one generator serves all steps; each step has a seed of its own": drifting},
-        usually="z is np.random.default_rng(seed).standard_normal(p0.size) of each step's seed")
+        "one generator serves all steps; each step has a seed of its own": drifting,
+        "a seed that comes twice is used once: each line of the log is a step":
+            p0 - sum(step * z(seed) for seed, step in dict(log).items())},
+        usually="each pair of the log is a step: it starts where the one before ended, its z comes "
+                "from its own seed, and the end of the last one is wanted, not the way there")
 
 
 @exercise("16.5", "How long a step can MeZO bear?", kind="derive", difficulty=3, minutes=15,
@@ -279,32 +307,41 @@ def reward(answer, rng):
         "a known word twice and an unknown one": [a, "qx", a],
         "one known word": [b],
         "one known word, many times": [c] * int(rng.integers(2, 9)) + ["qx"],
-        "known words, one of them often": [a, b, c, "qx"] + [b] * int(rng.integers(1, 6)),
+        "known words, one of them often": [a, b, c, "qx"] + [b] * int(rng.integers(10, 30)),
         "no known word": strange[:int(rng.integers(1, 6))],
+        "known words inside of others": [a, f"{b}s", f"x{c}", f"{b}{b}", "qx"],
+        "pieces of known words": [a, b[:-1], c[1:], a[:1], "qx"],
         "an empty text": [],
     }
-    cases = [(case, " ".join(rng.permutation(words).tolist() if words else []))
+    cases = [(case, " ".join(rng.permutation(words).tolist() if words else []), dictionary)
              for case, words in cases.items()]
-    cases += [("blanks only", " " * int(rng.integers(1, 6))),
-              ("words with more than one blank between", f"  {a}   qx  ")]
+    cases += [("blanks only", " " * int(rng.integers(1, 6)), dictionary),
+              ("words with more than one blank between", f"  {a}   qx  ", dictionary),
+              ("another dictionary", f"{a} {b}", dictionary[1:])]
     for k in rng.permutation(len(cases)):
-        case, text = cases[k]
+        case, text, known = cases[k]
         words = text.split()
         n = max(len(words), 1)
-        hits = [w for w in words if w in dictionary]
-        mistakes = {"every repetition counts: count each word once": len(hits) / n}
+        hits = [w for w in words if w in known]
+        inside = [w for w in words if any(d in w or w in d for d in known)]
+        mistakes = {"every repetition counts: count each word once": len(hits) / n,
+                    "a part of a word counts: split the text, and compare whole words":
+                        len(set(inside)) / n}
+        if known is not dictionary:
+            mistakes["the words that an earlier call knew are kept"] = len(
+                set(words) & set(dictionary)) / n
         if words:
             mistakes |= {
                 "this divides by the number of different words, so repetition is free":
                     len(set(hits)) / len(set(words)),
                 "this is the share of the dictionary, not of the text":
-                    len(set(hits)) / len(dictionary),
+                    len(set(hits)) / len(known),
                 "this is a count; divide by the number of words": float(len(set(hits)))}
         gives = [*mistakes.values()]
         clear = {said: value for said, value in mistakes.items() if gives.count(value) == 1}
-        expect_close(answer.call("reward", text, list(dictionary)), len(set(hits)) / n, case=case,
-                     mistakes=clear, usually="count by hand: the different known words, and all "
-                     "words of the text; a text without words has the reward 0")
+        expect_close(answer.call("reward", text, list(known)), len(set(hits)) / n, case=case,
+                     mistakes=clear, usually="count by hand: the different known words, whole "
+                     "ones, and all words of the text; a text without words has the reward 0")
 
 
 @exercise("16.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,
@@ -388,12 +425,13 @@ def group_advantages(answer, rng):
 
     for case in rng.permutation(["right or wrong", "numbers", "numbers, a group of one",
                                  "numbers, a group of equals"]).tolist():
-        sizes = rng.permutation([3, 4, int(rng.integers(5, 8))])
-        names = rng.choice(np.arange(2, 40), size=4, replace=False)
+        sizes = rng.permutation([2, 4, int(rng.integers(12, 18))])
+        names = rng.choice(np.arange(2, 100), size=4, replace=False)
         prompts = np.repeat(names[:3], sizes)
         if case == "right or wrong":
-            rewards = np.concatenate([rng.permutation(np.arange(n) < n - 2) for n in sizes])
-            rewards = rewards.astype(float)
+            wrong = np.where(sizes == 4, 2, 1)
+            rewards = np.concatenate([rng.permutation(np.arange(n) >= k)
+                                      for n, k in zip(sizes, wrong, strict=True)]).astype(int)
         else:
             rewards = rng.normal(size=len(prompts)) + 3 * rng.normal(size=3).repeat(sizes)
         if case.endswith("one"):
@@ -405,11 +443,14 @@ def group_advantages(answer, rng):
         want = by_group(rewards, prompts, lambda r: (r - r.mean()) / r.std())
         above = by_group(rewards, prompts, lambda r: r - r.mean())
         got = as_array(answer.call("group_advantages", rewards, prompts), case=case,
-                       shape=rewards.shape)
+                       shape=rewards.shape,
+                       nan="Rewards that are all the same have the standard deviation 0.")
         expect_close(got, want, case=case, mistakes={
             "all texts were one group: compare those after the same prompt only":
                 (rewards - rewards.mean()) / rewards.std(),
             "the deviations are not divided by the group's standard deviation": above,
+            "they are put into an array of whole numbers, which cuts them off: `np.zeros_like` "
+            "of whole numbers holds such": np.trunc(want),
             "they are divided by the variance":
                 by_group(rewards, prompts, lambda r: (r - r.mean()) / r.var()),
             "they are divided by the standard deviation of all rewards":
@@ -445,7 +486,10 @@ def surrogate_slope(answer, rng):
         eps = rng.uniform(0.1, 0.35)
         far, near = eps * rng.uniform([[1.3], [0.2]], [[2.5], [0.8]],
                                       size=(2, int(rng.integers(2, 5))))
-        ratio = np.concatenate([1 + far, 1 - far, 1 + near, 1 - near]).repeat(4)
+        edge = eps * np.array([0.97, 1.03])  # log ratio and 1/ratio have other edges
+        ratio = np.concatenate([1 + far, 1 - far, 1 + near, 1 - near, 1 + edge, 1 - edge,
+                                rng.uniform(4, 8, size=1), rng.uniform(0.01, 0.04, size=1)]
+                               ).repeat(4)
         A = rng.uniform(0.4, 0.9, size=len(ratio)) * np.tile([1, -1, 2.5, -2.5], len(ratio) // 4)
         ratio, A = np.append(ratio, [1 + far[0], 1 - far[1], 1.0]), np.append(A, [0.0, 0.0, 0.7])
         order = rng.permutation(len(A))
@@ -454,7 +498,7 @@ def surrogate_slope(answer, rng):
         want = np.where(flat, 0.0, ratio * A)
         inside = np.clip(ratio, 1 - eps, 1 + eps)
         got = as_array(answer.call("surrogate_slope", ratio, A, eps), shape=A.shape,
-                       case=f"ε = {eps:.2f}")
+                       case=f"ε = {eps:.2f}", nan="Where nothing changes the slope is 0.")
         expect_close(got, want, case=f"ε = {eps:.2f}", mistakes={
             "this is the slope in the ratio; in log p another factor comes from the chain rule":
                 np.where(flat, 0.0, A),
@@ -464,6 +508,7 @@ def surrogate_slope(answer, rng):
             "the sides are exchanged: the smaller of the two counts, not the larger":
                 np.where(np.where(A > 0, ratio < 1 - eps, ratio > 1 + eps), 0.0, ratio * A),
             "nothing is clipped": ratio * A,
+            "the sign is turned: this would be the slope of a loss, and it is to be raised": -want,
             "only what lies above 1 + ε is clipped, whatever the sign of A":
                 np.where(ratio > 1 + eps, 0.0, ratio * A),
             "for A < 0 nothing is clipped": np.where((A > 0) & flat, 0.0, ratio * A),
@@ -507,9 +552,17 @@ def predicted_price(answer, rng):
             v = w / lengths[-1]
         L, trace = lengths[rounds - 1], np.einsum("ni,ij,nj->n", signs, H, signs)
         case = f"H {d} × {d}, {n} rows of signs, {rounds} rounds"
-        r, price = expect_parts(answer.call("predicted_price", lambda v, H=H: H @ v, u.copy(),
-                                            signs.copy(), rounds), 2, case=case,
-                                what="r and the price")
+        shapes = []
+
+        def times(v, H=H, shapes=shapes):
+            shapes.append(np.shape(v))
+            return H @ v
+
+        r, price = expect_parts(answer.call("predicted_price", times, u.copy(), signs.copy(),
+                                            rounds), 2, case=case, what="r and the price")
+        other = [shape for shape in shapes if shape != (d,)]
+        expect(not other, f"{case}: times was asked with shape {other[0] if other else ''}; it "
+               f"takes one vector, of shape {(d,)}, at a time")
         want = trace.mean() / L
         expect_close(r, want, case=f"{case}: r", rtol=1e-6, mistakes={
             "it is upside down: the trace is divided by L": 1 / want,
@@ -544,8 +597,9 @@ def predicted_price(answer, rng):
                "does not fit: the gradient itself is as large as the weights.")],
           rows=["R106", "R120"])
 def best_spacing(answer, rng):
-    for _ in range(3):
-        layers, inside = int(rng.integers(12, 200)), rng.uniform(3, 20)
+    for layers, inside in ((int(rng.integers(100, 200)), rng.uniform(3, 20)),
+                           (int(rng.integers(40, 100)), rng.uniform(3, 20)),
+                           (int(rng.integers(12, 20)), rng.uniform(30, 60))):
         case = f"{layers} layers, inside {inside:.3g}"
         k, peak = expect_parts(answer.call("best_spacing", layers, inside), 2, case=case,
                                what="k and the peak")

@@ -302,7 +302,8 @@ def test_a_check_that_trips_over_an_answer_says_so(small_bank):
 @pytest.mark.parametrize("value, status", [
     *((repr(dressed), "correct") for dressed in ("b", " B) ", "(b)", "b.", "**b**", "`b`", "b: two",
                                                  "Option b", "(b) two is even", "b) a, not")),
-    *((repr(other), "incorrect") for other in ("a", "z", "", "bigram", "b a", "both", "ab")),
+    *((repr(other), "incorrect") for other in ("a", "z", "", "bigram", "b a", "both", "ab",
+                                                 "b, a", "b/a", "(b) (a)", "b or a")),
     ("2", "incorrect"), ("...", "not_attempted"), ('["b"]', "incorrect")])
 def test_a_choice(small_bank, value, status):
     assert verdict_on(f"answer_98_2 = {value}", "98.2").status == status

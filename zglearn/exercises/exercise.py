@@ -165,9 +165,15 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"."""
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; none
+    of several, "b, c"."""
+    if not isinstance(chosen, str):
+        return ""
+    words = set(re.findall(r"\w+", chosen.lower())) - {"and", "or"}
+    if len(words) > 1 and all(len(word) == 1 for word in words):
+        return ""
     found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(?:\s*[^\w\s].*|\s*)", chosen.lower(),
-                         re.S) if isinstance(chosen, str) else None
+                         re.S)
     return found[1] if found else ""
 
 

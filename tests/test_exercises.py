@@ -309,6 +309,12 @@ def test_a_choice(small_bank, value, status):
     assert verdict_on(f"answer_98_2 = {value}", "98.2").status == status
 
 
+def test_a_choice_in_a_million_blanks_is_read_at_once(small_bank):
+    verdict = verdict_on('answer_98_2 = " " * 10**6 + "b" + ")" * 10**6', "98.2")
+    assert (verdict.status, verdict.cause) == ("correct", "")
+    assert verdict_on('answer_98_2 = " " * 10**6', "98.2").cause == ""
+
+
 def test_each_choice_is_told_its_own_reason(small_bank):
     assert verdict_on('answer_98_2 = "a"', "98.2").message == "One is odd."
     assert verdict_on('answer_98_2 = "b"', "98.2").message == "Two is even."

@@ -169,11 +169,11 @@ def letter(chosen) -> str:
     of several, "b, c"."""
     if not isinstance(chosen, str):
         return ""
-    words = set(re.findall(r"\w+", chosen.lower())) - {"and", "or"}
+    text = chosen.lower()
+    words = set(re.findall(r"\w+", text)) - {"and", "or"}
     if len(words) > 1 and all(len(word) == 1 for word in words):
         return ""
-    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(?:\s*[^\w\s].*|\s*)", chosen.lower(),
-                         re.S)
+    found = re.fullmatch(r"\W*+(?:option |answer )?\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", text, re.S)
     return found[1] if found else ""
 
 

@@ -158,10 +158,13 @@ def select(answer, rng):
 
 
 def _one_selection(answer, rng, d, kind):
-    """A problem whose best strength stands at one end, or between; and where it does, the error on
-    the validation part falls, rises and falls again."""
+    """A problem whose best strength stands between the others, or at an end: then whoever comes from
+    the other end sees the error on the validation part rise before it falls."""
     strengths = np.geomspace(0.01, 100, rng.integers(5, 8)).tolist()
     at_an_end = {"weakest": strengths[0], "strongest": strengths[-1]}.get(kind)
+    tried = rng.permutation(strengths).tolist()
+    if at_an_end:  # it is tried as the first, or the last
+        tried.sort(key=lambda s: (s == at_an_end) ^ (kind == "weakest"))
     mistakes = {
         "everywhere": "s is added to every entry of XᵗX, not to its diagonal",
         "on_test": "the strength was chosen on the test part, which is for the report only",
@@ -181,8 +184,8 @@ def _one_selection(answer, rng, d, kind):
                 or best in (strengths[np.argmin(e)] for e in (absolute, squared + trained))):
             return False
         parts = train, validation, test
-        outcomes = [_selection(*parts, strengths),
-                    *_left_over(lambda **k: _selection(*parts, strengths, **k), mistakes).values()]
+        outcomes = [_selection(*parts, tried),
+                    *_left_over(lambda **k: _selection(*parts, tried, **k), mistakes).values()]
         singles = [outcomes[0], *outcomes[1:4]]
         return (len({round(o[1], 6) for o in outcomes}) > 5
                 and all(abs(a[1] - b[1]) > 1e-3 for a, b in combinations(singles, 2)))
@@ -195,22 +198,19 @@ def _one_selection(answer, rng, d, kind):
             parts.append((X * units, X @ w + (3 if at_an_end else 1.5) * rng.normal(size=rows)))
         if told_apart(*parts):
             break
-    strengths = rng.permutation(strengths).tolist()
-    if at_an_end:  # it is the first or the last that is tried
-        strengths.sort(key=lambda s: (s == at_an_end) ^ (kind == "weakest"))
-    got = expect_parts(answer.call("select", *parts, strengths), 2, case="nine, seven and eight "
+    got = expect_parts(answer.call("select", *parts, tried), 2, case="nine, seven and eight "
                        "rows", what="the chosen strength and its error on the test part")
     best, error = (float(as_array(g, case="what came back", shape=())) for g in got)
-    right = _selection(*parts, strengths)
+    right = _selection(*parts, tried)
     if np.allclose((best, error), right, rtol=1e-5):
         return
-    known = _left_over(lambda **left: _selection(*parts, strengths, **left), mistakes)
+    known = _left_over(lambda **left: _selection(*parts, tried, **left), mistakes)
     for mistake, outcome in known.items() if kind == "between" else ():
         if np.allclose((best, error), outcome, rtol=1e-5):
             incorrect(f"expected strength {right[0]:g} with error {right[1]:.4g}, got {best:g} "
                       f"with {error:.4g}. It looks as if {mistake}.")
     expect(np.isclose(best, right[0]), f"expected strength {right[0]:g}, got {best:g}. Of all "
-           f"{len(strengths)} that are tried it is the one with the lowest mean squared error on "
+           f"{len(tried)} that are tried it is the one with the lowest mean squared error on "
            "the validation part.")
     incorrect(f"the strength is right, but its error on the test part is {right[1]:.4g}, and "
               f"{error:.4g} came back. Is it the mean of the squares, with the weights fitted on "
@@ -866,11 +866,13 @@ def isbn_ok(answer, rng):
         one[-1] = one[-1] if right else (one[-1] + int(rng.integers(1, 10))) % 10
         cases.append((_hyphens(one), right, "the sum is a multiple of 10" if right else
                       "the sum is no multiple of 10"))
+    wrong = {}
     for i in rng.permutation(len(cases)):
         text, wanted, why = cases[i]
         got = answer.call("isbn_ok", text)
-        expect(isinstance(got, bool | int) and bool(got) == wanted,
-               f"isbn_ok({text!r}): expected {wanted}, got {got!r}: {why}.")
+        right = isinstance(got, bool | int) and bool(got) == wanted
+        wrong[i] = "" if right else f"isbn_ok({text!r}): expected {wanted}, got {got!r}: {why}."
+    _expect_none(wrong)
     _doi(answer, rng)
 
 
@@ -892,10 +894,13 @@ def _doi(answer, rng):
             (f"{prefix}/", None, "nothing follows the slash"),
             (f"11{prefix[2:]}/{tail}", None, "every DOI begins with 10."),
             ("https://doi.org/", None, "there is no DOI in it")]
+    wrong = {}
     for i in rng.permutation(len(cases)):
         text, wanted, why = cases[i]
         got = answer.call("doi_prefix", text)
-        expect(got == wanted, f"doi_prefix({text!r}): expected {wanted!r}, got {got!r}: {why}.")
+        wrong[i] = "" if got == wanted else (f"doi_prefix({text!r}): expected {wanted!r}, got "
+                                             f"{got!r}: {why}.")
+    _expect_none(wrong)
 
 
 LISTINGS = {

@@ -387,6 +387,21 @@ except OSError as error: assert error.errno == 97
 else: assert False
 socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 return x - lr * g"""
+ROOM = """import ctypes, os
+C, uid, gid = ctypes.CDLL(None), os.getuid(), os.getgid()
+os.makedirs("room", exist_ok=True)
+if os.fork() == 0:
+    mounted = False
+    try:
+        C.unshare(0x10020000), C.prctl(4, 1)  # who is not dumpable maps nobody
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"),
+                           ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file: file.write(text)
+        mounted = C.mount(b"room", b"room", b"tmpfs", 0, None) == 0
+    finally:
+        os._exit(mounted)
+assert os.wait()[1] == 0
+return x - lr * g"""
 AFTERMATH = f"import os, threading\nthreading.Timer(0.5, os._exit, [0]).start()\n{WRONG}"
 SLOW = "import time\n" + SOLUTIONS["ans-90-3"].replace(
     "self.numbers = []", "self.numbers = []\n        time.sleep(1)")
@@ -571,6 +586,7 @@ def faults(target: Path, secrets: list[Path], port: int) -> list[Fault]:
         one("a hundred thousand files", Notebook().add(FILES)),
         one("folders without end", Notebook().add(NESTED)),
         one("sockets of the host", Notebook().step(VSOCK)),
+        one("a file system of its own", Notebook().step(ROOM)),
         one("memory without a name", Notebook().step(NAMELESS), {"90.2": ("error", "more memory")}),
         one("an odd exception", Notebook().add(ODD).step("raise Odd"), {"90.2": "error"}),
         one("an odd set", Notebook().add(ODD).step("return Set({1})"), {"90.2": "error"}),

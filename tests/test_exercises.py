@@ -315,10 +315,17 @@ def test_a_check_that_trips_over_an_answer_says_so(small_bank):
     *((repr(dressed), "correct") for dressed in ("b", " B) ", "(b)", "b.", "**b**", "`b`", "b: two",
                                                  "Option b", "(b) two is even", "b) a, not")),
     *((repr(other), "incorrect") for other in ("a", "z", "", "bigram", "b a", "both", "ab", "b, c",
-                                                  "b/a/c", "(b) (a)", "b (or a)", "b\n- c and a")),
+                                                  "b/a/c", "(b) (a)", "b (or a)", "b\n- c and a",
+                                                  "answer b, a")),
     ("2", "incorrect"), ("...", "not_attempted"), ('["b"]', "incorrect")])
 def test_a_choice(small_bank, value, status):
     assert verdict_on(f"answer_98_2 = {value}", "98.2").status == status
+
+
+def test_a_choice_in_a_million_blanks_is_read_at_once(small_bank):
+    verdict = verdict_on('answer_98_2 = " " * 10**6 + "b" + ")" * 10**6', "98.2")
+    assert (verdict.status, verdict.cause) == ("correct", "")
+    assert verdict_on('answer_98_2 = " " * 10**6', "98.2").cause == ""
 
 
 def test_each_choice_is_told_its_own_reason(small_bank):

@@ -178,7 +178,7 @@ def test_a_class_with_every_fault(graded, class_, elsewhere, ear, capfd, left_be
 
 
 NASTY = {"kills its parents", "leaves a daemon", "writes elsewhere", "reads what it should not",
-         "the network", "deaf loop", "memory bomb", "fork bomb"}
+         "the network", "deaf loop", "memory bomb", "fork bomb", "a file system of its own"}
 NOT_HELD = {"namespaces": {"fork bomb"}, "limits": {"memory bomb", "fork bomb"}}
 
 

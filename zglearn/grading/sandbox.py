@@ -39,6 +39,7 @@ import psutil
 
 LAYERS = ("namespaces", "landlock", "user", "limits")
 HOME = "/home/student"
+INNER = "/inner"  # its root, beneath that of its mounts
 USER_IDS = range(61184, 65520)  # the range that systemd keeps for such short-lived users
 PROCESSES = 64
 FILE_SIZE = 64 * 2**20
@@ -198,15 +199,17 @@ def _own_root(root, readable):
     """Make a root folder of read-only libraries and an empty home, and step into it."""
     _mount("student", root, "tmpfs", MS_NOSUID | MS_NODEV,
            f"size={HOME_SIZE},nr_inodes={HOME_FILES},mode=755")
+    inner = root + INNER
     for path in [*readable, *filter(os.path.exists, DEVICES)]:
-        _show(path, root + path)
+        _show(path, inner + path)
     for folder in (HOME, "/tmp", "/dev/shm", "/proc"):
-        os.makedirs(root + folder, exist_ok=True)
+        os.makedirs(inner + folder, exist_ok=True)
     with suppress(OSError):  # refused inside some containers; little needs it
-        _mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV)
+        _mount("proc", inner + "/proc", "proc", MS_NOSUID | MS_NODEV)
     os.chdir(root)
     _libc("pivot_root", b".", b".")
     _libc("umount2", b".", MNT_DETACH)
+    os.chroot(INNER)  # where it is changed, the kernel makes no user namespace: none to mount in
     os.chdir("/")
 
 

@@ -500,12 +500,13 @@ class LocalNamespace:
         args, kwargs = self._arguments(args, kwargs)
         now = [*args, *kwargs.values()]
         earlier = [] if kept is None else self.given.setdefault(kept, [])
-        before = [_frozen(value) for value in now + sum(earlier, [])]
+        calls = [now, *earlier]
+        before = [[_frozen(value) for value in call] for call in calls]
         result = self._guarded(name, lambda: function(*args, **kwargs))
-        changed = [("" if i < len(now) else "earlier ") + _kind_of(value)
-                   for i, value in enumerate(now + sum(earlier, []))
-                   if _frozen(value) != before[i]]
-        self.changed = changed[0] if changed else ""
+        changed = [(i, "earlier " * (call is not now) + _kind_of(value))
+                   for call, was in zip(calls, before, strict=True)
+                   for i, value in enumerate(call) if _frozen(value) != was[i]]
+        self.changed = changed[0][1] if changed else ""
         earlier[1:] = [now]  # the first and the latest: what an object keeps, it kept from there
         return result
 

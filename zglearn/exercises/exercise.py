@@ -165,12 +165,14 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one".
-    Several, such as "b, c", are none."""
-    found = re.fullmatch(r"\W*(?:option |answer )?\W*([a-z])(\s*[^\w\s].*|\s*)", chosen.lower(),
-                         re.S) if isinstance(chosen, str) else None
-    several = found and re.fullmatch(r"(\W+([a-z]|and|or))+\W*", found[2])
-    return found[1] if found and not several else ""
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; ""
+    of several letters, such as "b, c"."""
+    said = chosen.lower() if isinstance(chosen, str) else ""
+    if re.fullmatch(r"\W*+[a-f](?:\W++(?:(?:or|and|perhaps|maybe)\W++)*[a-f])+\W*", said):
+        return ""
+    found = re.fullmatch(r"\W*+(?:(?:option|answer)\b)?\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", said,
+                         re.S)
+    return found[1] if found else ""
 
 
 def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int, minutes: int,

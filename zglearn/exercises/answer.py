@@ -502,14 +502,14 @@ class LocalNamespace:
         if not callable(function):
             raise AnswerFailed(f"`{name}` is {_short(function)}, not a function that can be called")
         args, kwargs = self._arguments(args, kwargs)
-        now = [(i, "", value) for i, value in enumerate((*args, *kwargs.values()))]
+        now = [*args, *kwargs.values()]
         earlier = [] if kept is None else self.given.setdefault(kept, [])
-        data = now + [(i, "earlier ", value) for call in earlier for i, _, value in call]
-        before = [_frozen(value) for *_, value in data]
+        calls = [now, *earlier]
+        before = [[_frozen(value) for value in call] for call in calls]
         result = self._guarded(name, lambda: function(*args, **kwargs))
-        self.changed = [(i, when + _kind_of(value))
-                        for (i, when, value), was in zip(data, before, strict=True)
-                        if _frozen(value) != was]
+        self.changed = [(i, "earlier " * (call is not now) + _kind_of(value))
+                        for call, was in zip(calls, before, strict=True)
+                        for i, value in enumerate(call) if _frozen(value) != was[i]]
         earlier[1:] = [now]  # the first and the latest: what an object keeps, it kept from there
         return result
 

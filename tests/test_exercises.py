@@ -589,3 +589,17 @@ def test_the_course_imports_without_ipython_and_numpy():
     code = ("import sys, zglearn.course; "
             "assert not {'IPython', 'numpy', 'nbformat'} & set(sys.modules), sys.modules")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("chosen, key", [
+    ("d) `U * s`", "d"), ("**d** `U * s`", "d"), ("Answer: d.", "d"), ("d, a", ""),
+    ("d / b / c", ""), ("d or b", ""), ("(d)? or (a)?", ""), ("none", ""), (["d"], ""),
+])
+def test_a_choice_is_one_letter_whatever_else_its_text_says(chosen, key):
+    assert bank.letter(chosen) == key
+
+
+def test_parts_without_axes_are_numbers_and_a_turned_array_is_called_so():
+    assert bank.expect_parts([np.array(0.5), 1], 2, case="x", what="two") == (0.5, 1)
+    with pytest.raises(bank.Incorrect, match="a transpose is missing"):
+        bank.expect_close(np.ones((2, 3)), np.ones((3, 2)), case="x", usually="the sign")

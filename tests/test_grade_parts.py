@@ -479,7 +479,8 @@ def test_a_wire_waits_no_longer_than_it_is_told():
 
 @pytest.mark.parametrize("reply", [
     {"number": 7}, {"number": -1}, {"number": 0, "arguments": 3}, {"kept": "x"}, {},
-    {"result": {"array": [0, "O", [1]]}}, {"result": {"function": 0}}, {"failed": "correct"}])
+    {"result": {"array": [0, "O", [1]]}}, {"result": {"function": 0}}, {"failed": "correct"},
+    {"result": 1, "changed": 7}, {"result": 1, "changed": [[0]]}])
 def test_a_student_who_speaks_another_language_is_only_wrong(reply):
     names = RemoteNamespace(lambda *message: (reply, [b"12345678"]), "90.2", 1)
     with pytest.raises(AnswerFailed):

@@ -146,7 +146,7 @@ class RemoteNamespace:
     def _result(self, reply, buffers):
         said = str(reply.get("message", ""))[:MAX_MESSAGE]
         self.printed = str(reply.get("printed", ""))[:2100]
-        self.changed = [(int(place), str(kind)[:20]) for place, kind in reply.get("changed", [])]
+        self.changed = _changed(reply.get("changed", []))
         if "result" in reply:
             return decode(reply["result"], buffers)
         if type(reply.get("kept")) is int:
@@ -166,6 +166,14 @@ def _arguments(value):
             or not isinstance(value[1], dict)):
         raise WireBroken("a question without arguments")
     return value
+
+
+def _changed(said) -> list[tuple[int, str]]:
+    if not isinstance(said, list) or not all(
+            isinstance(pair, list | tuple) and len(pair) == 2 and type(pair[0]) is int
+            for pair in said):
+        raise WireBroken("what was changed is not said in pairs")
+    return [(place, str(kind)[:20]) for place, kind in said]
 
 
 def exception(name: str, message: str) -> Exception:

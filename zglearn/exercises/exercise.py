@@ -167,13 +167,12 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 
 
 def letter(chosen) -> str:
-    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; none
-    of several, "b, c"."""
-    text = chosen.lower() if isinstance(chosen, str) else ""
-    words = set(re.findall(r"\w+", text)) - {"answer", "option", "and", "or", "maybe", "perhaps"}
-    if len(words) > 1 and all(len(word) == 1 for word in words):
+    """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; ""
+    of several letters, such as "b, c"."""
+    said = re.sub(r"^\W*+(?:option|answer)\b", "", chosen.lower()) if isinstance(chosen, str) else ""
+    if re.fullmatch(r"\W*+[a-f](?:\W++(?:(?:or|and|perhaps|maybe)\W++)*[a-f])+\W*", said):
         return ""
-    found = re.fullmatch(r"\W*+(?:option |answer )?\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", text, re.S)
+    found = re.fullmatch(r"\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", said, re.S)
     return found[1] if found else ""
 
 

@@ -169,7 +169,8 @@ def choice(id: str, title: str, *, options: dict[str, str], right: str, difficul
 def letter(chosen) -> str:
     """The letter of a choice, however it is dressed: "b" of " (B)" and of "b) the second one"; ""
     of several letters, such as "b, c"."""
-    said = re.sub(r"^\W*+(?:option|answer)\b", "", chosen.lower()) if isinstance(chosen, str) else ""
+    said = chosen.lower() if isinstance(chosen, str) else ""
+    said = re.sub(r"^\W*+(?:option|answer)\b", "", said)
     if re.fullmatch(r"\W*+[a-f](?:\W++(?:(?:or|and|perhaps|maybe)\W++)*[a-f])+\W*", said):
         return ""
     found = re.fullmatch(r"\W*+([a-z])(?:\s*+[^\w\s].*|\s*)", said, re.S)

@@ -403,8 +403,9 @@ if os.fork() == 0:
 assert os.wait()[1] == 0
 return x - lr * g"""
 AFTERMATH = f"import os, threading\nthreading.Timer(0.5, os._exit, [0]).start()\n{WRONG}"
+# five are made; all have 5 seconds
 SLOW = "import time\n" + SOLUTIONS["ans-90-3"].replace(
-    "self.numbers = []", "self.numbers = []\n        time.sleep(1)")
+    "self.numbers = []", "self.numbers = []\n        time.sleep(0.7)")
 DRESSED = {  # right answers in unusual dress
     "ans-90-1": "answer_90_1 = np.array(' (B) ')",
     "ans-90-2": "#" * 79 + "\n" + "# note\n" * 40 + "from functools import partial\n\n\n"

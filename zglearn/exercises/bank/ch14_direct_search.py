@@ -140,13 +140,8 @@ def crossover(answer, rng):
     expect(1 - copied.mean() >= 0.25, f"of {len(copied)} children {copied.sum():.0f} are copies "
            "of one parent: hardly anything is crossed")
     # By chance one letter in eight stands where a parent has it; order crossover keeps 0.6.
-    expect(either.mean() >= 0.5, f"only {either.mean():.0%} of the letters stand where a parent "
+    expect(either.mean() >= 0.25, f"only {either.mean():.0%} of the letters stand where a parent "
            "has them: that is a shuffle, not a crossing")
-    # In order crossover 0.11 of them stand where only the father has them, by chance 0.04.
-    for parent, share in (("mother", mothers), ("father", fathers)):
-        share = share[copied == 0].mean()
-        expect(share >= 0.085, f"only {share:.1%} of a child's letters stand where the {parent} "
-               "alone has them, hardly more than by chance: a piece of each parent is in a child")
     for _ in range(60):
         mother = rng.permutation(n)
         father, (i, j) = mother.copy(), rng.choice(n, size=2, replace=False)
@@ -155,6 +150,13 @@ def crossover(answer, rng):
     expect(np.mean(near) >= 0.7, "of two parents that differ in two letters only, the children "
            f"have {np.mean(near):.0%} of their letters where a parent has them; the others could "
            "stand there as well")
+    expect(either.mean() >= 0.5, f"{either.mean():.0%} of the letters stand where a parent has "
+           "them; more of them could")
+    # In order crossover 0.11 of them stand where only the father has them, by chance 0.04.
+    for parent, share in (("mother", mothers), ("father", fathers)):
+        share = share[copied == 0].mean()
+        expect(share >= 0.085, f"only {share:.1%} of a child's letters stand where the {parent} "
+               "alone has them, hardly more than by chance: a piece of each parent is in a child")
     for parent, others in (("mother", 1), ("father", 0)):
         changed = 0
         for _ in range(30):
@@ -211,9 +213,6 @@ def random_search(answer, rng):
         got, asked = points(losses, seeds[k], case)
         expect((asked >= low - 1e-6).all() and (asked <= high + 1e-6).all(),
                f"{case}: a point lies outside the box")
-        expect(len(np.unique(asked, axis=0)) == budget, f"{case}: only "
-               f"{len(np.unique(asked, axis=0))} different points were asked. To ask the same one "
-               "again tells nothing new, and is paid for")
         expect_close(got, asked[best], case=f"{case}: the best point", mistakes={
             "the last point was returned, not the best": asked[-1],
             "the first point was returned, not the best": asked[0],
@@ -236,11 +235,15 @@ def random_search(answer, rng):
         gap = (np.arange(n) + 0.5) / n - below
         worst = np.argmax(np.abs(gap))
         # Kolmogorov and Smirnov: once in ten million times the gap is as large by chance.
-        expect(len(np.unique(below)) > 0.9 * n, f"in coordinate {i} only {len(np.unique(below))} "
-               f"different values occur at {n} points: draw real numbers, not those of a grid")
         expect(abs(gap[worst]) < 2.9 / n**0.5, f"in coordinate {i} the points do not fill the box "
                f"evenly: {(worst + 0.5) / n:.0%} of them lie in the first {below[worst]:.0%} of "
                "its length. Draw each coordinate uniformly between its own low and high")
+    different = len(np.unique(u, axis=0))
+    expect(different == len(u), f"only {different} of {len(u)} points are different. To ask the "
+           "same one again tells nothing new, and is paid for")
+    values = min(len(np.unique(column)) for column in u.T)
+    expect(values > 0.9 * len(u), f"in one coordinate only {values} different values occur at "
+           f"{len(u)} points: draw real numbers, not those of a grid")
     # Of n independent pairs a correlation is 0, give or take 1/√n.
     expect(np.abs(np.corrcoef(u.T) - np.eye(d)).max() < 5.5 / n**0.5, "the coordinates of a point "
            "go together: draw a random number for each, not one for all")

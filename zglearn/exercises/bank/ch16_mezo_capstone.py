@@ -318,30 +318,41 @@ def reward(answer, rng):
     cases += [("blanks only", " " * int(rng.integers(1, 6)), dictionary),
               ("words with more than one blank between", f"  {a}   qx  ", dictionary),
               ("another dictionary", f"{a} {b}", dictionary[1:])]
-    for k in rng.permutation(len(cases)):
-        case, text, known = cases[k]
-        words = text.split()
-        n = max(len(words), 1)
-        hits = [w for w in words if w in known]
-        inside = [w for w in words if any(d in w or w in d for d in known)]
-        mistakes = {"every repetition counts: count each word once": len(hits) / n,
-                    "a part of a word counts: split the text, and compare whole words":
-                        len(set(inside)) / n}
-        if known is not dictionary:
-            mistakes["the words that an earlier call knew are kept"] = len(
-                set(words) & set(dictionary)) / n
-        if words:
-            mistakes |= {
-                "this divides by the number of different words, so repetition is free":
-                    len(set(hits)) / len(set(words)),
-                "this is the share of the dictionary, not of the text":
-                    len(set(hits)) / len(known),
-                "this is a count; divide by the number of words": float(len(set(hits)))}
-        gives = [*mistakes.values()]
-        clear = {said: value for said, value in mistakes.items() if gives.count(value) == 1}
-        expect_close(answer.call("reward", text, list(known)), len(set(hits)) / n, case=case,
-                     mistakes=clear, usually="count by hand: the different known words, whole "
-                     "ones, and all words of the text; a text without words has the reward 0")
+    cases = [cases[k] for k in rng.permutation(len(cases))]
+    got = [answer.call("reward", text, list(known)) for _, text, known in cases]
+    want = [_share(text, known) for _, text, known in cases]
+    made = {said: values for said, reading in READINGS.items()
+            if _agree(got, values := [reading(text, known) for _, text, known in cases])}
+    for k, (case, _, _) in enumerate(cases):
+        expect_close(got[k], want[k], case=case,
+                     mistakes={said: values[k] for said, values in made.items()},
+                     usually="count by hand: the different known words, whole ones, and all words "
+                     "of the text; a text without words has the reward 0")
+
+
+def _share(text, known, different=set, of=len):
+    words = text.split()
+    return len(different(word for word in words if word in known)) / max(of(words), 1)
+
+
+READINGS = {
+    "every repetition counts: count each word once":
+        lambda text, known: _share(text, known, different=list),
+    "this divides by the number of different words, so repetition is free":
+        lambda text, known: _share(text, known, of=lambda words: len(set(words))),
+    "this is the share of the dictionary, not of the text":
+        lambda text, known: _share(text, known, of=lambda words: len(known)),
+    "this is a count; divide by the number of words":
+        lambda text, known: _share(text, known, of=lambda words: 1),
+    "a part of a word counts: split the text, and compare whole words":
+        lambda text, known: sum(d in text for d in known) / max(len(text.split()), 1),
+}
+
+
+def _agree(got, values) -> bool:
+    """Whether these are the numbers of a mistake."""
+    return all(isinstance(came, int | float) and abs(came - value) < 1e-6
+               for came, value in zip(got, values, strict=True))
 
 
 @exercise("16.7", "Predict: weigh a checkpoint", kind="predict", difficulty=1, minutes=4,

@@ -158,8 +158,8 @@ def select(answer, rng):
 
 
 def _one_selection(answer, rng, d, kind):
-    """A problem whose best strength stands between the others, or at an end: then whoever comes from
-    the other end sees the error on the validation part rise before it falls."""
+    """A problem whose best strength stands between the others, or at an end: then whoever comes
+    from the other end sees the error on the validation part rise before it falls."""
     strengths = np.geomspace(0.01, 100, rng.integers(5, 8)).tolist()
     at_an_end = {"weakest": strengths[0], "strongest": strengths[-1]}.get(kind)
     tried = rng.permutation(strengths).tolist()

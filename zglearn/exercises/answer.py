@@ -545,7 +545,7 @@ class LocalNamespace:
             return f"{text}. Keep the arguments as the task gives them.", "usually"
         text += f" (line {line})" if line else ""
         if cause := usual_cause(described(error)):
-            return f"{text}. Usual cause: {cause.rstrip('.')}.", "usually"
+            return f"{text}. Usual cause: {ended(cause)}", "usually"
         return text, "error"
 
     def _copy(self, name, value):
@@ -571,6 +571,11 @@ def _frozen(value):
 
 def _kind_of(value) -> str:
     return "array" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def ended(sentence: str) -> str:
+    """The sentence with one stop, or question mark, at its end."""
+    return sentence if sentence.endswith("?") else sentence.rstrip(".") + "."
 
 
 def described(error: BaseException) -> str:

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import variants
-from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted
+from .answer import Answer, AnswerFailed, LocalNamespace, Namespace, NotAttempted, ended
 from .limits import TimeIsUp, bounded
 from .renumbered import new_id
 from .replay import Replay
@@ -194,9 +194,9 @@ def open_question(id: str, title: str, *, rubric: Iterable[str], difficulty: int
         text = answer.value(name)
         if not isinstance(text, str):
             raise Incorrect("answer in words: a text between triple quotes")
-        words = re.findall(r"\w+", text.lower())
-        if not words:
+        if not text.strip():
             raise NotAttempted(f"`{name}` is empty")
+        words = re.findall(r"[^\W\d_]{2,}", text.lower())
         if len(words) < min_words:
             raise Incorrect(f"too short to judge ({len(words)} of at least {min_words} words): "
                             "give the reason too")
@@ -531,7 +531,7 @@ def _kind(got) -> str:
 def _unequal(message, usually) -> Incorrect:
     if not usually:
         return Incorrect(message, "bare")
-    return Incorrect(f"{message} Usual cause: {usually.rstrip('.')}.", "usually")
+    return Incorrect(f"{message} Usual cause: {ended(usually)}", "usually")
 
 
 # --- the verdict ------------------------------------------------------------------------------

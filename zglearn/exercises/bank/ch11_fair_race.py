@@ -76,22 +76,51 @@ def _forward(X, W1, b1, W2, b2):
                "whose layers have different widths, so that a wrong transposition fails.")],
           rows=["R036", "R053", "R034", "R114", "E71", "E74"])
 def loss_and_gradients(answer, rng):
-    n, sizes = int(rng.integers(6, 10)), rng.permutation([3, 4, 5, 6])[:3].tolist()
-    X, y = rng.normal(size=(n, sizes[0])), rng.integers(sizes[2], size=n)
-    W1, b1 = rng.normal(size=sizes[:2]), rng.normal(size=sizes[1])
-    W2, b2 = rng.normal(size=sizes[1:]), rng.normal(size=sizes[2])
+    for case, n in rng.permutation([("", int(rng.integers(6, 10))), (UNEQUAL, 8), (ALONE, 1)]):
+        n, sizes = int(n), rng.permutation([3, 4, 5, 6])[:3].tolist()
+        X, y = rng.normal(size=(n, sizes[0])), rng.integers(sizes[2], size=n)
+        W1, b1 = rng.normal(size=sizes[:2]), rng.normal(size=sizes[1])
+        W2, b2 = rng.normal(size=sizes[1:]), rng.normal(size=sizes[2])
+        if case == UNEQUAL:
+            _make_unequal(X, y, W1, b1, W2, b2)
+        _expect_backward(answer, X, y, W1, b1, W2, b2, f"a {'-'.join(map(str, sizes))} network"
+                         f", {n} example{'s' * (n > 1)}{case}")
+
+
+ALONE = " alone"
+UNEQUAL = ", the last class in none of them, and logits far apart"
+
+
+def _make_unequal(X, y, W1, b1, W2, b2):
+    """Change all in place: the last class never occurs, one right class has the probability of
+    e^-18 beside the likeliest, and logits and gradients are large, so that whatever is added, or
+    cut off, shows."""
+    Z = np.tanh(X @ W1 + b1) @ W2 + b2
+    y[:] %= Z.shape[1] - 1
+    gaps = Z.max(axis=1, keepdims=True) - Z
+    row, least = np.unravel_index(gaps.argmax(), gaps.shape)
+    y[row] = 0
+    W2[:, [0, least]], b2[[0, least]] = W2[:, [least, 0]], b2[[least, 0]]
+    W2 *= 18 / gaps.max()
+    b2 *= 18 / gaps.max()
+    b2 += 24 - (np.tanh(X @ W1 + b1) @ W2 + b2)[row].max()
+    X *= 20
+    W1 /= 20
+
+
+def _expect_backward(answer, X, y, W1, b1, W2, b2, case):
+    n, classes = len(y), len(b2)
     loss, *got = expect_parts(answer.call("loss_and_gradients", X, y, W1, b1, W2, b2), 5,
-                              case=f"a {'-'.join(map(str, sizes))} network",
-                              what="the loss and four gradients")
+                              case=case, what="the loss and four gradients")
     A, P = _forward(X, W1, b1, W2, b2)
     nats = -np.log(P[np.arange(n), y])
-    expect_close(loss, nats.mean(), case="the loss", mistakes={
+    expect_close(loss, nats.mean(), case=f"{case}: the loss", mistakes={
         "it is the sum over the examples, not the mean": nats.sum(),
         "the minus sign is missing": -nats.mean(),
         "the logarithm has base 2": nats.mean() / np.log(2)},
         usually="go forward with one example: tanh of the hidden layer, softmax over its own row "
-                "of logits, and the probability of its own class")
-    D = (P - np.eye(sizes[2])[y]) / n
+                "of logits, and the probability of its own class, as it is")
+    D = (P - np.eye(classes)[y]) / n
     below = D @ W2.T
     D1 = below * (1 - A**2)
     right = X.T @ D1, D1.sum(axis=0), A.T @ D, D.sum(axis=0)
@@ -108,7 +137,7 @@ def loss_and_gradients(answer, rng):
                 mistakes[said] = X.T @ D_ if name == "dW1" else D_.sum(axis=0)
         if name[1] == "b":
             mistakes["it is the mean over the examples once too often"] = want / n
-        expect_close(g, want, case=name, mistakes=mistakes,
+        expect_close(g, want, case=f"{case}: {name}", mistakes=mistakes,
                      usually="compare it with a central difference of the loss in one entry")
 
 
@@ -135,7 +164,7 @@ def _sigmoid(z):
           rows=["R090", "R091", "R092", "R036", "E72", "E73"])
 def layer_gradients(answer, rng):
     n, width, more = (int(k) for k in rng.integers((5, 3, 0), (9, 6, 2)))
-    for sizes in ((width,) * 4, (5, 3, 4, 2, *[3] * more)):
+    for sizes in ((width,) * 4, (5, 3, 4, 2, 3, *[3] * more), (4, 1, 3), (3, 2)):
         weights = [rng.normal(size=shape) for shape in zip(sizes, sizes[1:], strict=False)]
         X, Y = rng.normal(size=(n, sizes[0])), rng.uniform(size=(n, sizes[-1]))
         A = [X]
@@ -215,7 +244,7 @@ def optimizer(answer, rng):
     steps = 6
     for method in ("momentum", "rmsprop", "adam"):
         lr, rows, width = rng.uniform(0.01, 0.1), *(int(k) for k in rng.integers(3, 7, size=2))
-        shapes = (rows, width), (width,), (2,), *[(3,)] * int(rng.integers(2))
+        shapes = (rows, width), (width,), (2,), (width,), *[(3,)] * int(rng.integers(2))
         start = [rng.normal(size=shape) for shape in shapes]
         falling = np.geomspace(4, 0.2, steps)  # so that a memory that never fades shows
         gradients = [[scale * rng.normal(size=shape) for shape in shapes] for scale in falling]
@@ -223,8 +252,17 @@ def optimizer(answer, rng):
             g[0][:, 0] = 0  # a unit that is never active, and one that hardly is: for these is ε
             g[2] *= 1e-8
         wanted = [_reference(method, lr, part) for part in zip(*gradients, strict=True)]
-        handle, weights = answer.make("Optimizer", method, lr), start
+        handle, weights, moved = answer.make("Optimizer", method, lr), start, start
         for t in range(steps):
+            if t == 2:  # another one beside it, with its own rate and memory
+                other = answer.make("Optimizer", method, 3 * lr)
+                got = expect_parts(other.call("step", start, gradients[0]), len(shapes),
+                                   case=f"{method}, a second optimizer",
+                                   what="one new array for each")
+                for i, w in enumerate(start):
+                    expect_close(got[i], w + 3 * wanted[i][0], start=w, rtol=1e-4,
+                                 case=f"{method}, the first step of a second optimizer, array "
+                                      f"{i + 1}", usually=SHARED)
             got = expect_parts(handle.call("step", weights, gradients[t]), len(shapes),
                                case=f"{method}, step {t + 1}", what="one new array for each array")
             for i, w in enumerate(weights):
@@ -233,20 +271,21 @@ def optimizer(answer, rng):
                 expect(value.dtype.kind != "f" or np.isfinite(value).all(), f"{case}: nan or "
                        "infinity, where a unit was never active: its gradient and its memory are "
                        "0, and 0/0 is nan. What is there to prevent it?")
+                mistakes = _optimizer_mistakes(method, t, i, w, gradients, lr, wanted[i][t])
+                if t > 0:
+                    mistakes["it moves arrays that it has kept: whoever calls it may have changed "
+                             "them, so move those that are given"] = moved[i] + wanted[i][t]
                 expect_close(got[i], w + wanted[i][t], case=case, rtol=1e-4, start=w,
-                             mistakes=_optimizer_mistakes(method, t, i, w, gradients, lr,
-                                                          wanted[i][t]),
-                             usually="each array needs a memory of its own, and t is counted once "
-                                     "a step, not once an array")
-            weights = [w + part[t] for w, part in zip(weights, wanted, strict=True)]
-        other = answer.make("Optimizer", method, lr)
-        got = expect_parts(other.call("step", start, gradients[0]), len(shapes),
-                           case=f"{method}, a second optimizer", what="one new array for each")
-        for i, w in enumerate(start):
-            expect_close(got[i], w + wanted[i][0], start=w, rtol=1e-4,
-                         case=f"{method}, the first step of a second optimizer, array {i + 1}",
-                         usually="the memory belongs to the class, so all optimizers share it: set "
-                                 "it in `__init__`, on `self`")
+                             mistakes=mistakes, usually=SHARED if t == 2 else
+                             "each array needs a memory of its own, and t is counted once a step, "
+                             "not once an array. Compare the settings with the task's, and where "
+                             "ε stands")
+            moved = [w + part[t] for w, part in zip(moved, wanted, strict=True)]
+            weights = [w + rng.normal(size=w.shape) for w in moved]
+
+
+SHARED = ("something belongs to the class or to a global name, so that all optimizers share it: "
+          "set it in `__init__`, on `self`")
 
 
 def _optimizer_mistakes(method, t, i, w, gradients, lr, change):
@@ -312,11 +351,18 @@ def _adam_step(lr, past, t=None, never_falls=False):
           rows=["R031", "R032", "R045", "R133"])
 def early_stop(answer, rng):
     telling = [  # what the losses must tell apart from the right answer, and how often to ask
-        ("for ever", 1), ("all", 2), ("equal", 2), ("rises", 1), ("total", 1), ("late", 1)]
+        ("for ever", 1), ("all", 2), ("equal", 2), ("rises", 1), ("total", 1), ("late", 1),
+        ("lookback", 1), ("tied", 1)]
     cases = [_losses(rng, what) for what, times in telling for _ in range(times)]
     falling = np.sort(rng.uniform(0.5, 2, size=rng.integers(4, 9)))[::-1].round(2).tolist()
-    short = [*falling, falling[-1] + 0.1]  # ends before it would stop, and not with the best
-    cases += [(falling, 1), (short, 2)]
+    short = [*falling, round(falling[-1] + 0.1, 2)]  # ends too early to stop, not with the best
+    slowly = (0.7 - 1e-6 * np.arange(rng.integers(4, 7))).round(7).tolist()
+    cases += [(falling, 1), (short, 2), (slowly, 2), (short[:1], 2), (short[-2:], 5)]
+    cases += [_losses(rng, "late", patience=1), _losses(rng, "early", patience=6)]
+    losses, patience = _losses(rng, "all")  # in other units, and down to zero and below it
+    lowest = losses[_stop(losses, patience)[1] - 1]
+    cases += [([loss * 1e10 for loss in losses], patience),
+              ([round(loss - lowest, 1) for loss in losses], patience)]
     for k in rng.permutation(len(cases)):
         losses, patience = cases[k]
         case = f"losses {losses}, patience {patience}"
@@ -340,6 +386,9 @@ STOPPED = {
     "equal": "a loss equal to the lowest is taken for a new lowest",
     "rises": "rises in a row are counted; a fall that stays above the lowest ends no patience",
     "total": "epochs without a new lowest are counted in all; a new lowest starts the count anew",
+    "lookback": "each loss is compared with the one `patience` epochs before, not with the lowest",
+    "tied": "of several equal lowest losses the last is kept; the first one was the new lowest",
+    "unset": "the lowest loss begins with a number that all these losses are above",
     "early": "it stops one epoch early",
     "late": "it stops one epoch late"}
 
@@ -374,16 +423,24 @@ def _stopped_wrongly(losses, patience):
         "rises": (end, losses.index(min(losses[:end])) + 1),
         "total": _stop(losses, patience, total=True),
         "late": _stop(losses, patience + 1)}
+    until = losses[:stop]
+    end = next((t for t in range(patience, len(losses)) if losses[t] >= losses[t - patience]),
+               len(losses) - 1) + 1
+    wrong["lookback"] = end, losses.index(min(losses[:end])) + 1
+    wrong["tied"] = stop, stop - until[::-1].index(min(until))
+    if losses[0] > 1e6:
+        wrong["unset"] = patience, 0
     if patience > 1:
         wrong["early"] = _stop(losses, patience - 1)
     return wrong
 
 
-def _losses(rng, what):
+def _losses(rng, what, patience=None):
     """Losses and a patience for which a mistake shows: `what`, from `STOPPED`."""
+    given = patience
     while True:
         losses = (rng.integers(3, 20, size=rng.integers(7, 13)) / 10).tolist()
-        patience = int(rng.integers(1, 5))
+        patience = given or int(rng.integers(1, 5))
         if _stopped_wrongly(losses, patience)[what] != _stop(losses, patience):
             return losses, patience
 
@@ -404,8 +461,9 @@ def _losses(rng, what):
           rows=["E75", "R053"])
 def learning_noise(answer, rng):
     guess = answer.value("answer_11_6")
-    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool),
-                "predict one number, such as 0.5")
+    expect_form(isinstance(guess, int | float) and not isinstance(guess, bool)
+                and np.isfinite(guess), "predict one number, such as 0.5")
+    expect(guess >= 0, "a mean of squares is never negative")
     if guess < 0.078:
         incorrect("that low: but on new data nothing is to be known about a target that was drawn "
                   "independently, and a guess cannot be better than the best constant.")
@@ -415,8 +473,8 @@ def learning_noise(answer, rng):
            "square of ½. The question is for the mean square.")
     expect(guess <= 0.088, "a constant answer is better than that. Which constant is the best, "
            "and what does it leave?")
-    expect(abs(guess - 1 / 12) < 0.0015, "close, but not to the three decimals that are asked: "
-           "work the variance out, instead of rounding it.")
+    expect(round(guess, 3) == 0.083, "close, but not to the three decimals that are asked: "
+           "work the variance out, instead of rounding or measuring it.")
     return "1/12, the variance of the target: the score of no knowledge."
 
 
@@ -440,9 +498,10 @@ def learning_noise(answer, rng):
                "from ten times the usual it was worse.")],
           rows=["R028", "R029", "R150"])
 def orthogonal(answer, rng):
-    seed = int(rng.integers(2**31))
+    seed = int(rng.integers(1000, 2**31))
     square, small, large = (int(n) for n in rng.integers((3, 3, 7), (9, 6, 11)))
-    for shape in rng.permutation([(square, square), (large, small), (small, large)]).tolist():
+    for shape in rng.permutation([(square, square), (large, small), (small, large), (large, 1),
+                                  (1, large)]).tolist():
         case = f"n_in = {shape[0]}, n_out = {shape[1]}"
         W = as_array(answer.call("orthogonal", *shape, seed), case=case, shape=tuple(shape))
         G = W.T @ W if shape[0] >= shape[1] else W @ W.T
@@ -456,9 +515,26 @@ def orthogonal(answer, rng):
         expect_close(G, np.eye(len(G)), case=f"{case}: products of the {which}", rtol=1e-4,
                      usually="a Gaussian matrix, however scaled, is orthogonal only roughly: take "
                              "the Q of its QR factorization")
-        other = as_array(answer.call("orthogonal", *shape, seed + 1), case=case, shape=shape)
-        expect(not np.allclose(np.abs(W), np.abs(other)),
-               f"{case}: two seeds gave the same matrix. It should be random.")
+        others = [seed + 1, seed - 1, seed + 1000, 0]
+        for one in others:
+            other = as_array(answer.call("orthogonal", *shape, one), case=case, shape=shape)
+            same = np.isclose(np.abs(W), np.abs(other))
+            expect(not same.all(), f"{case}: the seeds {seed} and {one} gave the same matrix, up "
+                   "to signs. It should be random.")
+            expect(same.mean() < 0.5, f"{case}: of the sizes of its {W.size} entries {same.sum()} "
+                   f"are the same for the seeds {seed} and {one}. All of them should be random.")
+        again = as_array(answer.call("orthogonal", *shape, 0), case=case, shape=shape)
+        expect(np.allclose(again, other), f"{case}: the seed 0, given twice, gave two matrices")
+
+
+def _chances(N, n):
+    """Of n draws from N the lowest is the i-th lowest with these chances, (N,)."""
+    i = np.arange(1, N + 1)
+    return ((N - i + 1) / N) ** n - ((N - i) / N) ** n
+
+
+def _expected_lowest(losses, n):
+    return np.sort(losses) @ _chances(len(losses), n)
 
 
 @exercise("11.8", "The price of tuning", kind="derive", difficulty=3, minutes=12, points=3,
@@ -480,11 +556,17 @@ def orthogonal(answer, rng):
                "Report it; it is part of the result.")],
           rows=["R017", "R143", "R138"])
 def expected_lowest(answer, rng):
-    for N, n in rng.permutation([(6, 1), (6, 3), (5, 4), (3, 5)]).tolist():
+    for N, n, what in rng.permutation([
+            (6, 1, ""), (6, 3, ""), (5, 4, ", two of them equal"), (3, 5, ""), (1, 2, ""),
+            (5, 2, ", some below 0")]).tolist():
+        N, n = int(N), int(n)
         losses = rng.uniform(0.1, 3, size=N)
-        case = f"{N} losses, {n} draw{'s' if n > 1 else ''}"
-        ordered, i = np.sort(losses), np.arange(1, N + 1)
-        chance = ((N - i + 1) / N) ** n - ((N - i) / N) ** n
+        if "equal" in what:
+            losses[np.argsort(losses)[1]] = losses.min()
+        if "below" in what:
+            losses -= np.median(losses)
+        case = f"{N} loss{'es' if N > 1 else ''}{what}, {n} draw{'s' if n > 1 else ''}"
+        ordered, chance = np.sort(losses), _chances(N, n)
         mistakes = {"the highest of the draws is kept; the lowest is wanted":
                     ordered[::-1] @ chance}
         if n > 1:
@@ -493,7 +575,8 @@ def expected_lowest(answer, rng):
                 "this is the lowest of all losses: n draws may miss it": losses.min(),
                 "each rate is drawn at most once; here a rate may be drawn again": np.mean(
                     [min(draw) for draw in combinations(losses, min(n, N))]),
-                "the losses are not sorted first": losses @ chance}
-        expect_close(answer.call("expected_lowest", losses, n), ordered @ chance, case=case,
-                     mistakes=mistakes, usually="weigh each sorted loss with the chance that it is "
-                                                "the lowest of the draws")
+                "the losses are not sorted first": losses @ chance,
+                "equal losses count only once": _expected_lowest(np.unique(losses), n)}
+        expect_close(answer.call("expected_lowest", losses, n), _expected_lowest(losses, n),
+                     case=case, mistakes=mistakes, usually="weigh each sorted loss with the chance "
+                     "that it is the lowest of the draws")

@@ -23,11 +23,14 @@ from zglearn.exercises.exercise import (
           rows=["R005", "R074", "E31"])
 def stored_share(answer, rng):
     for _ in range(3):
-        # one is above its break-even rank, one below
-        sizes = [(20, 50), (200, 300), *[(20, 300)] * int(rng.integers(1, 4))]
-        shapes = [tuple(rng.integers(*sizes[i], size=2).tolist())
-                  for i in rng.permutation(len(sizes))]
+        # k above the smaller side; between it and the break-even rank; below the latter, and yet
+        # above half of the smaller side; below all that, and that shape twice
         k = int(rng.integers(30, 90))
+        sides = [(10, k), (k + 1, 2 * k - 1), (1.2 * k, 1.8 * k), (2 * k + 1, 5 * k)]
+        shapes = [tuple(rng.integers(*side, size=2).tolist()) for side in sides]
+        shapes[2] = shapes[2][0], int(rng.integers(7 * k, 9 * k))
+        shapes = [shape[::int(rng.choice([-1, 1]))] for shape in shapes]
+        shapes = [shapes[i] for i in rng.permutation([0, 1, 2, 3, 3])]
         whole = sum(m * n for m, n in shapes)
         factors = [k * (m + n) for m, n in shapes]
         want = sum(min(f, m * n) for f, (m, n) in zip(factors, shapes, strict=True)) / whole
@@ -38,7 +41,10 @@ def stored_share(answer, rng):
                          "this is the mean of the shares; large matrices count for more": np.mean(
                              [min(f, m * n) / (m * n)
                               for f, (m, n) in zip(factors, shapes, strict=True)]),
-                         "this is the share that is saved": 1 - want},
+                         "this is the share that is saved": 1 - want,
+                         "equal shapes are counted once; they are several matrices": sum(
+                             min(k * (m + n), m * n) for m, n in {*shapes}) / sum(
+                                 m * n for m, n in {*shapes})},
                      usually="count by hand for a single matrix, once with a small k and once with "
                              "a large one; then for two")
 
@@ -55,9 +61,15 @@ def stored_share(answer, rng):
                "One large entry would make the step too coarse for all other columns.")],
           rows=["R043", "R074", "R075", "E17", "E18"])
 def quantize(answer, rng):
-    bits = int(rng.integers(3, 7))
-    W = rng.normal(size=rng.integers((20, 6), (40, 9))) * 10 ** rng.uniform(-2, 2)
-    W[:, 0] *= 0.01
+    some, many = (int(b) for b in rng.integers((4, 9), (7, 12)))
+    for bits in rng.permutation([2, some, many]).tolist():
+        # with many bits an entry of a tiny column would say more of rounding than of the answer
+        _expect_quantized(answer, rng, bits, tiny=1e-6 if bits == some else 0.01)
+
+
+def _expect_quantized(answer, rng, bits, tiny):
+    W = rng.normal(size=rng.integers((20, 6), (40, 9)))
+    W[:, 0] *= tiny
     W[:, 2] *= 30
     W[:, 3] = -np.abs(W[:, 3])
     W[:, 4] = 0
@@ -76,8 +88,9 @@ def quantize(answer, rng):
     expect((Q[:, 4] == 0).all(), f"{case}: zeros must stay zeros")
     expect(np.abs(Q[:, 3]).max() > 0, f"{case}: the column of negative entries has come to "
            "nothing. The range has to be symmetric.")
-    expect(not on_grid(Q[:, filled], own * top / (2**bits - 1)), f"{case}: {2**bits - 1} levels "
-           "on each side are twice too many: one of the bits is the sign")
+    expect(on_grid(Q[:, filled], own) or not on_grid(Q[:, filled], own * top / (2**bits - 1)),
+           f"{case}: {2**bits - 1} levels on each side are twice too many: one of the bits is the "
+           "sign")
     expect(on_grid(Q[:, filled], own), f"{case}: the values do not lie on {top} even levels on "
            "each side of zero, up to the largest size in the column")
     expect_close(Q[:, filled] / own, np.round(W[:, filled] / own), rtol=0, atol=1.01,
@@ -100,9 +113,12 @@ def quantize(answer, rng):
           rows=["R042", "R133"])
 def prune(answer, rng):
     some = rng.integers(1, 8, size=2) / 8
-    for share in rng.permutation([0.0, 1.0, *some]).tolist():
+    for share, empty in rng.permutation([(0, 0), (1, 0), *[(s, 0) for s in some],
+                                         (0.5, 3 / 8)]).tolist():
         W = rng.normal(size=(8, int(rng.integers(4, 13))))
+        W.flat[rng.permutation(W.size)[:round(empty * W.size)]] = 0
         case = f"share {share:g} of a matrix {W.shape[0]} by {W.shape[1]}"
+        case += f", {empty:g} of which is zero already" if empty else ""
         got = as_array(answer.call("prune", W.copy(), share), case=case, shape=W.shape)
         order = np.argsort(np.abs(W), axis=None)
         want, largest, signed, each = W.copy(), W.copy(), W.copy(), W.copy()
@@ -112,13 +128,16 @@ def prune(answer, rng):
         signed.flat[np.argsort(W, axis=None)[:count]] = 0
         columns = np.argsort(np.abs(W), axis=0)[:round(share * len(W))]
         np.put_along_axis(each, columns, 0, axis=0)
-        kept = W.copy()
+        kept, more, left = W.copy(), W.copy(), round(empty * W.size)
         kept.flat[order[:W.size - count]] = 0
+        more.flat[order[:left + round(share * (W.size - left))]] = 0
         expect_close(got, want, case=case, mistakes={
             "the *largest* entries were removed": largest,
             "entries were ordered by value, so negative ones went first: use their size": signed,
-            "`share` is what to remove, and this is what is left": kept,
-            "the share is taken from each column; it is one of the whole matrix": each},
+            **({"`share` is what to remove, and this is what is left": kept} if 0 < share < 1
+               else {}),
+            "the share is taken from each column; it is one of the whole matrix": each,
+            "the share is one of the entries that are not zero yet; it is one of all": more},
             usually=f"{np.sum(got == 0)} of the {W.size} entries are zero, expected {count}, and "
                     "no other entry changes. Are they those of smallest size?")
 
@@ -138,8 +157,8 @@ def prune(answer, rng):
                "Not the forward pass, nor the way back through the layers.")],
           rows=["R074", "R119"])
 def lora_gradient(answer, rng):
-    for m, n in rng.permutation([(5, 4), (3, 7)]).tolist():
-        r = int(rng.integers(2, 5))
+    few, many = (int(r) for r in rng.integers((2, 4), (4, 6)))
+    for m, n, r in rng.permutation([(5, 4, few), (3, 7, many), (4, 6, 1)]).tolist():
         A, B, dW = rng.normal(size=(m, r)), rng.normal(size=(r, n)), rng.normal(size=(m, n))
         case = f"a {m} by {n} matrix, r = {r}"
         got = expect_parts(answer.call("lora_gradient", dW, A, B), 2, case=case,
@@ -148,6 +167,7 @@ def lora_gradient(answer, rng):
         for part, want, name in zip(got, (dA, dB), "AB", strict=True):
             expect_close(part, want, case=f"{case}: the gradient of {name}", mistakes={
                 "the factor 1/r is missing": want * r, "it is divided by r twice": want / r,
+                "it is divided by the number of A's rows; r is that of its columns": want * r / m,
                 "the sign is flipped": -want},
                 usually=f"it has {name}'s shape, and holds dW and what {name} is multiplied with. "
                         "Compare it with a difference of the sum of dW * W, when one entry of "
@@ -167,8 +187,8 @@ def lora_gradient(answer, rng):
                "Each stretch of steps has its own P; their sum may have any rank.")],
           rows=["R074"])
 def galore(answer, rng):
-    for m, n in rng.permutation([(8, 6), (5, 9)]).tolist():
-        r = int(rng.integers(2, 5))
+    ranks = rng.permutation([2, 3, 4]).tolist()
+    for m, n, r in rng.permutation([(8, 6, ranks[0]), (5, 9, ranks[1]), (6, 7, 1)]).tolist():
         case = f"an {m} by {n} gradient, r = {r}" if m == 8 else f"a {m} by {n} gradient, r = {r}"
         U, Vt = (np.linalg.qr(rng.normal(size=(k, k)))[0] for k in (m, n))
         s = np.geomspace(1, 0.01, min(m, n)) * rng.uniform(1, 5)
@@ -247,21 +267,21 @@ choice(
 def round_groups(answer, rng):
     exact, one_more = int(rng.integers(2, 5)), int(rng.integers(2, 5))
     sizes = rng.permutation([(4, 4 * exact), (5, 5 * one_more + 1)]).tolist()
-    for size, m in [*sizes, (9, 7)]:
-        n, bits = rng.integers((5, 3), (8, 7)).tolist()  # with 4 columns two miscounts may agree
-        if size < m:  # bits other than the size, and not 3 in all cases
+    for size, m in [*sizes, (3, 7), (9, 7)]:
+        n, bits = int(rng.integers(5, 8)), int(rng.integers(9, 12))  # with 4 columns two miscounts
+        if size < m:  # may agree; bits other than the size, and not the same in all cases
             bits = size + int(rng.choice([-1, 1]))
-        # large and small groups in turn, each with its largest entries at its ends, so that a
-        # group that takes an entry too many, or leaves one out, shows
-        W = rng.normal(size=(m, n)) * np.where(np.arange(m) // size % 2, 0.2, 1)[:, None]
-        W[::size] *= 3
-        W[size - 1::size] *= 3
-        W[:size, 0] = 0
+        if size == 3:
+            n = 1
+        W = _far_from_halves(rng, m, n, bits, size)
+        if n > 1:
+            W[:size, 0] = 0
+        W *= 1e-4 if size > m else 1  # so that what is added against a division by 0 shows
         case = f"{m} by {n}, groups of {size}, {bits} bits"
         Q, stored = expect_parts(answer.call("round_groups", W.copy(), bits, size), 2, case=case,
                                  what="the rounded matrix and the bits")
         want = _in_groups(W, bits, size)
-        expect_close(Q, want, case=case, mistakes={
+        expect_close(Q, want, case=case, atol=0, mistakes={
             "there are twice as many levels as the bits allow": _in_groups(W, bits + 1, size),
             "a column has one scale, and not one for each of its groups": _in_groups(W, bits, m),
             "the groups go along the rows": _in_groups(W.T, bits, size).T,
@@ -278,6 +298,20 @@ def round_groups(answer, rng):
         expect_close(stored, bits * W.size + 16 * groups * n, case=f"{case}: the bits stored",
                      mistakes=miscounts, usually="count what a reader of the file needs: the "
                                                  "levels' numbers, and every scale")
+
+
+def _far_from_halves(rng, m, n, bits, size):
+    """A random matrix (m, n) none of whose entries lies half-way between two levels, where single
+    precision may round to the other. Its groups are large and small in turn, each with its largest
+    entries at its ends, so that a group that takes an entry too many, or leaves one out, shows."""
+    while True:
+        W = rng.normal(size=(m, n)) * np.where(np.arange(m) // size % 2, 0.2, 1)[:, None]
+        W[::size] *= 3
+        W[size - 1::size] *= 3
+        scales = np.repeat(np.maximum.reduceat(np.abs(W), range(0, m, size)), size, axis=0)[:m]
+        place = W / scales * (2 ** (bits - 1) - 1) % 1
+        if (np.abs(place - 0.5) > 1e-3).all():
+            return W
 
 
 def _in_groups(W, bits, size, shared=False):
@@ -307,12 +341,13 @@ def _in_groups(W, bits, size, shared=False):
                "as there are rows.")],
           rows=["R043"])
 def make_up(answer, rng):
-    sizes = rng.integers((4, 2), (8, 6), size=(3, 2))
-    for place, (m, n) in zip(rng.permutation(3), sizes.tolist(), strict=True):
-        i = (0, int(rng.integers(1, m - 2)), m - 1)[place]
+    sizes = rng.integers((4, 2), (8, 6), size=(4, 2))
+    for place, (m, n) in zip(rng.permutation(4), sizes.tolist(), strict=True):
+        i = (0, int(rng.integers(1, m - 2)), m - 2, m - 1)[place]
         A = rng.normal(size=(3 * m, m)) @ (np.eye(m) + 0.3 * rng.normal(size=(m, m)))
         W = rng.normal(size=(m, n))
-        G, q = A.T @ A, np.round(W[i])
+        G, step = A.T @ A, rng.uniform(0.3, 0.7)
+        q = np.round(W[i] / step) * step
         case = f"W {m} by {n}, row {i}"
         later, moved = slice(i + 1, m), q - W[i]
         want = W.copy()
@@ -327,7 +362,9 @@ def make_up(answer, rng):
         others[:i] += np.outer(inverse[:i, i] / inverse[i, i], moved)
         got = as_array(answer.call("make_up", W.copy(), G.copy(), i, q.copy()), case=case,
                        shape=W.shape)
-        expect_close(got[i], q, case=f"{case}: the row itself", usually="row i is q in the end")
+        expect_close(got[i], q, case=f"{case}: the row itself", mistakes={
+            "W's row is rounded to whole numbers here; what it should be is q": np.round(W[i]),
+            "q is rounded once more": np.round(q)}, usually="row i is q in the end")
         expect_close(got, want, case=case, mistakes={
             "the later rows stay as they were": alone,
             "the later rows move the wrong way": signed,

@@ -23,6 +23,13 @@ def random_slope(rng, d):
     return signs * rng.uniform(1, 3, size=d) * 10 ** rng.uniform(0, 1)
 
 
+def _far_from_zero(rng, d, eps):
+    """A point (d,) so many probes of length eps away from 0 that a cubic is nearly straight there,
+    and not so many that single precision cannot tell its neighbours apart."""
+    x = random_slope(rng, d)
+    return x / np.abs(x).max() * rng.uniform(100, 200) * eps
+
+
 def cubic(x, g):
     """A loss with third powers whose gradient at x is g."""
     return lambda p: float(g / x**2 @ np.asarray(p) ** 3) / 3 + 3
@@ -101,9 +108,12 @@ def who_asks(answer, rng):
     missing = [name for name in ORDERS if name not in got]
     expect(not missing, f"no answer for: {', '.join(missing)}")
     for name, order in ORDERS.items():
-        expect(got[name] in (0, 1, 2) and not isinstance(got[name], bool),
-               f"{name}: give 0, 1 or 2, not {got[name]!r}")
-        expect(got[name] == order, f"{name} is not of order {got[name]}: {WHY[name]}")
+        given = got[name]
+        if isinstance(given, np.ndarray) and given.size == 1:
+            given = given.item()
+        expect(isinstance(given, int | float) and not isinstance(given, bool)
+               and given in (0, 1, 2), f"{name}: give 0, 1 or 2, not {given!r}")
+        expect(given == order, f"{name} is not of order {given}: {WHY[name]}")
 
 
 @exercise("13.2", "How long is an estimate?", kind="derive", difficulty=3, minutes=15, points=3,
@@ -123,9 +133,10 @@ def who_asks(answer, rng):
                "cheaper to draw.")],
           rows=["R130", "R145", "E03"])
 def expected_square(answer, rng):
-    for _ in range(3):
-        g = rng.normal(size=int(rng.integers(3, 9)))
-        q, d, square = int(rng.integers(2, 7)), g.size, float(g @ g)
+    sizes, probes = rng.permutation(np.arange(3, 9))[:3], [1, *rng.permutation([2, 3, 4, 5, 6])[:2]]
+    for d, q in zip(sizes.tolist(), map(int, rng.permutation(probes)), strict=True):
+        g = rng.normal(size=d)
+        square = float(g @ g)
         case = f"d = {d}, q = {q}"
         expect_close(answer.call("expected_square", g, q), (q + d + 1) / q * square, case=case,
                      mistakes={
@@ -134,7 +145,8 @@ def expected_square(answer, rng):
                              (d + 2) / q * square,
                          "this is the variance, without the square of the mean":
                              (d + 1) / q * square,
-                         "the fourth moment of a Gaussian is 3, not 1": (q + d - 1) / q * square,
+                         "the fourth moment of z were 1, as that of random signs; a Gaussian's "
+                         "is 3": (q + d - 1) / q * square,
                          "the length of g is not squared": (q + d + 1) / q * square**0.5},
                      usually="draw some thousand z and compare, first for q = 1. Then: what of it "
                              "shrinks when q estimates are averaged, and what stays?")
@@ -154,11 +166,12 @@ def expected_square(answer, rng):
                "the smoothing by a longer probe does little harm.")],
           rows=["R102", "E12"])
 def best_length(answer, rng):
-    for _ in range(3):
-        third, size, u = rng.uniform(0.1, 20), rng.uniform(0.1, 20), 10.0 ** rng.uniform(-17, -6)
+    # very short probes, usual ones, and long ones: nothing may be cut off
+    for low, high in rng.permutation([(-17, 2), (-12, 0), (-6, -2)]).tolist():
+        u, third, size = 10 ** (np.array([low, high, -high]) + rng.uniform(0, 1, size=3))
         want = (3 * u * size / third) ** (1 / 3)
         expect_close(answer.call("best_length", third, size, u), want, atol=0,
-                     case=f"third derivative {third:.2f}, loss {size:.2f}, u = {u:.1e}", mistakes={
+                     case=f"third derivative {third:.3g}, loss {size:.3g}, u = {u:.1e}", mistakes={
                          "the two errors are set equal; their sum is smallest elsewhere":
                              (6 * u * size / third) ** (1 / 3),
                          "this is for a forward difference, a square root":
@@ -185,9 +198,16 @@ def best_length(answer, rng):
                "ends see the same data.")],
           rows=["R105", "R131", "R102", "E03"])
 def estimate_gradient(answer, rng):
-    d, q, calls = int(rng.integers(4, 7)), int(rng.integers(3, 5)), 500
-    eps = rng.uniform(0.02, 0.05)
-    g, x = random_slope(rng, d), random_slope(rng, d)
+    # fewer probes than dimensions, so that differences along all coordinates will not do
+    short, long = rng.uniform(0.015, 0.02), rng.uniform(0.2, 0.3)
+    for k in rng.permutation(2):
+        d, q, calls, eps = ((int(rng.integers(6, 8)), 5, 600, short),
+                            (int(rng.integers(4, 6)), 2, 600, long))[k]
+        _expect_estimates(answer, rng, d, q, calls, eps)
+
+
+def _expect_estimates(answer, rng, d, q, calls, eps):
+    g, x = random_slope(rng, d), _far_from_zero(rng, d, eps)
     case, steps, total = f"{q} probes in {d} dimensions", [], np.zeros(d)
     for _ in range(calls):
         loss, asked = watched(cubic(x, g))
@@ -234,8 +254,10 @@ def estimate_gradient(answer, rng):
                "Memory: nothing has to be kept for a way back.")],
           rows=["R036", "E85"])
 def dual_numbers(answer, rng):
-    for _ in range(3):
+    for zero in (None, *rng.permutation(2).tolist()):
         a, b = rng.normal(size=(2, 2))
+        if zero is not None:  # one of the values is 0, and not its slope
+            (a, b)[zero][0] = 0
         got = as_array(answer.call("multiply", tuple(a), tuple(b)), case="multiply", shape=(2,))
         expect_close(got, [a[0] * b[0], a[1] * b[0] + a[0] * b[1]],
                      case=f"multiply({a.round(2).tolist()}, {b.round(2).tolist()})", mistakes={
@@ -271,9 +293,15 @@ def dual_numbers(answer, rng):
                "That it *was* gradient descent.")],
           rows=["R102", "R123", "E10", "E85", "E86", "E87", "E88", "E89"])
 def no_gradient_step(answer, rng):
-    d, draws = int(rng.integers(3, 6)), 1500
-    lr, eps = rng.uniform(0.05, 0.5), rng.uniform(0.02, 0.05)
-    g, x = random_slope(rng, d), random_slope(rng, d)
+    short, long = rng.uniform(0.015, 0.02), rng.uniform(0.2, 0.3)
+    slow, fast = rng.uniform(0.05, 0.1), rng.uniform(0.5, 1)
+    for k in rng.permutation(2):
+        d, draws, lr, eps = ((3, 2500, slow, short), (int(rng.integers(5, 8)), 700, fast, long))[k]
+        _expect_steps(answer, rng, d, draws, lr, eps)
+
+
+def _expect_steps(answer, rng, d, draws, lr, eps):
+    g, x = random_slope(rng, d), _far_from_zero(rng, d, eps)
     case, probes, total = f"one step in {d} dimensions", [], np.zeros(d)
     for _ in range(draws):
         loss, asked = watched(cubic(x, g))

@@ -22,7 +22,7 @@ from zglearn.exercises.exercise import (
                       "would be larger than the matrix.")],
           rows=["R005", "R074", "E31"])
 def stored_share(answer, rng):
-    for _ in range(3):
+    for more in range(3):
         # k above the smaller side; between it and the break-even rank; below the latter, and yet
         # above half of the smaller side; below all that, and that shape twice
         k = int(rng.integers(30, 90))
@@ -30,7 +30,7 @@ def stored_share(answer, rng):
         shapes = [tuple(rng.integers(*side, size=2).tolist()) for side in sides]
         shapes[2] = shapes[2][0], int(rng.integers(7 * k, 9 * k))
         shapes = [shape[::int(rng.choice([-1, 1]))] for shape in shapes]
-        shapes = [shapes[i] for i in rng.permutation([0, 1, 2, 3, 3])]
+        shapes = [shapes[i] for i in rng.permutation([0, 1, 2, 3, 3, *[1] * more])]
         whole = sum(m * n for m, n in shapes)
         factors = [k * (m + n) for m, n in shapes]
         want = sum(min(f, m * n) for f, (m, n) in zip(factors, shapes, strict=True)) / whole

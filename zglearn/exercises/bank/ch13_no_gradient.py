@@ -202,7 +202,7 @@ def estimate_gradient(answer, rng):
     short, long = rng.uniform(0.015, 0.02), rng.uniform(0.2, 0.3)
     for k in rng.permutation(2):
         d, q, calls, eps = ((int(rng.integers(6, 8)), 5, 600, short),
-                            (int(rng.integers(4, 6)), 2, 600, long))[k]
+                            (int(rng.integers(4, 6)), 3, 600, long))[k]
         _expect_estimates(answer, rng, d, q, calls, eps)
 
 

@@ -44,9 +44,16 @@ def by_steps(name, hyper, holds, *, shape=(-1,)) -> Replay:
         while True:
             weights, gradient = x.reshape(shape).copy(), f.grad(x).reshape(shape)
             x = _point(optimizer.step(weights, gradient))
-            yield x, _numbers(vars(optimizer))
+            yield x, _numbers(_attributes(optimizer))
 
     return Replay(name, hyper, holds, drive)
+
+
+def _attributes(made) -> dict:
+    """What an object keeps, in slots or not."""
+    slots = [name for kind in type(made).__mro__ for name in getattr(kind, "__slots__", ())]
+    return {name: getattr(made, name) for name in [*slots, *getattr(made, "__dict__", ())]
+            if hasattr(made, name)}
 
 
 def by_path(name, hyper, holds, call) -> Replay:

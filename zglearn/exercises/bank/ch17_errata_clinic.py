@@ -240,6 +240,8 @@ def _one_selection(answer, rng, d, kind):
 def anneal(answer, rng):
     d = int(rng.integers(240, 261))
     box = _Annealed(rng, d)
+    uphill = _Annealed(rng, d, steps=100, only_worse=True, hot=not box.hot)
+    end_of_uphill = uphill.search(answer)  # asked first: the first question is asked again
     end = as_array(box.search(answer), case=f"{box.steps} steps", shape=box.x.shape)
     trials, accepted = len(box.chances), np.array(box.accepted)
     step = np.array(box.moves) / 0.1
@@ -300,8 +302,7 @@ def anneal(answer, rng):
     expect(got == lowest, f"the point that came back has the loss {got:.6g}; one with "
            f"{lowest:.6g} was met. Return the best point met.")
 
-    uphill = _Annealed(rng, d, steps=100, only_worse=True, hot=not box.hot)
-    end = as_array(uphill.search(answer), case="100 worse trials", shape=uphill.x.shape)
+    end = as_array(end_of_uphill, case="100 worse trials", shape=uphill.x.shape)
     expect(np.array_equal(end, uphill.x), "all trials were worse than the start, and another point "
            "came back. The start counts as well.")
     accepted, chance = np.array(uphill.accepted), uphill.chances[0]

@@ -374,6 +374,13 @@ def as_array(got, *, case: str, shape: tuple | None = None,
     return value
 
 
+def as_number(got, *, case: str) -> float:
+    """`got` as one finite number, also from an array of one entry, or say what came instead."""
+    value = as_array(got, case=case)
+    expect_form(value.size == 1, f"{case}: return one number.")
+    return value.item()
+
+
 def watched(loss: Callable) -> tuple[Callable, list[np.ndarray]]:
     """The loss, and the list of the points at which it was asked."""
     asked: list[np.ndarray] = []

@@ -4,6 +4,7 @@ import numpy as np
 
 from zglearn.exercises.exercise import (
     as_array,
+    as_number,
     choice,
     exercise,
     expect_close,
@@ -31,10 +32,9 @@ def excess_loss(answer, rng):
         h, s, B = rng.uniform(0.5, 40), rng.uniform(1, 5), int(rng.integers(1, 60))
         lr = product / h
         case = f"lr = {lr:.3g}, h = {h:.3g}, s = {s:.3g}, B = {B}"
-        got = as_array(answer.call("excess_loss", lr, h, s, B), case=case)
-        expect_form(got.size == 1, f"{case}: return one number.")
+        got = as_number(answer.call("excess_loss", lr, h, s, B), case=case)
         V = lr * s / B / (h * (2 - lr * h))
-        expect_close(got.reshape(()), h * V / 2, case=case, atol=0, mistakes={
+        expect_close(got, h * V / 2, case=case, atol=0, mistakes={
             "this is the variance of x; the loss is h/2 times that": V,
             "the batch does not lower the noise": h * V * B / 2,
             "this is what a single step adds": h * lr**2 * s / B / 2,
@@ -65,9 +65,8 @@ def noise_scale(answer, rng):
         G2, trace = scale * rng.uniform(0.1, 2), scale * rng.uniform(5, 50)
         small, big = G2 + trace / b, G2 + trace / B
         case = f"batches of {b} and {B}, mean squared lengths {small:.3g} and {big:.3g}"
-        got = as_array(answer.call("noise_scale", small, big, b, B), case=case)
-        expect_form(got.size == 1, f"{case}: return one number.")
-        expect_close(got.reshape(()), trace / G2, case=case, rtol=1e-5, mistakes={
+        got = as_number(answer.call("noise_scale", small, big, b, B), case=case)
+        expect_close(got, trace / G2, case=case, rtol=1e-5, mistakes={
             "the squared length of the big batch's gradient still has noise in it": trace / big,
             "the squared length of the small batch's gradient is mostly noise": trace / small,
             "it is upside down": G2 / trace,
@@ -98,10 +97,8 @@ def rate(answer, rng):
         case = f"{steps} steps, a warm-up of {warmup}, lr = {lr}"
         got = np.empty(steps)
         for t in rng.permutation(steps).tolist():
-            came = as_array(answer.call("rate", t + 1, steps, warmup, lr),
-                            case=f"{case}, step {t + 1}")
-            expect_form(came.size == 1, f"{case}, step {t + 1}: return one number.")
-            got[t] = came.item()
+            got[t] = as_number(answer.call("rate", t + 1, steps, warmup, lr),
+                               case=f"{case}, step {t + 1}")
 
         def rates(early=0, late=0, own=True, span=2, lr=lr, steps=steps, warmup=warmup):
             t = np.arange(1, steps + 1)
@@ -239,9 +236,8 @@ def beta_for(answer, rng):
     for old, new in [*rng.permutation(pairs).tolist(), (12, 12)]:
         beta = round(rng.uniform(0.9, 0.99) if new > old else rng.uniform(0.9995, 0.9999), 5)
         case = f"beta = {beta}, from batches of {old} to {new}"
-        got = as_array(answer.call("beta_for", beta, old, new), case=case)
-        expect_form(got.size == 1, f"{case}: return one number.")
-        expect_close(got.reshape(()), beta ** (new / old), case=case, rtol=5e-7, mistakes={} if
+        got = as_number(answer.call("beta_for", beta, old, new), case=case)
+        expect_close(got, beta ** (new / old), case=case, rtol=5e-7, mistakes={} if
                      old == new else {
             "the two batches are exchanged": beta ** (old / new),
             "the number of steps in 1 / (1 − β) is scaled; that is near it only while β is near 1":

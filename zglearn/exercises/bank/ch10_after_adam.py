@@ -4,10 +4,10 @@ import numpy as np
 
 from zglearn.exercises.exercise import (
     as_array,
+    as_number,
     choice,
     exercise,
     expect_close,
-    expect_form,
     expect_parts,
     incorrect,
 )
@@ -243,9 +243,8 @@ def matched_factor(answer, rng):
     few, more = (k * (k + 1) for k in rng.integers((1, 4), (4, 9)).tolist())  # no squares
     for m, n in [*rng.permutation([(more, few), (few, more), (2, few + 1)]).tolist(), (more, more)]:
         case = f"m = {m}, n = {n}"
-        got = as_array(answer.call("matched_factor", m, n), case=case)
-        expect_form(got.size == 1, f"{case}: return one number.")
-        expect_close(got.reshape(()), np.sqrt(max(m, n)), case=case, rtol=1e-6, mistakes={
+        got = as_number(answer.call("matched_factor", m, n), case=case)
+        expect_close(got, np.sqrt(max(m, n)), case=case, rtol=1e-6, mistakes={
             "this is the root of the smaller side": np.sqrt(min(m, n)),
             "the root is missing": max(m, n),
             "this is the root mean square itself; the factor is 1 over it": max(m, n) ** -0.5,
